@@ -1,0 +1,55 @@
+# make demo   the flights example end to end, then a served prediction
+# make test   everything CI runs
+# make check  lint, types, layers and unit tests, for while you work
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: install demo test check lint types layers unit slow bench lock clean browser
+
+install: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(STAMP)
+
+demo: install
+	$(BIN)/python examples/flights/demo.py
+
+test: install browser lint types layers
+	$(BIN)/python -m pytest
+
+check: install lint types layers unit
+
+lint: install
+	$(BIN)/ruff check --quiet src tests benchmarks examples
+	$(BIN)/ruff format --check --quiet src tests benchmarks examples
+
+types: install
+	$(BIN)/mypy
+
+layers: install
+	$(BIN)/lint-imports
+
+unit: install
+	$(BIN)/python -m pytest -m "not slow"
+
+slow: install
+	$(BIN)/python -m pytest -m slow
+
+# The report and the API page are tested in a real browser.
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+	  { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
+	  echo "no Chromium here: the tests that look at pages will fail; install it with your package manager"
+
+lock: install
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --all-extras --group dev --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis examples/*/.bessemer examples/*/build

@@ -1,0 +1,1 @@
+"""Nouns and machinery: project file, artifacts, store, signature, stage, runner, plug-in table, errors."""

@@ -1,0 +1,123 @@
+"""The code a stage depends on, as digests: part of its cache key.
+
+Static and by whole files: starting from the stage's module, every import at any depth (also inside functions
+and classes) and every plug-in reference written as a text ("bessemer.acquire.sources.csv:Csv") is followed
+through this package. A change of any file reached changes the key, so helpers in comprehensions, methods,
+closures and `module.function` calls cannot be missed. Other distributions count by their version.
+Data files (templates, scripts) in the folder of a reached package count too.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+PACKAGE = "bessemer"
+ROOT = Path(__file__).resolve().parents[1]
+
+_REFERENCE = re.compile(rf"^{PACKAGE}(\.\w+)+:\w+$")
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a piece of code depends on: file (relative) -> digest, distribution -> version."""
+
+    files: dict[str, str]
+    packages: dict[str, str]
+
+
+@functools.cache
+def _scan(file: Path) -> tuple[str, frozenset[str], frozenset[str]]:
+    """A file's digest, the modules of this package it names, and the foreign top-level modules it imports."""
+    data = file.read_bytes()
+    own: set[str] = set()
+    foreign: set[str] = set()
+    for node in ast.walk(ast.parse(data)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _REFERENCE.match(node.value):
+            names = [node.value.partition(":")[0]]
+        else:
+            continue
+        for name in names:
+            (own if name.split(".")[0] == PACKAGE else foreign).add(name)
+    tops = {name.split(".")[0] for name in foreign}
+    return hashlib.sha256(data).hexdigest(), frozenset(own), frozenset(tops - sys.stdlib_module_names)
+
+
+def _file_of(module: str) -> Path | None:
+    """The file of a module of this package; None for a name that is not a module (a class, a function)."""
+    base = ROOT.joinpath(*module.split(".")[1:])
+    if (base / "__init__.py").is_file():
+        return base / "__init__.py"
+    file = base.with_suffix(".py")
+    return file if file.is_file() else None
+
+
+def _with_parents(module: str) -> Iterable[str]:
+    parts = module.split(".")
+    return (".".join(parts[: n + 1]) for n in range(len(parts)))
+
+
+@functools.cache
+def _data_files(folder: Path) -> tuple[tuple[str, str], ...]:
+    """(relative path, digest) of the files beside a package's modules that are not Python."""
+    found = []
+    for file in sorted(folder.rglob("*")):
+        if file.suffix in (".py", ".pyc") or not file.is_file() or file.name == "py.typed":
+            continue
+        found.append((str(file.relative_to(ROOT)), hashlib.sha256(file.read_bytes()).hexdigest()))
+    return tuple(found)
+
+
+@functools.cache
+def _version(module: str) -> str | None:
+    name = _DISTRIBUTIONS.get(module, module)
+    try:
+        return f"{name} {metadata.version(name)}"
+    except metadata.PackageNotFoundError:
+        return None
+
+
+#: Modules whose distribution has another name.
+_DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "PyYAML", "ibis": "ibis-framework"}
+
+
+def code_of(module: str, *, without: Iterable[str] = ()) -> Code:
+    """Everything a module of this package depends on.
+
+    Args:
+        module: its dotted name.
+        without: modules whose code cannot change what a stage gives (they only run or show it).
+    """
+    skipped = set(without)
+    files: dict[str, str] = {}
+    tops: set[str] = set()
+    todo, seen = list(_with_parents(module)), set(skipped)
+    while todo:
+        name = todo.pop()
+        if name in seen or name == PACKAGE:
+            continue
+        seen.add(name)
+        file = _file_of(name)
+        if file is None:
+            continue
+        digest, own, foreign = _scan(file)
+        files[str(file.relative_to(ROOT))] = digest
+        tops |= foreign
+        for found in own:
+            todo.extend(_with_parents(found))
+        if file.name == "__init__.py" and file.parent != ROOT:
+            files.update(_data_files(file.parent))
+    versions = (_version(top) for top in tops)
+    packages = dict(v.rsplit(" ", 1) for v in versions if v)
+    return Code(dict(sorted(files.items())), dict(sorted(packages.items())))

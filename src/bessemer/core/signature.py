@@ -1,0 +1,75 @@
+"""What goes into a model and what comes out: the typed columns of a package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+DType = Literal["boolean", "integer", "number", "string", "timestamp"]
+Tensor = Literal["float32", "float64", "int64", "string", "bool"]
+Task = Literal["binary", "multiclass", "regression"]
+
+#: The tensor value that stands for a missing value: NaN for floats, '' for strings, this for timestamps
+#: (int64 microseconds since 1970-01-01 UTC), as numpy's NaT.
+MISSING_TIMESTAMP = -(2**63)
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column of a signature.
+
+    name: the column's name, which is also the name of the tensor in the graph.
+    dtype: what the user sees: boolean, integer, number, string or timestamp.
+    tensor: what the graph takes, as a tensor of shape (rows, 1) for inputs: booleans, integers and numbers as
+        float32 (float64 where a derived feature computes with them), strings as string, timestamps as int64
+        microseconds since 1970 (UTC). Missing is NaN, '' and the smallest int64.
+    nullable: whether the training data had missing values here.
+    shape: of one row; () is a scalar.
+    domain: facts about the values: {"min":..., "max":...} or {"categories": [...]}, or {}.
+    """
+
+    name: str
+    dtype: DType
+    tensor: Tensor
+    nullable: bool = True
+    shape: tuple[int, ...] = ()
+    domain: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Inputs and outputs of a model.
+
+    >>> s = Signature((Field("age", "number", "float32"),), (), task="binary", classes=("no", "yes"))
+    >>> Signature.from_json(s.to_json()) == s
+    True
+    """
+
+    inputs: tuple[Field, ...]
+    outputs: tuple[Field, ...]
+    task: Task = "binary"
+    target: str = ""
+    classes: tuple[Any, ...] = ()
+
+    def __iter__(self) -> Iterator[Field]:
+        return iter(self.inputs)
+
+    def input(self, name: str) -> Field:
+        return next(f for f in self.inputs if f.name == name)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Signature:
+        def fields(rows: list[dict[str, Any]]) -> tuple[Field, ...]:
+            return tuple(Field(**{**row, "shape": tuple(row.get("shape", ()))}) for row in rows)
+
+        return cls(
+            inputs=fields(value["inputs"]),
+            outputs=fields(value["outputs"]),
+            task=value["task"],
+            target=value["target"],
+            classes=tuple(value["classes"]),
+        )

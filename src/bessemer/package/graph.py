@@ -1,0 +1,171 @@
+"""Building and joining the one ONNX graph.
+
+A `GraphBuilder` collects nodes and constants and gives each value a readable, unique name. All graphs of
+Bessemer have the same operator sets, so joining two is a matter of names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 20
+ML_OPSET = 3
+IR_VERSION = 10
+
+#: The operator domains a package may use; any other is refused when a package is read.
+DOMAINS = ("", "ai.onnx.ml")
+
+TENSORS: Mapping[str, int] = {
+    "float32": TensorProto.FLOAT,
+    "float64": TensorProto.DOUBLE,
+    "int64": TensorProto.INT64,
+    "string": TensorProto.STRING,
+    "bool": TensorProto.BOOL,
+}
+
+
+class GraphBuilder:
+    """A graph under construction. Values are named by strings; every method gives the name of its result.
+
+    >>> g = GraphBuilder("double")
+    >>> x = g.input("x", "float32", ("N", 1))
+    >>> g.output(g.op("Mul", [x, g.constant(np.float32(2))], name="y"), "float32", ("N", 1))
+    >>> [n.op_type for n in g.model().graph.node]
+    ['Mul']
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.nodes: list[Any] = []
+        self.inputs: dict[str, Any] = {}
+        self.outputs: dict[str, Any] = {}
+        self.initializers: dict[str, Any] = {}
+        self._names: set[str] = set()
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+
+    def fresh(self, hint: str) -> str:
+        """A name no value of this graph has yet, starting with `hint`."""
+        name, n = hint, 1
+        while name in self._names:
+            n += 1
+            name = f"{hint}_{n}"
+        self._names.add(name)
+        return name
+
+    def input(self, name: str, tensor: str, shape: Sequence[int | str]) -> str:
+        """Declare an input of the graph; its name is taken as it is."""
+        self._names.add(name)
+        self.inputs[name] = helper.make_tensor_value_info(name, TENSORS[tensor], list(shape))
+        return name
+
+    def output(self, value: str, tensor: str, shape: Sequence[int | str]) -> None:
+        """Declare a value to be an output of the graph."""
+        self.outputs[value] = helper.make_tensor_value_info(value, TENSORS[tensor], list(shape))
+
+    def constant(self, value: Any, hint: str = "const") -> str:
+        """A constant tensor (a numpy array or scalar, of its own dtype; text as an object array)."""
+        array = np.asarray(value)
+        if array.dtype.kind in "US":
+            array = array.astype(object)
+        content = repr(array.tolist()).encode() if array.dtype == object else array.tobytes()
+        key = (str(array.dtype), array.shape, content)
+        if key not in self._constants:
+            name = self.fresh(hint)
+            self.initializers[name] = numpy_helper.from_array(array, name)
+            self._constants[key] = name
+        return self._constants[key]
+
+    def op(
+        self, op_type: str, inputs: Sequence[str], *, name: str = "", domain: str = "", **attributes: Any
+    ) -> str:
+        """Add a node with one output and give that output's name."""
+        return self.op_many(op_type, inputs, 1, name=name, domain=domain, **attributes)[0]
+
+    def op_many(
+        self,
+        op_type: str,
+        inputs: Sequence[str],
+        outputs: int,
+        *,
+        name: str = "",
+        domain: str = "",
+        **attributes: Any,
+    ) -> list[str]:
+        """Add a node with several outputs and give their names."""
+        names = [self.fresh(name or op_type.lower()) for _ in range(outputs)]
+        node = helper.make_node(op_type, list(inputs), names, domain=domain, **attributes)
+        node.name = f"{op_type}:{names[0]}"
+        self.nodes.append(node)
+        return names
+
+    def cast(self, value: str, tensor: str, *, name: str = "") -> str:
+        return self.op("Cast", [value], to=TENSORS[tensor], name=name)
+
+    def embed(self, model: Any, bindings: Mapping[str, str], prefix: str) -> dict[str, str]:
+        """Copy another graph's nodes into this one.
+
+        Args:
+            model: an ONNX model with the operator sets of this module.
+            bindings: its input names -> values of this graph.
+            prefix: put before every name of the copied graph.
+
+        Returns:
+            its output names -> values of this graph.
+        """
+        renamed = dict(bindings)
+        for tensor in model.graph.initializer:
+            new = self.fresh(f"{prefix}{tensor.name}")
+            copy = onnx.TensorProto()
+            copy.CopyFrom(tensor)
+            copy.name = new
+            self.initializers[new] = copy
+            renamed[tensor.name] = new
+        for node in model.graph.node:
+            copy = onnx.NodeProto()
+            copy.CopyFrom(node)
+            for output in node.output:
+                if output:
+                    renamed[output] = self.fresh(f"{prefix}{output}")
+            copy.input[:] = [renamed[i] if i else "" for i in node.input]
+            copy.output[:] = [renamed[o] if o else "" for o in node.output]
+            copy.name = f"{node.op_type}:{copy.output[0]}"
+            self.nodes.append(copy)
+        return {o.name: renamed[o.name] for o in model.graph.output}
+
+    def model(self) -> Any:
+        """The finished ONNX model; the same calls give the same bytes."""
+        graph = helper.make_graph(
+            self.nodes,
+            self.name,
+            list(self.inputs.values()),
+            list(self.outputs.values()),
+            list(self.initializers.values()),
+        )
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="bessemer")
+
+
+def serialize(model: Any) -> bytes:
+    """The model's bytes, the same for the same model."""
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def depends_on(model: Any, outputs: Iterable[str]) -> set[str]:
+    """The graph inputs that the given values are computed from."""
+    producers = {output: node for node in model.graph.node for output in node.output if output}
+    inputs = {i.name for i in model.graph.input}
+    seen: set[str] = set()
+    todo = list(outputs)
+    while todo:
+        value = todo.pop()
+        if value and value not in seen:
+            seen.add(value)
+            if value in producers:
+                todo.extend(producers[value].input)
+    return seen & inputs
