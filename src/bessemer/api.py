@@ -1,0 +1,388 @@
+"""The Python door: projects, runs and packages."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bessemer.core import project_file
+from bessemer.core.artifact import Artifact, ArtifactRef
+from bessemer.core.errors import Fault, ProjectError, StoreError, UsageError, did_you_mean
+from bessemer.core.lock import exclusive
+from bessemer.core.remote_store import open_store
+from bessemer.core.runner import Plan, Runner, Sink, StageResult, describe_failure
+from bessemer.core.store import Store, write_atomic
+from bessemer.core.table import in_order, resolve, upstream
+from bessemer.flow import STAGES, sections
+
+if TYPE_CHECKING:
+    from bessemer.package.model import Model
+
+STATE = ".bessemer"
+BUILD = "build"
+TIMINGS_MARK = '<script type="application/json" id="bessemer-timings">null</script>'
+
+
+@dataclass
+class Run:
+    """What a run did and gave.
+
+    status: running, done, failed, interrupted or killed. seconds: wall clock. package, report: the files in the
+    project's build folder, when the run came that far. metrics: name -> {value, low, high} on the test rows.
+    stages: a `StageResult` for each stage, in order.
+    """
+
+    id: str
+    project: str
+    status: str
+    started: str
+    seconds: float = 0.0
+    package: Path | None = None
+    report: Path | None = None
+    metric: str = ""
+    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    stages: list[StageResult] = field(default_factory=list)
+    error: str = ""
+    pid: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as plain JSON data."""
+        value = asdict(self)
+        value["run"] = value.pop("id")
+        value["package"] = str(self.package) if self.package else None
+        value["report"] = str(self.report) if self.report else None
+        del value["pid"]
+        return value
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Run:
+        values = dict(record)
+        for name in ("package", "report"):
+            values[name] = Path(values[name]) if values[name] else None
+        values["stages"] = [StageResult(**stage) for stage in values["stages"]]
+        run = cls(**values)
+        if run.status == "running" and not _alive(run.pid):
+            run.status = "killed"
+        return run
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+class Project:
+    """A project file that has been read and checked.
+
+    Args:
+        path: the project file, or the folder it is in; the nearest one above the working folder by default.
+
+    Raises:
+        ProjectError: with every fault of the file.
+    """
+
+    def __init__(self, path: str | Path = ".") -> None:
+        found = project_file.find(Path(path))
+        self.file = project_file.load(found, sections(), _expand)
+        self.folder = self.file.folder
+        self.name = self.file.name
+        self.store: Store = open_store(self.file.top.store, self.folder)
+
+    def run(
+        self,
+        *,
+        upto: str | None = None,
+        force: Iterable[str] = (),
+        wait: float = 0.0,
+        sinks: Iterable[Sink] = (),
+        track: bool = True,
+    ) -> Run:
+        """Run the flow; what is cached is not run again.
+
+        Args:
+            upto: the last stage to run; the whole flow by default.
+            force: stages to run even if they are cached ("all" for every one).
+            wait: seconds to wait for another run in this project.
+            sinks: called with (stage, kind, data) for everything that happens.
+            track: whether the trackers of the project file are fed.
+
+        Raises:
+            BessemerError: what stopped the run; `runs()` has its record.
+        """
+        rows = upstream(STAGES, upto) if upto else in_order(STAGES)
+        forced = self._forced(force)
+        with exclusive(self.folder / STATE / "lock", wait=wait):
+            self._sweep()
+            return self._run(rows, forced, list(sinks), track)
+
+    def _forced(self, force: Iterable[str]) -> frozenset[str]:
+        names = [row.name for row in STAGES]
+        asked = list(force)
+        for name in asked:
+            if name != "all" and name not in names:
+                raise UsageError(f"no stage '{name}' to force", fix=did_you_mean(name, names))
+        return frozenset(names if "all" in asked else asked)
+
+    def _sweep(self) -> None:
+        """Remove what killed runs left in the store's scratch space; nobody else is at work (we hold the lock)."""
+        import shutil
+
+        shutil.rmtree(self.store.root / "tmp", ignore_errors=True)
+
+    def _run(self, rows: list[Any], forced: frozenset[str], sinks: list[Sink], track: bool) -> Run:
+        now = dt.datetime.now(dt.UTC)
+        run = Run(
+            id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+            project=self.name,
+            status="running",
+            started=now.isoformat(timespec="seconds"),
+            pid=os.getpid(),
+        )
+        self._record(run)
+        started = time.perf_counter()
+        with ExitStack() as stack:
+            if track:
+                sinks = [*sinks, *_trackers(self, run, stack)]
+            runner = Runner(self._plan(rows, forced), self.store, sinks)
+            try:
+                runner.run()
+                run.status = "done"
+            except ProjectError as error:
+                run.status, run.error = "failed", describe_failure(error)
+                raise self.file.located(error) from None
+            except BaseException as error:
+                run.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+                run.error = describe_failure(error)
+                raise
+            finally:
+                run.stages, run.seconds = runner.results, time.perf_counter() - started
+                self._publish(run, runner.artifacts)
+                self._record(run)
+                for sink in sinks:
+                    sink("", "run_end", run.to_json())
+        return run
+
+    def _plan(self, rows: list[Any], forced: frozenset[str]) -> Plan:
+        top = self.file.top
+        return Plan(
+            rows=rows,
+            specs=self.file.sections,
+            shared={
+                "name": self.name,
+                "version": top.version,
+                "description": top.description,
+                "target": top.target,
+                "task": top.task,
+            },
+            seed=top.seed,
+            project_dir=self.folder,
+            state_dir=self.folder / STATE,
+            threads=top.resources.threads or len(os.sched_getaffinity(0)),
+            memory=top.resources.memory_bytes(),
+            force=forced,
+            after=self._check_columns,
+        )
+
+    def _check_columns(self, stage: str, artifacts: Mapping[str, ArtifactRef]) -> None:
+        """When the data has landed, check every column the project file names, in all sections at once."""
+        if stage != "acquire":
+            return
+        meta = self.store.get(artifacts["raw"]).meta
+        columns = {column["name"]: column["dtype"] for column in meta["columns"]}
+        shared = {"target": self.file.top.target, "task": self.file.top.task}
+        faults = [
+            fault
+            for row in STAGES
+            if row.columns
+            for fault in resolve(row.columns)(self.file.sections[row.name], columns, shared)
+        ]
+        if faults:
+            raise ProjectError(faults)
+
+    def _publish(self, run: Run, artifacts: Mapping[str, ArtifactRef]) -> None:
+        """Put what people want into the build folder, and the headline figures into the run."""
+        if "evaluation" in artifacts:
+            evaluation = self.store.get(artifacts["evaluation"]).json("evaluation.json")
+            run.metric, run.metrics = evaluation["metric"], evaluation["metrics"]
+        if "report" in artifacts:
+            html = self.store.get(artifacts["report"]).text("report.html")
+            timings = [
+                {k: getattr(s, k) for k in ("stage", "status", "seconds", "why", "peak_mb")}
+                for s in run.stages
+            ]
+            filled = json.dumps({"stages": timings, "total": run.seconds}).replace("<", "\\u003c")
+            run.report = self.folder / BUILD / "report.html"
+            write_atomic(
+                run.report, html.replace(TIMINGS_MARK, TIMINGS_MARK.replace("null", filled)).encode()
+            )
+        if "package" in artifacts:
+            artifact = self.store.get(artifacts["package"])
+            (name,) = artifact.files
+            run.package = self.folder / BUILD / name
+            data = artifact.path(name)
+            if not run.package.exists() or run.package.read_bytes() != data.read_bytes():
+                write_atomic(run.package, data.read_bytes())
+
+    def _record(self, run: Run) -> None:
+        self.store.write_record("runs", run.id, asdict(run))
+
+    def runs(self) -> list[Run]:
+        """The runs of this project, the newest first."""
+        records = (self.store.record("runs", name) for name in reversed(self.store.records("runs")))
+        return [Run.from_record(record) for record in records if record]
+
+    def show(self, run: str = "latest") -> Run:
+        """One run, by its id or the beginning of it.
+
+        Raises:
+            UsageError: no such run, or more than one.
+        """
+        names = self.store.records("runs")
+        found = names[-1:] if run == "latest" else [name for name in names if name.startswith(run)]
+        if len(found) != 1:
+            what = f"no run '{run}'" if not found else f"'{run}' could be any of {', '.join(found[-5:])}"
+            raise UsageError(what, fix=did_you_mean(run, names) if names else "bessemer run")
+        record = self.store.record("runs", found[0])
+        if record is None:
+            raise StoreError(f"the record of run {found[0]} is damaged", fix="bessemer runs")
+        return Run.from_record(record)
+
+    def clean(self, *, keep: int = 3, dry_run: bool = False) -> dict[str, int]:
+        """Remove the artifacts and blobs that none of the latest `keep` finished runs uses.
+
+        Returns:
+            how many artifacts and bytes went (or would go).
+        """
+        runs = [run for run in self.runs() if run.status == "done"][: max(keep, 1)]
+        used = {digest for run in runs for stage in run.stages for digest in stage.outputs.values()}
+        with exclusive(self.folder / STATE / "lock"):
+            return self.store.sweep(used, dry_run=dry_run)
+
+    def artifact(self, name: str, run: str = "latest") -> Artifact:
+        """An artifact of a run, by its name in the flow (`splits`, `evaluation`...).
+
+        Raises:
+            UsageError: the run did not make it.
+        """
+        made = {slot: digest for stage in self.show(run).stages for slot, digest in stage.outputs.items()}
+        if name not in made:
+            raise UsageError(f"run {run} has no artifact '{name}'", fix=did_you_mean(name, made))
+        return self.store.get(ArtifactRef(name, made[name]))
+
+
+def scaffold(name: str, *, data: str, target: str, folder: str | Path = ".", overwrite: bool = False) -> Path:
+    """Write a commented project file from what the data looks like, and give its path.
+
+    The data is landed in the project's store on the way, so the first run finds it there.
+
+    Raises:
+        UsageError: the name cannot be one, or a project file is there already.
+        ProjectError: the data has no such target.
+        DataError: the data cannot be read.
+    """
+    from bessemer import scaffold as made
+
+    made.check_name(name)
+    place = Path(folder)
+    path = place / made.FILE
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} is there already", fix="edit it, or give --overwrite")
+    place.mkdir(parents=True, exist_ok=True)
+    if "://" not in data and not Path(data).is_absolute():
+        data = os.path.relpath(data, place)
+    with tempfile.NamedTemporaryFile("w", dir=place, suffix=".yaml", encoding="utf-8") as file:
+        json.dump({"name": name, "data": data, "target": target}, file)
+        file.flush()
+        project = Project(file.name)
+        runner = Runner(project._plan(upstream(STAGES, "acquire"), frozenset()), project.store)
+        runner.plan.after = lambda stage, artifacts: None
+        raw = runner.run()["raw"]
+    parquet = project.store.get(raw).path("data.parquet")
+    rows, columns = made.look(parquet)
+    made.check_target(target, columns)
+    text = made.project_text(name, data, target, rows, columns, made.classes(parquet, target))
+    made.write(path, text, overwrite=overwrite)
+    return path
+
+
+def _expand(value: dict[str, Any]) -> list[Fault]:
+    """Turn `data: FILE` into the source it stands for."""
+    from bessemer.acquire.sources import source_from_path
+
+    path = value.get("data")
+    if path is None:
+        if "acquire" not in value:
+            return [
+                Fault(
+                    "",
+                    None,
+                    "nothing says where the data is",
+                    "add `data: FILE`, or `acquire: {sources: ...}`",
+                )
+            ]
+        return []
+    acquire = value.setdefault("acquire", {})
+    if not isinstance(path, str) or not isinstance(acquire, dict):
+        return []  # the types themselves are reported by the schema
+    if "sources" in acquire:
+        return [
+            Fault("data", None, "both `data` and `acquire.sources` say where the data is", "keep one of them")
+        ]
+    try:
+        acquire["sources"] = {"data": source_from_path(path)}
+    except ProjectError as error:
+        return list(error.faults)
+    return []
+
+
+def load(package: str | Path, *, threads: int | None = None, key: str | Path | None = None) -> Model:
+    """Open a model package: signature, digests, format and graph are checked first.
+
+    Args:
+        package: a `.bsm` file or an fsspec URL.
+        threads: of the graph session; one by default.
+        key: a public key file to trust besides those of this user.
+
+    Raises:
+        PackageError: it is refused; the error says why.
+    """
+    from bessemer.package.model import load as load_model
+
+    return load_model(package, threads=threads, key=key)
+
+
+def verify(package: str | Path, *, key: str | Path | None = None) -> dict[str, Any]:
+    """Check a package's signature, digests, format and graph without loading the model.
+
+    Returns:
+        the checks and what they found, as plain JSON data.
+
+    Raises:
+        PackageError: it is refused.
+    """
+    from bessemer.package.read import verify_package
+
+    return verify_package(package, key=key)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the project file, for editors.
+
+    >>> "target" in schema()["required"]
+    True
+    """
+    return project_file.json_schema(sections())

@@ -1,0 +1,93 @@
+"""The command line: one file a command, found by name and imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from bessemer._version import __version__
+
+#: Command -> what it does, in the order of `--help`. The module of a command has its name.
+COMMANDS = {
+    "init": "Write a commented project file from what a data file looks like.",
+    "run": "Run the flow; what is cached is not run again.",
+    "runs": "List the runs of the project.",
+    "show": "Show one run, or several side by side.",
+    "flow": "Show the stages, what each takes and gives.",
+    "report": "Say where the report of the last run is, or open it.",
+    "predict": "Score a file with a package, streaming.",
+    "serve": "Serve a package over HTTP.",
+    "verify": "Check a package's signature and digests.",
+    "keys": "Show, export and trust signing keys.",
+    "schema": "Print the JSON Schema of the project file.",
+    "clean": "Remove artifacts that no recent run uses.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported only when they are used, so that `--help` stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"bessemer.cli.{name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from bessemer.core.errors import UsageError, did_you_mean
+
+            raise UsageError(f"no command '{args[0]}'", fix=did_you_mean(args[0], COMMANDS))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 done, 1 internal error, 2 project file or usage, 3 data, 4 gates not passed, "
+    "5 package refused, 6 this machine (disk, permissions, missing extra), 130 interrupted.",
+)
+@click.version_option(__version__, prog_name="bessemer")
+def group() -> None:
+    """From raw data to a served, signed model: one project file, one command."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The entry point: runs a command and turns errors into words and exit codes."""
+    from bessemer.core.errors import BessemerError
+
+    try:
+        group.main(args=argv, prog_name="bessemer", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        click.echo("interrupted; run again to go on from where it stopped", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(0)
+    except BessemerError as error:
+        from bessemer.cli._console import show_error
+
+        show_error(error)
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - the outermost border: a fault of ours, said as such
+        from bessemer.cli._console import show_crash
+
+        show_crash(error)
+        sys.exit(1)

@@ -1,0 +1,24 @@
+"""What all tests share: keys and settings of their own, never the user's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_config(tmp_path_factory: pytest.TempPathFactory) -> object:
+    """A configuration folder for the whole session: tests make and trust keys there."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("BESSEMER_CONFIG_DIR", str(tmp_path_factory.mktemp("config")))
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real tables that stands beside the project."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    assert folder.is_dir(), f"the tests read real tables from {folder}"
+    return folder
