@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import types
 import typing
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +124,10 @@ def project_model(sections: Mapping[str, type[BaseModel]]) -> type[TopLevel]:
         )
         for name, spec in sections.items()
     }
-    return create_model("Project", __base__=TopLevel, **fields)
+    with warnings.catch_warnings():
+        # A section may be called as one of pydantic's old methods (`validate`); nobody calls those here.
+        warnings.filterwarnings("ignore", message="Field name .* shadows an attribute", category=UserWarning)
+        return create_model("Project", __base__=TopLevel, **fields)
 
 
 def load(

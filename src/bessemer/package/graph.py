@@ -46,14 +46,16 @@ class GraphBuilder:
         self.outputs: dict[str, Any] = {}
         self.initializers: dict[str, Any] = {}
         self._names: set[str] = set()
+        self._last: dict[str, int] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def fresh(self, hint: str) -> str:
         """A name no value of this graph has yet, starting with `hint`."""
-        name, n = hint, 1
+        name, n = hint, self._last.get(hint, 1)
         while name in self._names:
             n += 1
             name = f"{hint}_{n}"
+        self._last[hint] = n  # the names up to here are taken: a graph of 10,000 columns asks 10,000 times
         self._names.add(name)
         return name
 

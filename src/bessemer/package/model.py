@@ -1,0 +1,258 @@
+"""A model that was loaded from a package: rows in, predictions out, with or without the reasons."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bessemer.core.errors import PackageError, UsageError, did_you_mean
+from bessemer.core.signature import Signature
+from bessemer.package.contributions import Contributions
+from bessemer.package.manifest import Manifest
+from bessemer.package.read import PackageContents, read_package
+from bessemer.package.session import GraphSession
+from bessemer.package.tabular import as_table
+
+#: A larger table is predicted in batches of this many rows, so that memory follows the batch.
+BATCH_ROWS = 65_536
+
+
+def load(
+    source: str | Path | bytes,
+    *,
+    threads: int | None = None,
+    trust: Sequence[bytes] | None = None,
+    key: str | Path | None = None,
+) -> Model:
+    """Open a model package: container, signature, digests, format and graph are checked first.
+
+    Args:
+        source: a `.bsm` file, an fsspec URL, or the file's bytes.
+        threads: how many batches are predicted at once; one by default. It does not change any number.
+        trust: the public keys to trust instead of those of this user.
+        key: a public key file to trust as well.
+
+    Raises:
+        PackageError: the package is refused; the error says why.
+    """
+    return Model(read_package(source, trust=trust, key=key), threads=threads or 1)
+
+
+class Model:
+    """A model ready to predict; safe to use from several threads.
+
+    name, version: of the package. task: binary, multiclass or regression. signature: its typed inputs and
+    outputs. classes: in order of the class index; for binary `classes[1]` is the positive one.
+    """
+
+    def __init__(self, contents: PackageContents, *, threads: int = 1) -> None:
+        self.contents = contents
+        self.threads = max(1, threads)
+        self.session = GraphSession(contents.bytes("model.onnx"), contents.signature.inputs)
+        self._lock = threading.Lock()
+        self._explainer: Contributions | None = None
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name} {self.version}: {self.task} of '{self.signature.target}'>"
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.contents.manifest
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def version(self) -> str:
+        return self.manifest.version
+
+    @property
+    def signature(self) -> Signature:
+        return self.contents.signature
+
+    @property
+    def task(self) -> str:
+        return self.signature.task
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        return self.signature.classes
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """model.json: learner, parameters, features, calibration."""
+        value: dict[str, Any] = self.contents.json("model.json")
+        return value
+
+    @cached_property
+    def evaluation(self) -> dict[str, Any]:
+        """evaluation.json: metrics with intervals, slices, gates; {} where the package has none."""
+        return self._optional("evaluation.json")
+
+    @cached_property
+    def reference(self) -> dict[str, Any]:
+        """reference.json: what monitoring compares against; {} where the package has none."""
+        return self._optional("reference.json")
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """provenance.json: what it was made from, and the parity of graph and native model."""
+        return self._optional("provenance.json")
+
+    @cached_property
+    def card(self) -> str:
+        """The model card, in Markdown."""
+        return self.contents.text("card.md") if "card.md" in self.contents else ""
+
+    @cached_property
+    def sample(self) -> list[dict[str, Any]]:
+        """A few input rows to try the model with; [] where the package has none."""
+        return self.contents.json("sample.json") if "sample.json" in self.contents else []
+
+    def _optional(self, name: str) -> dict[str, Any]:
+        value: dict[str, Any] = self.contents.json(name) if name in self.contents else {}
+        return value
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The columns that contributions are given for."""
+        return tuple(self.info["groups"])
+
+    @property
+    def explainer(self) -> Contributions:
+        """The native model, loaded when the first explanation is asked for.
+
+        Raises:
+            PackageError: the package has no native model.
+        """
+        with self._lock:
+            if self._explainer is None:
+                native = self.info.get("native") or {}
+                if native.get("file") not in self.contents:
+                    raise PackageError("the package has no native model, so it cannot explain predictions")
+                content = self.contents.bytes(native["file"])
+                self._explainer = Contributions(native["kind"], content, self.info)
+            return self._explainer
+
+    def columns(self, *, explain: bool = False) -> tuple[str, ...]:
+        """The names of the columns `predict` gives.
+
+        `prediction`; for two classes `probability` (of the positive class), for more `probability_CLASS` each;
+        with `explain` also `score`, `base` and `contribution_GROUP` each.
+        """
+        names = ["prediction"]
+        if self.task == "binary":
+            names.append("probability")
+        elif self.task == "multiclass":
+            names += [f"probability_{name}" for name in self.classes]
+        if explain:
+            names += ["score", "base", *(f"contribution_{group}" for group in self.groups)]
+        return tuple(names)
+
+    def predict(self, data: Any, *, explain: bool = False, columns: Sequence[str] | None = None) -> pa.Table:
+        """Predict every row; the result has the same rows in the same order.
+
+        Args:
+            data: a pyarrow Table or RecordBatch, a pandas or polars DataFrame, a list of dicts, a dict of lists.
+                Columns the model does not know are ignored; nullable ones that are absent are missing.
+            explain: add `score`, `base` and a contribution for each input column and derived feature. Base and
+                contributions sum to the score within 1e-4: log-odds of the positive class, the score of the
+                predicted class, or the predicted value.
+            columns: which of the result's columns to give; by default all.
+
+        Returns:
+            an Arrow table with the columns that `columns()` names.
+
+        Raises:
+            DataError: a column is missing or holds what cannot be converted.
+            UsageError: `columns` has an unknown name.
+        """
+        table = as_table(data)
+        wanted = self._wanted(explain, columns)
+        if table.num_rows <= BATCH_ROWS:
+            return self._predict(table, explain, wanted)
+        return pa.concat_tables(self.predict_batches(_slices(table), explain=explain, columns=columns))
+
+    def predict_batches(
+        self, batches: Iterable[Any], *, explain: bool = False, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """Predict a stream: a table for each batch, in order, `threads` batches at a time.
+
+        Raises:
+            DataError, UsageError: as `predict`.
+        """
+        wanted = self._wanted(explain, columns)
+        if self.threads == 1:
+            for batch in batches:
+                yield self._predict(as_table(batch), explain, wanted)
+            return
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="bessemer-predict") as pool:
+            ahead: deque[Future[pa.Table]] = deque()
+            for batch in batches:
+                ahead.append(pool.submit(self._predict, as_table(batch), explain, wanted))
+                if len(ahead) > self.threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+
+    def features(self, data: Any) -> pa.Table:
+        """What the learner sees: the features, float32, one column each (NaN is missing)."""
+        made = self.session.run(as_table(data), ["features"], allow_missing=True)["features"]
+        names = [feature["name"] for feature in self.info["features"]]
+        return pa.Table.from_arrays([pa.array(made[:, i]) for i in range(made.shape[1])], names=names)
+
+    def _wanted(self, explain: bool, columns: Sequence[str] | None) -> tuple[str, ...]:
+        known = self.columns(explain=explain)
+        for name in columns or ():
+            if name not in known:
+                raise UsageError(f"the model gives no column '{name}'", fix=did_you_mean(name, known))
+        return known if columns is None else tuple(columns)
+
+    def _predict(self, table: pa.Table, explain: bool, wanted: Sequence[str]) -> pa.Table:
+        outputs = ["prediction"]
+        if self.task != "regression":
+            outputs.append("probability")
+        if explain:
+            outputs += ["score", "features"]
+        made = self.session.run(table, outputs, allow_missing=True)
+        found = self._predictions(made)
+        if explain:
+            found |= self._explained(made)
+        return pa.table({name: found[name] for name in wanted})
+
+    def _predictions(self, made: dict[str, np.ndarray]) -> dict[str, pa.Array]:
+        labels = made["prediction"]
+        found = {"prediction": pa.array(labels, pa.string() if labels.dtype == object else None)}
+        if self.task == "binary":
+            found["probability"] = pa.array(made["probability"][:, 1])
+        elif self.task == "multiclass":
+            for i, name in enumerate(self.classes):
+                found[f"probability_{name}"] = pa.array(made["probability"][:, i])
+        return found
+
+    def _explained(self, made: dict[str, np.ndarray]) -> dict[str, pa.Array]:
+        base, each = self.explainer.compute(made["features"])
+        grouped = self.explainer.by_group(each, self.groups)
+        rows = np.arange(len(base))
+        chosen = made["probability"].argmax(axis=1) if self.task == "multiclass" else np.zeros(len(base), int)
+        found = {
+            "score": pa.array(made["score"][rows, chosen]),
+            "base": pa.array(base[rows, chosen]),
+        }
+        for i, group in enumerate(self.groups):
+            found[f"contribution_{group}"] = pa.array(grouped[rows, i, chosen])
+        return found
+
+
+def _slices(table: pa.Table) -> Iterator[pa.Table]:
+    for start in range(0, table.num_rows, BATCH_ROWS):
+        yield table.slice(start, BATCH_ROWS)
