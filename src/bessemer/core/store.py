@@ -16,8 +16,8 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -67,8 +67,8 @@ def write_atomic(path: Path, data: bytes) -> None:
     """
     with explained("writing", path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
-        temporary = Path(name)
+        temporary = path.with_name(f".part-{secrets.token_hex(8)}")
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # the user's umask decides
         try:
             with os.fdopen(fd, "wb") as f:
                 f.write(data)

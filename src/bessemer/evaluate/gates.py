@@ -1,0 +1,79 @@
+"""Gates: what was required, what was found, whether it passed and why."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bessemer.evaluate.compare import Figure, Versus
+from bessemer.evaluate.spec import Gates, parse_requirement
+from bessemer.stats.arrays import shown
+
+_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    ">": operator.gt,
+    "<=": operator.le,
+    "<": operator.lt,
+}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The result of a gate. value: of the metric, or the difference to the opponent (> 0 is better), or None."""
+
+    gate: str
+    required: str
+    value: float | None
+    passed: bool
+    why: str
+
+
+def judge(
+    gates: Gates, learner: str, metrics: Mapping[str, Figure], versus: Mapping[str, Versus]
+) -> list[Gate]:
+    """The results of all gates, in the order of the table.
+
+    Args:
+        learner: the shipped learner's name; it cannot be asked to beat itself.
+        versus: by opponent; without 'champion' there is none.
+    """
+    found = [_required(name, text, metrics[name]) for name, text in gates.requirements().items()]
+    return found + [_beats(name, learner, versus.get(name)) for name in gates.beats]
+
+
+def _required(name: str, text: str, figure: Figure) -> Gate:
+    compare, bound = parse_requirement(text)
+    if math.isnan(figure.value):
+        why = f"{name} is not defined on the test rows: they hold one class only, or a constant target"
+        return Gate(name, text, None, False, why)
+    why = f"{name} is {shown(figure.value)}{_between(figure.low, figure.high)}"
+    return Gate(name, text, figure.value, _COMPARE[compare](figure.value, bound), why)
+
+
+def _beats(opponent: str, learner: str, versus: Versus | None) -> Gate:
+    gate = f"beats {opponent}"
+    if opponent == learner:
+        return Gate(
+            gate, "is the baseline itself", 0.0, True, f"the shipped model is the {opponent} baseline itself"
+        )
+    if versus is None:
+        return Gate(gate, "not worse than the champion", None, True, "there is no champion yet")
+    certain = opponent == "constant"
+    required = f"{'better' if certain else 'not worse'} than {opponent} on {versus.metric}"
+    if math.isnan(versus.difference) or math.isnan(versus.low):
+        why = f"{versus.metric} is not defined on enough of the test rows to compare"
+        return Gate(gate, required, None, False, why)
+    passed = versus.verdict == "better" if certain else versus.verdict != "worse"
+    return Gate(gate, required, versus.difference, passed, _reason(opponent, versus))
+
+
+def _reason(opponent: str, versus: Versus) -> str:
+    words = {"better": "better than", "worse": "worse than", "tie": "not told apart from"}[versus.verdict]
+    size = f"{shown(versus.difference)}{_between(versus.low, versus.high)}"
+    return f"{words} {opponent}: {versus.metric} differs by {size}, above zero is better"
+
+
+def _between(low: float, high: float) -> str:
+    return "" if math.isnan(low) else f" [{shown(low)}, {shown(high)}]"

@@ -1,0 +1,99 @@
+"""Running models over rows: the shipped graph over raw columns, the baselines over the feature matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from bessemer.core.artifact import Artifact
+from bessemer.core.errors import DataError
+from bessemer.core.signature import Signature, Task
+from bessemer.package.session import GraphSession, open_session
+from bessemer.stats.metrics.outcome import Outcome, classified, estimated
+
+BATCH_ROWS = 65_536
+
+#: What is told of each batch: its predictions (n,) and, for classifiers, probabilities (n, classes).
+Sink = Callable[[NDArray[Any], NDArray[Any] | None], None]
+
+
+def outputs_of(task: Task) -> list[str]:
+    return ["prediction"] if task == "regression" else ["prediction", "probability"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model, opened to be judged. classes: in the order of the class index."""
+
+    task: Task
+    classes: tuple[Any, ...]
+    learner: str
+    metric: str
+    session: GraphSession
+    baselines: dict[str, bytes]
+
+    def over(self, part: Path, truth: NDArray[np.float64], sink: Sink = lambda p, q: None) -> Outcome:
+        """The outcome of the shipped graph on a Parquet file of raw rows, in batches.
+
+        Raises:
+            DataError: the graph gave a number that is not finite.
+        """
+        found: list[NDArray[Any]] = []
+        for batch in pq.ParquetFile(part).iter_batches(BATCH_ROWS):
+            made = self.session.run(batch, outputs_of(self.task))
+            found.append(_figures(self.task, made))
+            sink(made["prediction"].reshape(-1), made.get("probability"))
+        return self._outcome("the model", truth, found)
+
+    def baseline(self, name: str, X: NDArray[np.float32], truth: NDArray[np.float64]) -> Outcome:
+        """The outcome of a baseline on the feature matrix (n, features)."""
+        session = open_session(self.baselines[name], 1)
+        outputs = outputs_of(self.task)
+        found = []
+        for rows in _slices(len(X)):
+            values = session.run(outputs, {"features": np.ascontiguousarray(X[rows])})
+            found.append(_figures(self.task, dict(zip(outputs, values, strict=True))))
+        return self._outcome(f"the {name} baseline", truth, found)
+
+    def _outcome(self, who: str, truth: NDArray[np.float64], found: Sequence[NDArray[Any]]) -> Outcome:
+        values = np.concatenate(found)
+        if not np.isfinite(values).all():
+            row = int(np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))[0])
+            raise DataError(
+                f"{who} gave a prediction that is not a finite number, first in row {row}",
+                why="values of the features overflow what the learner can compute with",
+                fix="bound the column with a rule in the contract, or derive a smaller one such as ln(x)",
+            )
+        return estimated(truth, values) if self.task == "regression" else classified(self.task, truth, values)
+
+
+def _figures(task: Task, made: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    return made["prediction"].reshape(-1) if task == "regression" else made["probability"]
+
+
+def _slices(rows: int) -> Iterator[slice]:
+    return (slice(start, start + BATCH_ROWS) for start in range(0, rows, BATCH_ROWS))
+
+
+def open_judged(model: Artifact) -> Judged:
+    """Open the model of a `model` artifact.
+
+    One thread: trees added in another order differ in the last bits.
+    """
+    facts = model.json("model.json")
+    signature = Signature.from_json(model.json("signature.json"))
+    names = (n for n in model.files if n.startswith("baselines/") and n.endswith(".onnx"))
+    return Judged(
+        task=facts["task"],
+        classes=tuple(facts["classes"]),
+        learner=facts["learner"],
+        metric=facts["metric"],
+        session=GraphSession(model.bytes("model.onnx"), signature.inputs),
+        baselines={Path(name).stem: model.bytes(name) for name in sorted(names)},
+    )

@@ -1,0 +1,210 @@
+"""The evaluate stage: the very graph that ships, on the test rows.
+
+Takes `model` and `splits`; gives `evaluation`. A failed gate is recorded, not raised: the evaluation is kept
+and shown, and the package stage refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bessemer.core import canonical
+from bessemer.core.artifact import Artifact, ArtifactRef
+from bessemer.core.errors import Fault, ProjectError, did_you_mean
+from bessemer.core.stage import Context
+from bessemer.core.store import file_digest
+from bessemer.evaluate.champion import champion_outcome
+from bessemer.evaluate.compare import Comparison, as_json, compare, metric_names, primary_metric
+from bessemer.evaluate.curves import curves
+from bessemer.evaluate.gates import judge
+from bessemer.evaluate.predictions import PredictionWriter
+from bessemer.evaluate.scoring import Judged, open_judged
+from bessemer.evaluate.slices import Slice, all_slices, columns_of
+from bessemer.evaluate.spec import EvaluateSpec
+from bessemer.evaluate.thresholds import suggest
+from bessemer.stats.arrays import shown, tidy
+from bessemer.stats.metrics.outcome import Outcome
+from bessemer.stats.metrics.table import METRICS, PRIMARY, lookup
+
+
+def fingerprint(
+    spec: EvaluateSpec, project_dir: Path, memo: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The digest of the champion's file, which the stage reads from outside the store."""
+    if spec.champion is None:
+        return {}
+    path = project_dir / spec.champion
+    return {"champion": file_digest(path)[0] if path.is_file() else "missing"}
+
+
+def run(spec: EvaluateSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dict[str, ArtifactRef]:
+    """Judge the model on the test rows.
+
+    Raises:
+        ProjectError: a slice that is no column, a metric or gate that is not of the task, no champion at its path.
+        DataError: the model gives numbers that are not finite, or the champion cannot judge these rows.
+    """
+    model, splits = ctx.open(inputs["model"]), ctx.open(inputs["splits"])
+    judged, test = open_judged(model), splits.path("test.parquet")
+    if faults := _faults(spec, judged, columns_of(test), ctx.project_dir):
+        raise ProjectError(faults)
+    truth = _truth(splits, "test")
+    predictions = ctx.temporary("predictions.parquet")
+    with PredictionWriter(predictions, judged.task, judged.classes, truth) as writer:
+        outcome = judged.over(test, truth, writer.write)
+    slices = all_slices(test, spec.slices)
+    compared = _compare(spec, judged, outcome, _opponents(spec, judged, splits, truth, ctx), slices, ctx)
+    evaluation = _evaluation(spec, judged, outcome, compared, slices)
+    if judged.task == "binary":
+        valid = judged.over(splits.path("valid.parquet"), _truth(splits, "valid"))
+        evaluation["threshold"] = suggest(valid, outcome, spec.threshold)
+    _tell(evaluation, ctx)
+    files: dict[str, Path | bytes] = {
+        "evaluation.json": canonical.dump_bytes(tidy(evaluation)),
+        "predictions.parquet": predictions,
+    }
+    return {"evaluation": ctx.store.put("evaluation", files, {"passed": evaluation["passed"]})}
+
+
+def _truth(splits: Artifact, part: str) -> NDArray[np.float64]:
+    return np.asarray(np.load(splits.path(f"{part}.y.npy")), dtype=np.float64)
+
+
+def _faults(spec: EvaluateSpec, judged: Judged, columns: list[str], project_dir: Path) -> list[Fault]:
+    known = METRICS[judged.task]
+    faults = [
+        Fault(f"evaluate.slices.{k}", None, f"no column '{name}'", did_you_mean(name, columns))
+        for k, name in enumerate(spec.slices)
+        if name not in columns
+    ]
+    faults += [
+        Fault(
+            f"evaluate.metrics.{k}",
+            None,
+            f"no metric '{name}' for a {judged.task} task",
+            did_you_mean(name, known),
+        )
+        for k, name in enumerate(spec.metrics)
+        if name not in known
+    ]
+    faults += [
+        Fault(
+            f"evaluate.gates.{name}",
+            None,
+            f"'{name}' is not of a {judged.task} task",
+            did_you_mean(name, known),
+        )
+        for name in spec.gates.requirements()
+        if name not in known
+    ]
+    if spec.champion is not None and not (project_dir / spec.champion).is_file():
+        fix = "give the path of a .bsm package, or leave `champion` out until there is one"
+        faults.append(Fault("evaluate.champion", None, f"no file {project_dir / spec.champion}", fix))
+    return faults
+
+
+def _opponents(
+    spec: EvaluateSpec, judged: Judged, splits: Artifact, truth: NDArray[np.float64], ctx: Context
+) -> dict[str, Outcome]:
+    X = np.load(splits.path("test.X.npy"), mmap_mode="r")
+    found = {name: judged.baseline(name, X, truth) for name in judged.baselines}
+    if spec.champion is not None:
+        package, test = ctx.project_dir / spec.champion, splits.path("test.parquet")
+        found["champion"] = champion_outcome(package, test, judged.task, judged.classes, truth)
+    return found
+
+
+def _compare(
+    spec: EvaluateSpec,
+    judged: Judged,
+    outcome: Outcome,
+    opponents: Mapping[str, Outcome],
+    slices: Mapping[str, list[Slice]],
+    ctx: Context,
+) -> Comparison:
+    primary = primary_metric(judged.task, judged.metric)
+    gated = list(spec.gates.requirements())
+    names = metric_names(judged.task, outcome.classes, primary, spec.metrics, gated)
+    with ctx.progress("intervals", spec.replicates) as bar:
+        return compare(
+            outcome,
+            names,
+            opponents,
+            list(chain.from_iterable(slices.values())),
+            replicates=spec.replicates,
+            confidence=spec.confidence,
+            rng=ctx.rng("bootstrap"),
+            advance=bar.advance,
+        )
+
+
+def _evaluation(
+    spec: EvaluateSpec,
+    judged: Judged,
+    outcome: Outcome,
+    compared: Comparison,
+    slices: Mapping[str, list[Slice]],
+) -> dict[str, Any]:
+    primary = next(iter(compared.metrics))
+    gates = judge(spec.gates, judged.learner, compared.metrics, compared.versus)
+    figures = iter(compared.slices)
+    return {
+        "task": judged.task,
+        "metric": primary,
+        "rows": outcome.rows,
+        "confidence": spec.confidence,
+        "replicates": spec.replicates,
+        "metrics": {
+            name: {**as_json(figure), **_about(judged, name)} for name, figure in compared.metrics.items()
+        },
+        "baselines": {name: compared.opponents[name] for name in judged.baselines},
+        "champion": compared.opponents.get("champion"),
+        "versus": {name: as_json(versus) for name, versus in compared.versus.items()},
+        "gates": [asdict(gate) for gate in gates],
+        "passed": all(gate.passed for gate in gates),
+        "slices": {
+            column: [_slice_json(part, next(figures), primary, outcome.rows) for part in parts]
+            for column, parts in slices.items()
+        },
+        "curves": curves(outcome, judged.classes, spec.confidence),
+        "threshold": None,
+    }
+
+
+def _about(judged: Judged, name: str) -> dict[str, Any]:
+    metric = lookup(judged.task, name)
+    return {"greater_is_better": metric.greater_is_better, "meaning": metric.meaning}
+
+
+def _slice_json(part: Slice, figure: Any, primary: str, rows: int) -> dict[str, Any]:
+    return {
+        "value": part.value,
+        "kind": part.kind,
+        "rows": len(part.rows),
+        "share": len(part.rows) / rows,
+        "too_small": part.too_small,
+        "metrics": {primary: as_json(figure)} if figure is not None else {},
+    }
+
+
+def _tell(evaluation: Mapping[str, Any], ctx: Context) -> None:
+    metrics = evaluation["metrics"]
+    named = [
+        name for name in dict.fromkeys([evaluation["metric"], PRIMARY[evaluation["task"]]]) if name in metrics
+    ]
+    figures = ", ".join(f"{name} {_figure_text(metrics[name])}" for name in named)
+    ctx.note(f"{figures} on {evaluation['rows']:,} test rows")
+    for gate in evaluation["gates"]:
+        if not gate["passed"]:
+            ctx.warn(f"gate '{gate['gate']}' failed: {gate['why']} (required: {gate['required']})")
+
+
+def _figure_text(figure: Mapping[str, Any]) -> str:
+    return f"{shown(figure['value'])} [{shown(figure['low'])}, {shown(figure['high'])}]"

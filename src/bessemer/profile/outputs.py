@@ -1,0 +1,99 @@
+"""What the model says about rows it was not trained on: sketches of its outputs, and how good they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from bessemer.core.signature import Signature
+from bessemer.package.session import GraphSession
+from bessemer.stats.arrays import tidy
+from bessemer.stats.binning import count, quantile_edges
+from bessemer.stats.bootstrap import bootstrap, interval
+from bessemer.stats.metrics.outcome import Outcome, classified, estimated
+from bessemer.stats.metrics.table import METRICS, Scorer
+
+BATCH_ROWS = 65_536
+
+#: One-vs-rest areas cost a sort and a pass a class: with more classes they are left out.
+MAX_AREAS = 20
+
+_DTYPES = {bool: "boolean", int: "integer", str: "string"}
+
+
+def predict(
+    model: bytes, signature: Signature, part: Path, truth: NDArray[np.float64]
+) -> tuple[Outcome, NDArray[np.float64]]:
+    """The outcome of the graph on a Parquet file of raw rows, and its scores float64 (n, outputs).
+
+    One thread: trees added in another order differ in the last bits.
+    """
+    session = GraphSession(model, signature.inputs)
+    named = "score" if signature.task == "regression" else "probability"
+    scores, values = [], []
+    for batch in pq.ParquetFile(part).iter_batches(BATCH_ROWS):
+        made = session.run(batch, list(dict.fromkeys(["score", named])))
+        scores.append(made["score"].reshape(batch.num_rows, -1))
+        values.append(made[named])
+    score, value = np.concatenate(scores).astype(np.float64), np.concatenate(values)
+    if signature.task == "regression":
+        return estimated(truth, value.reshape(-1)), score
+    return classified(signature.task, truth, value), score
+
+
+def sketch_outputs(
+    outcome: Outcome, score: NDArray[np.float64], classes: Sequence[Any], bins: int
+) -> dict[str, Any]:
+    """Sketches by output: regression `prediction`; binary `prediction`, `probability` (of the positive class) and
+    `score`; multiclass `prediction` and `confidence` (the greatest probability)."""
+    if outcome.task == "regression":
+        return {"prediction": sketch_numbers(score[:, 0], bins)}
+    counts = np.bincount(np.asarray(outcome.predicted, dtype=np.int64), minlength=len(classes))
+    labels = {
+        "dtype": _DTYPES[type(classes[0])],
+        "count": outcome.rows,
+        "missing": 0,
+        "distinct": int((counts > 0).sum()),
+        "categories": [[name, int(n)] for name, n in zip(classes, counts, strict=True)],
+        "other": 0,
+    }
+    if outcome.task == "multiclass":
+        return {"prediction": labels, "confidence": sketch_numbers(outcome.probability.max(axis=1), bins)}
+    probability = sketch_numbers(outcome.probability[:, 1], bins)
+    return {"prediction": labels, "probability": probability, "score": sketch_numbers(score[:, 0], bins)}
+
+
+def sketch_numbers(values: NDArray[Any], bins: int) -> dict[str, Any]:
+    """A numeric sketch of an array (n,); what is not finite counts as missing."""
+    numbers = np.asarray(values, dtype=np.float64)
+    known = numbers[np.isfinite(numbers)]
+    sketch: dict[str, Any] = {"dtype": "number", "count": len(known), "missing": len(numbers) - len(known)}
+    if not len(known):
+        return {**sketch, "edges": [], "counts": [], "mean": None, "std": None, "min": None, "max": None}
+    edges = quantile_edges(known, bins)
+    sketch |= {"edges": edges, "counts": count(known, edges).tolist()}
+    return sketch | {
+        "mean": tidy(float(known.mean())),
+        "std": tidy(float(known.std())),
+        "min": float(known.min()),
+        "max": float(known.max()),
+    }
+
+
+def performance(
+    outcome: Outcome, replicates: int, confidence: float, rng: np.random.Generator
+) -> dict[str, dict[str, float]]:
+    """The task's metrics with bootstrap intervals, on these rows: what labelled rows later are compared with."""
+    names = [name for name in METRICS[outcome.task] if name != "roc_auc" or outcome.classes <= MAX_AREAS]
+    scorer = Scorer(outcome, names)
+    (draws,) = bootstrap([scorer], outcome.rows, replicates, rng)
+    found = {}
+    for k, (name, value) in enumerate(zip(names, scorer().tolist(), strict=True)):
+        low, high = interval(draws[:, k], confidence)
+        found[name] = {"value": value, "low": low, "high": high}
+    return found

@@ -1,0 +1,74 @@
+"""The profile stage: takes `model` and `splits`, gives `reference`.
+
+Inputs are sketched over the training rows: they are what the model knows. Outputs and performance are taken
+from the test rows: on rows that it was trained on a model is surer and better than it will ever be again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bessemer.core import canonical
+from bessemer.core.artifact import ArtifactRef
+from bessemer.core.signature import Signature
+from bessemer.core.stage import Context
+from bessemer.profile.columns import sketch_columns
+from bessemer.profile.limits import limits
+from bessemer.profile.outputs import performance, predict, sketch_outputs
+from bessemer.profile.spec import ProfileSpec
+from bessemer.stats.arrays import tidy
+
+FORMAT = 1
+
+
+def run(spec: ProfileSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dict[str, ArtifactRef]:
+    """Write the reference that monitoring compares against."""
+    model, splits = ctx.open(inputs["model"]), ctx.open(inputs["splits"])
+    signature = Signature.from_json(model.json("signature.json"))
+    with ctx.progress("sketching", 3) as bar:
+        dtypes = {field.name: field.dtype for field in signature.inputs}
+        with ctx.connect(threads=1) as connection:
+            columns = sketch_columns(
+                connection, splits.path("train.parquet"), dtypes, bins=spec.bins, categories=spec.categories
+            )
+        bar.advance()
+        truth = np.asarray(np.load(splits.path("test.y.npy")), dtype=np.float64)
+        outcome, score = predict(model.bytes("model.onnx"), signature, splits.path("test.parquet"), truth)
+        outputs = sketch_outputs(outcome, score, signature.classes, spec.bins)
+        bar.advance()
+        measured = performance(outcome, spec.replicates, spec.confidence, ctx.rng("performance"))
+        bar.advance()
+    reference: dict[str, Any] = {
+        "format": FORMAT,
+        "rows": splits.meta["rows"]["train"],
+        "output_rows": outcome.rows,
+        "window": spec.window,
+        "false_alarm": spec.false_alarm,
+        "columns": columns,
+        "outputs": outputs,
+        "performance": tidy(measured),
+        **_limits(spec, columns, outputs, ctx),
+    }
+    return {"reference": ctx.store.put("reference", {"reference.json": canonical.dump_bytes(reference)})}
+
+
+def _limits(
+    spec: ProfileSpec, columns: Mapping[str, Any], outputs: Mapping[str, Any], ctx: Context
+) -> dict[str, Any]:
+    """`thresholds` of the columns and `output_thresholds`, which share the false alarms between them."""
+    sketches = {("column", name): sketch for name, sketch in columns.items()}
+    sketches |= {("output", name): sketch for name, sketch in outputs.items()}
+    found = limits(
+        sketches,
+        lambda key: ctx.rng("limits", *key),
+        window=spec.window,
+        false_alarm=spec.false_alarm,
+        groups=spec.groups,
+    )
+    return {
+        "thresholds": {name: value for (kind, name), value in found.items() if kind == "column"},
+        "output_thresholds": {name: value for (kind, name), value in found.items() if kind == "output"},
+    }

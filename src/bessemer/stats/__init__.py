@@ -1,0 +1,1 @@
+"""Pure array functions: intervals, metrics' foundations, sketches, distances, calibration."""

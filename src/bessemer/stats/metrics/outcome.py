@@ -1,0 +1,55 @@
+"""What a model said about rows whose truth is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bessemer.core.signature import Task
+from bessemer.stats.arrays import Floats, Ints
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Truth and prediction of n rows.
+
+    truth: class index int64 (n,), or the true number float64 (n,) for regression.
+    predicted: the same of the prediction.
+    probability: float32 or float64 (n, classes), rows sum to 1; of shape (n, 0) for regression.
+    """
+
+    task: Task
+    truth: Ints | Floats
+    predicted: Ints | Floats
+    probability: NDArray[Any]
+
+    @property
+    def rows(self) -> int:
+        return len(self.truth)
+
+    @property
+    def classes(self) -> int:
+        return int(self.probability.shape[1])
+
+    def take(self, rows: NDArray[np.int64]) -> Outcome:
+        return Outcome(self.task, self.truth[rows], self.predicted[rows], self.probability[rows])
+
+
+def classified(task: Task, truth: ArrayLike, probability: ArrayLike) -> Outcome:
+    """The outcome of a classifier: the class of greatest probability, the positive one of two from 0.5 up.
+
+    >>> classified("binary", [0, 1], [[0.5, 0.5], [0.9, 0.1]]).predicted.tolist()
+    [1, 0]
+    """
+    given = np.asarray(probability)
+    predicted = (given[:, 1] >= 0.5).astype(np.int64) if task == "binary" else np.argmax(given, axis=1)
+    return Outcome(task, np.asarray(truth).astype(np.int64), predicted, given)
+
+
+def estimated(truth: ArrayLike, predicted: ArrayLike) -> Outcome:
+    """The outcome of a regression."""
+    y, p = np.asarray(truth, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    return Outcome("regression", y, p, np.zeros((len(y), 0)))
