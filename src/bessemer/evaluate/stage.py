@@ -21,6 +21,7 @@ from bessemer.core.errors import Fault, ProjectError, did_you_mean
 from bessemer.core.stage import Context
 from bessemer.core.store import file_digest
 from bessemer.evaluate.champion import champion_outcome
+from bessemer.evaluate.check import unknown_slices
 from bessemer.evaluate.compare import Comparison, as_json, compare, metric_names, primary_metric
 from bessemer.evaluate.curves import curves
 from bessemer.evaluate.gates import judge
@@ -79,11 +80,7 @@ def _truth(splits: Artifact, part: str) -> NDArray[np.float64]:
 
 def _faults(spec: EvaluateSpec, judged: Judged, columns: list[str], project_dir: Path) -> list[Fault]:
     known = METRICS[judged.task]
-    faults = [
-        Fault(f"evaluate.slices.{k}", None, f"no column '{name}'", did_you_mean(name, columns))
-        for k, name in enumerate(spec.slices)
-        if name not in columns
-    ]
+    faults = unknown_slices(spec, columns)
     faults += [
         Fault(
             f"evaluate.metrics.{k}",

@@ -1,0 +1,1 @@
+"""Package -> service: protocols without sockets, one HTTP transport, one place that predicts."""

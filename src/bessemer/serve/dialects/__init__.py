@@ -1,0 +1,1 @@
+"""The protocols a server speaks, one file each: bytes to a batch, predictions to bytes, no sockets."""

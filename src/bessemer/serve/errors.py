@@ -1,0 +1,99 @@
+"""What a server says when it refuses a request.
+
+RequestError     any refusal: a status (4xx or 5xx), what, why, fix, and the faults in the rows
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bessemer.core.errors import BessemerError
+
+MOST_FAULTS = 20
+_MOST_CHARACTERS = 80
+
+
+def shown(value: Any) -> str:
+    """A value of a request as it may stand in a message: short, and on one line.
+
+    >>> shown("x" * 200)[:4], len(shown("x" * 200))
+    ("'xxx", 80)
+    """
+    text = repr(value)
+    return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
+
+
+@dataclass(frozen=True)
+class RowFault:
+    """One fault in the rows of a request: which row (from 0; None: the whole column), field and value."""
+
+    row: int | None
+    field: str
+    what: str
+    value: str = ""
+    fix: str = ""
+
+    def __str__(self) -> str:
+        where = ", ".join(
+            part
+            for part in ("" if self.row is None else f"row {self.row}", f"'{self.field}'")
+            if part != "''"
+        )
+        return f"{where}: {self.what}" + (f" ({self.fix})" if self.fix else "")
+
+    def to_json(self) -> dict[str, Any]:
+        facts = {
+            "row": self.row,
+            "field": self.field,
+            "value": self.value,
+            "what": self.what,
+            "fix": self.fix,
+        }
+        return {name: value for name, value in facts.items() if value not in (None, "")}
+
+
+class RequestError(BessemerError):
+    """A request that is refused.
+
+    status: the HTTP status, 400 to 599.
+    faults: what is wrong in which row; at most `MOST_FAULTS` are kept; `more`: whether there are others.
+    headers: headers the answer must have (Allow, Retry-After).
+
+    >>> print(RequestError(413, "12 rows are more than 10", fix="send fewer").line)
+    12 rows are more than 10 (send fewer)
+    """
+
+    def __init__(
+        self,
+        status: int,
+        what: str,
+        *,
+        why: str = "",
+        fix: str = "",
+        faults: Sequence[RowFault] = (),
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(what, why=why, fix=fix)
+        self.status = status
+        self.faults = tuple(faults[:MOST_FAULTS])
+        self.more = len(faults) > MOST_FAULTS
+        self.headers = headers
+
+    @property
+    def line(self) -> str:
+        """The whole error on one line, for protocols whose errors are one text."""
+        text = "; ".join([self.what, *map(str, self.faults)])
+        if self.more:
+            text += "; and more"
+        if self.why:
+            text += f": {self.why}"
+        return text + (f" ({self.fix})" if self.fix else "")
+
+
+def bad_rows(faults: Sequence[RowFault]) -> RequestError:
+    """The refusal of a request whose rows have faults."""
+    count = len(faults)
+    number = f"more than {MOST_FAULTS}" if count > MOST_FAULTS else str(count)
+    return RequestError(400, f"the request has {number} fault{'' if count == 1 else 's'}", faults=faults)

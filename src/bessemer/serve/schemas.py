@@ -1,0 +1,141 @@
+"""JSON Schemas of what the routes take and give, from the model's signature (for OpenAPI 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bessemer.core.signature import Field, Signature
+from bessemer.serve.dialect import Bodies, Subject
+from bessemer.serve.rows import class_key
+
+_TYPES: Mapping[str, dict[str, Any]] = {
+    "boolean": {"type": ["boolean", "null"]},
+    "integer": {"type": ["integer", "null"]},
+    "number": {"type": ["number", "null"]},
+    "string": {"type": ["string", "null"]},
+    "timestamp": {"type": ["string", "integer", "null"], "format": "date-time"},
+}
+_ROW = {"$ref": "#/components/schemas/Row"}
+_PREDICTION = {"$ref": "#/components/schemas/Prediction"}
+_EXPLANATION = {"$ref": "#/components/schemas/Explanation"}
+_MOST_CATEGORIES = 12
+
+
+def components(subject: Subject) -> dict[str, Any]:
+    """The schemas that the routes' bodies refer to."""
+    signature = subject.signature
+    made = {"Row": row(signature), "Prediction": prediction(subject), "Tensor": tensor()}
+    if subject.groups:
+        made["Explanation"] = explanation(subject.groups)
+    return made
+
+
+def row(signature: Signature) -> dict[str, Any]:
+    """One row: a property for each input; the inputs that were never missing are required."""
+    return {
+        "type": "object",
+        "description": "One row. null is a missing value.",
+        "properties": {field.name: _property(field) for field in signature.inputs},
+        "required": [field.name for field in signature.inputs if not field.nullable],
+        "additionalProperties": False,
+    }
+
+
+def _property(field: Field) -> dict[str, Any]:
+    facts = dict(_TYPES[field.dtype])
+    domain = field.domain
+    if "min" in domain and "max" in domain:
+        facts["description"] = f"In training from {domain['min']} to {domain['max']}."
+    elif domain.get("categories"):
+        categories = domain["categories"]
+        shown = ", ".join(map(str, categories[:_MOST_CATEGORIES]))
+        more = f" and {len(categories) - _MOST_CATEGORIES} more" if len(categories) > _MOST_CATEGORIES else ""
+        facts["description"] = f"In training: {shown}{more}."
+    return facts
+
+
+def prediction(subject: Subject) -> dict[str, Any]:
+    """One row's answer."""
+    signature = subject.signature
+    share = {"type": "number", "minimum": 0, "maximum": 1}
+    if signature.task == "regression":
+        properties: dict[str, Any] = {"prediction": {"type": "number"}}
+    else:
+        keys = [class_key(value) for value in signature.classes]
+        properties = {
+            "prediction": {"enum": list(signature.classes)},
+            "probability": {"type": "object", "properties": dict.fromkeys(keys, share), "required": keys},
+        }
+    required = list(properties)
+    if subject.groups:
+        properties["explanation"] = _EXPLANATION
+    return {"type": "object", "properties": properties, "required": required}
+
+
+def explanation(groups: tuple[str, ...]) -> dict[str, Any]:
+    """The contributions of one row; base and contributions sum to the score."""
+    number = {"type": "number"}
+    return {
+        "type": "object",
+        "description": "base + the sum of the contributions = score (log-odds, or the predicted value).",
+        "properties": {
+            "base": number,
+            "score": number,
+            "contributions": {"type": "object", "properties": dict.fromkeys(groups, number)},
+        },
+        "required": ["base", "score", "contributions"],
+    }
+
+
+def tensor() -> dict[str, Any]:
+    """A tensor of the Open Inference Protocol."""
+    return {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "shape": {"type": "array", "items": {"type": "integer"}},
+            "datatype": {"type": "string"},
+            "parameters": {"type": "object"},
+            "data": {"type": "array", "items": {}},
+        },
+        "required": ["name", "shape", "datatype"],
+    }
+
+
+def _list(items: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+def _object(required: tuple[str, ...], **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+def plain(subject: Subject) -> Bodies:
+    """Of `POST /predict`."""
+    rows = _object(("rows",), rows=_list(_ROW), explain={"type": "boolean", "default": False})
+    model = _object(("name", "version"), name={"type": "string"}, version={"type": "string"})
+    response = _object(("model", "predictions"), model=model, predictions=_list(_PREDICTION))
+    return Bodies({"oneOf": [rows, _ROW, _list(_ROW)]}, response)
+
+
+def kserve_v1(subject: Subject) -> tuple[Bodies, Bodies]:
+    """Of `:predict`, and of `:explain`."""
+    request = _object(("instances",), instances=_list({"oneOf": [_ROW, _list({})]}))
+    one = {"type": "number"} if subject.signature.task == "regression" else _PREDICTION
+    told = _list(_EXPLANATION) if subject.groups else _list({"type": "object"})
+    plain = _object(("predictions",), predictions=_list(one))
+    explained = _object(("predictions", "explanations"), predictions=_list(one), explanations=told)
+    return Bodies(request, plain), Bodies(request, explained)
+
+
+def v2() -> Bodies:
+    """Of `/v2/models/{model}/infer`."""
+    tensors = _list({"$ref": "#/components/schemas/Tensor"})
+    text = {"type": "string"}
+    request = _object(("inputs",), id=text, parameters={"type": "object"}, inputs=tensors)
+    request["properties"]["outputs"] = _list(_object(("name",), name=text, parameters={"type": "object"}))
+    response = _object(
+        ("model_name", "outputs"), model_name=text, model_version=text, id=text, outputs=tensors
+    )
+    return Bodies(request, response)
