@@ -48,7 +48,7 @@ def by_hand(parts: dict[str, pd.DataFrame], seed: int) -> tuple[np.ndarray, floa
     for name in texts:
         levels = parts["train"][name].value_counts().index[:2000]
         for part in parts.values():
-            part[name] = pd.Categorical(part[name], categories=levels)
+            part[name] = pd.Categorical(part[name].where(part[name].isin(levels)), categories=levels)
     X = {k: v.drop(columns=[target]) for k, v in parts.items()}
     y = {k: v[target].astype(int) for k, v in parts.items()}
     train = lgb.Dataset(X["train"], y["train"], free_raw_data=False)

@@ -1,0 +1,1 @@
+"""Explain: why the model says what it says, for all rows and for one."""

@@ -1,0 +1,1 @@
+"""Ways to rank the columns of a model, one file each."""

@@ -1,0 +1,142 @@
+"""The sample of test rows that is explained, with its scores and contributions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bessemer.core.errors import BessemerError, DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from bessemer.core.artifact import Artifact
+    from bessemer.core.stage import Context
+    from bessemer.explain.subject import Subject
+
+Floats = npt.NDArray[np.float64]
+
+#: How far contributions may be from the score they add up to, relative to the largest score (at least 1).
+TOLERANCE = 1e-4
+
+#: The most numbers (rows x features x outputs) that are held at once while contributions are computed.
+BLOCK = 4_000_000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Test rows under explanation. N rows, G groups, K outputs (1, or one a class in multiclass).
+
+    table: the raw columns, N rows.
+    features: what the learner sees, float32 (N, F).
+    actual: the class index, or the value in regression, float64 (N,).
+    score: the graph's raw score, float64 (N, K).
+    probability: float64 (N, classes); (N, 0) in regression.
+    base: what the score would be without knowing anything of the row, float64 (K,).
+    contributions: float64 (N, G, K); base + their sum over G is the score.
+    """
+
+    table: pa.Table
+    features: npt.NDArray[np.float32]
+    actual: Floats
+    score: Floats
+    probability: Floats
+    base: Floats
+    contributions: Floats
+
+    def __len__(self) -> int:
+        return len(self.actual)
+
+    @cached_property
+    def predicted(self) -> Floats:
+        """The predicted class index, or the value in regression."""
+        if self.probability.shape[1]:
+            best: Floats = self.probability.argmax(axis=1).astype(np.float64)
+            return best
+        return self.score[:, 0]
+
+    @cached_property
+    def gap(self) -> float:
+        """The worst |base + sum of contributions - score|."""
+        total = self.base[None, :] + self.contributions.sum(axis=1)
+        return float(np.abs(total - self.score).max(initial=0.0))
+
+
+def draw(splits: Artifact, subject: Subject, rows: int, ctx: Context) -> Sample:
+    """Draw up to `rows` test rows at random and explain each.
+
+    Raises:
+        DataError: the test part has no rows.
+        BessemerError: the contributions do not add up to the score of the graph.
+    """
+    X = np.load(splits.path("test.X.npy"), mmap_mode="r")
+    if not len(X):
+        raise DataError("the test part has no rows to explain", fix="make `prepare.split.test` larger")
+    chosen = np.arange(len(X))
+    if rows < len(X):
+        chosen = np.sort(ctx.rng("sample").choice(len(X), rows, replace=False))
+    table = take_rows(splits, chosen, subject.columns)
+    features = np.ascontiguousarray(X[chosen], dtype=np.float32)
+    outputs = ["score"] if subject.task == "regression" else ["score", "probability"]
+    found = subject.session.run(table, outputs)
+    base, contributions = grouped(subject, features)
+    sample = Sample(
+        table=table,
+        features=features,
+        actual=np.load(splits.path("test.y.npy"), mmap_mode="r")[chosen].astype(np.float64),
+        score=found["score"].astype(np.float64).reshape(len(chosen), -1),
+        probability=found.get("probability", np.zeros((len(chosen), 0))).astype(np.float64),
+        base=base,
+        contributions=contributions,
+    )
+    check_sum(sample)
+    return sample
+
+
+def check_sum(sample: Sample) -> None:
+    """Refuse contributions that do not add up to the score the graph gives."""
+    allowed = TOLERANCE * max(1.0, float(np.abs(sample.score).max(initial=0.0)))
+    if not sample.gap <= allowed:  # NaN is refused too
+        raise BessemerError(
+            f"contributions differ from the model's score by {sample.gap:.3g} (allowed: {allowed:.3g})",
+            why="the native model and model.onnx do not compute the same score, so it cannot be explained",
+            fix="bessemer run --force train",
+        )
+
+
+def take_rows(splits: Artifact, chosen: npt.NDArray[np.int64], columns: list[str]) -> pa.Table:
+    """The raw test rows at the given ascending positions, read as a stream."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(splits.path("test.parquet")) as file:
+        batches = []
+        first = 0
+        for batch in file.iter_batches(batch_size=65_536, columns=columns, use_threads=False):
+            low, high = np.searchsorted(chosen, [first, first + len(batch)])
+            if high > low:
+                batches.append(batch.take(pa.array(chosen[low:high] - first)))
+            first += len(batch)
+    return pa.Table.from_batches(batches).select(columns).combine_chunks()
+
+
+def grouped(subject: Subject, features: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
+    """The base (K,) and the contributions summed by group (N, G, K), block by block."""
+    blocks = []
+    base: Floats = np.zeros(1)
+    for block in _blocks(features, max(1, len(subject.classes))):
+        bases, parts = subject.contributions.compute(block)
+        base = np.asarray(bases, dtype=np.float64).reshape(len(block), -1)[0]
+        blocks.append(subject.contributions.by_group(parts, subject.groups))
+    return base, np.concatenate(blocks)
+
+
+def _blocks(features: npt.NDArray[np.float32], outputs: int) -> Iterator[Any]:
+    size = max(1, BLOCK // max(1, features.shape[1] * outputs))
+    for start in range(0, len(features), size):
+        yield features[start : start + size]

@@ -1,0 +1,85 @@
+"""The explain stage: exact contributions, importance, dependence and worked examples on test rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bessemer.core import canonical
+from bessemer.core.artifact import ArtifactRef
+from bessemer.core.stage import Context
+from bessemer.explain.dependence import dependence, strongest, swarm
+from bessemer.explain.examples import examples
+from bessemer.explain.plugins import EXPLAINERS
+from bessemer.explain.quality import quality_for
+from bessemer.explain.sample import Sample, draw
+from bessemer.explain.spec import ExplainSpec
+from bessemer.explain.subject import Subject, open_subject
+from bessemer.explain.values import tidy
+
+
+def run(spec: ExplainSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dict[str, ArtifactRef]:
+    """Explain the model that ships, on rows of the test part.
+
+    Takes `model` and `splits`; gives `explainer` (how a prediction is explained, for the package) and
+    `explanations` (what was found, for the report).
+
+    Raises:
+        DataError: the test part has no rows.
+        BessemerError: the contributions do not add up to the score of the graph.
+    """
+    subject = open_subject(ctx.open(inputs["model"]), threads=ctx.threads)
+    sample = draw(ctx.open(inputs["splits"]), subject, spec.rows, ctx)
+    explainer = tidy(explainer_facts(subject, sample))
+    explanations = tidy(explanation_facts(spec, subject, sample, ctx))
+    _note(explanations, ctx)
+    return {
+        "explainer": ctx.store.put(
+            "explainer",
+            {"explainer.json": canonical.dump_bytes(explainer)},
+            {"method": explainer["method"]},
+        ),
+        "explanations": ctx.store.put(
+            "explanations", {"explanations.json": canonical.dump_bytes(explanations)}, {"rows": len(sample)}
+        ),
+    }
+
+
+def explainer_facts(subject: Subject, sample: Sample) -> dict[str, Any]:
+    """`explainer.json`: the method, its background, the groups, and how exact it was found to be."""
+    method, background = subject.method
+    return {
+        "method": method,
+        "background": background,
+        "groups": subject.groups,
+        "base": sample.base.tolist(),
+        "output": "score",
+        "tolerance": sample.gap,
+        "rows": len(sample),
+    }
+
+
+def explanation_facts(spec: ExplainSpec, subject: Subject, sample: Sample, ctx: Context) -> dict[str, Any]:
+    """`explanations.json`: importance, dependence, a swarm of single rows, and worked examples."""
+    rankings = {}
+    with ctx.progress("importance", total=len(spec.importance) * len(subject.columns)) as bar:
+        for name in spec.importance:
+            explainer = EXPLAINERS.load(name)()
+            rankings[name] = explainer.rank(subject, sample, spec, ctx, bar.advance)
+    groups = strongest(subject, sample)
+    quality = quality_for(subject.task, subject.metric, sample)
+    return {
+        "rows": len(sample),
+        "repeats": spec.repeats,
+        "metric": quality.metric.name,
+        "global": rankings,
+        "dependence": dependence(groups, subject, sample),
+        "beeswarm": swarm(groups, subject, sample, ctx),
+        "examples": examples(subject, sample, spec.samples),
+    }
+
+
+def _note(explanations: Mapping[str, Any], ctx: Context) -> None:
+    ranking: list[dict[str, Any]] = next(iter(explanations["global"].values()), [])
+    if ranking:
+        ctx.note("most important: " + ", ".join(row["group"] for row in ranking[:3]))

@@ -1,0 +1,87 @@
+"""The model that is explained: the bytes that ship, and exact contributions from its native form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bessemer.core.signature import Signature
+
+if TYPE_CHECKING:
+    from bessemer.core.artifact import Artifact
+    from bessemer.package.contributions import Contributions
+    from bessemer.package.session import GraphSession
+
+#: What a native model's contributions are called and measured against, by the kind of the native model.
+METHODS: Mapping[str, tuple[str, str]] = {
+    "lightgbm": ("tree_path_dependent", "training distribution inside the trees"),
+    "linear": ("linear", "the mean of each feature over the training rows"),
+    "constant": ("constant", "none: the score is the same for every row"),
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model under explanation.
+
+    facts: `model.json`.
+    groups: the distinct groups (raw columns and derived features) in the order of the features.
+    columns: the raw input columns of the graph.
+    """
+
+    facts: Mapping[str, Any]
+    signature: Signature
+    session: GraphSession
+    contributions: Contributions
+
+    @property
+    def task(self) -> str:
+        return str(self.facts["task"])
+
+    @property
+    def metric(self) -> str:
+        return str(self.facts["metric"])
+
+    @property
+    def classes(self) -> list[Any]:
+        return list(self.facts["classes"])
+
+    @property
+    def features(self) -> list[dict[str, Any]]:
+        return list(self.facts["features"])
+
+    @property
+    def groups(self) -> list[str]:
+        return list(self.facts["groups"])
+
+    @property
+    def columns(self) -> list[str]:
+        return [field.name for field in self.signature.inputs]
+
+    @property
+    def method(self) -> tuple[str, str]:
+        """The method's name and its background, as `explainer.json` has them."""
+        kind = str(self.facts["native"]["kind"])
+        return METHODS.get(kind, (kind, "as the learner defines it"))
+
+
+def open_subject(model: Artifact, *, threads: int = 1) -> Subject:
+    """Open the graph and the native model of a `model` artifact.
+
+    `threads` share the rows when contributions are computed, which changes no bit. The graph has one thread: a
+    sum over trees in another order differs in the last bits.
+    """
+    from bessemer.package.contributions import Contributions
+    from bessemer.package.session import GraphSession
+
+    facts = model.json("model.json")
+    signature = Signature.from_json(model.json("signature.json"))
+    native = facts["native"]
+    file = "native/" + str(native["file"]).removeprefix("native/")  # the record may leave the folder out
+    return Subject(
+        facts=facts,
+        signature=signature,
+        session=GraphSession(model.path("model.onnx"), signature.inputs, threads=1),
+        contributions=Contributions(native["kind"], model.bytes(file), facts, threads=threads),
+    )

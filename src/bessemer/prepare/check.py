@@ -1,0 +1,148 @@
+"""The faults of `prepare:` that show only beside the data: all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bessemer.core.errors import Fault, ProjectError, did_you_mean
+from bessemer.core.signature import DType
+from bessemer.prepare.expressions import Expression, parse_all
+from bessemer.prepare.labelled import Labelled
+from bessemer.prepare.plugins import IGNORE, TRANSFORMS
+from bessemer.prepare.spec import ColumnSpec, PrepareSpec
+
+#: The types of landed columns, as signatures name them.
+SQL_DTYPES: Mapping[str, DType] = {
+    "BOOLEAN": "boolean",
+    "BIGINT": "integer",
+    "DOUBLE": "number",
+    "VARCHAR": "string",
+    "TIMESTAMP": "timestamp",
+}
+
+
+def check(spec: PrepareSpec, data: Labelled) -> dict[str, Expression]:
+    """The derived features, parsed.
+
+    Raises:
+        ProjectError: with every fault; lines are left for the caller to fill in.
+    """
+    faults: list[Fault] = []
+    derived: dict[str, Expression] = {}
+    try:
+        derived = parse_all(spec.derive, data.columns)
+    except ProjectError as error:
+        faults += error.faults
+    faults += _split(spec, data)
+    faults += _exclude(spec, data)
+    faults += _leaks(derived, data.target)
+    dtypes = {**data.columns, **{name: e.dtype for name, e in derived.items()}}
+    for name, column in spec.columns.items():
+        if name in dtypes:
+            faults += _column(name, column, dtypes[name], data.target)
+        elif name not in spec.derive:  # a derived feature that does not parse has its fault already
+            faults.append(_unknown(f"prepare.columns.{name}", name, dtypes))
+    if faults:
+        raise ProjectError(faults)
+    return derived
+
+
+def _unknown(path: str, name: str, known: Iterable[str]) -> Fault:
+    return Fault(path, None, f"no column '{name}' in the data", did_you_mean(name, known))
+
+
+def _split(spec: PrepareSpec, data: Labelled) -> Iterator[Fault]:
+    split = spec.split
+    if split.method == "stratified" and data.task == "regression":
+        yield Fault(
+            "prepare.split.method",
+            None,
+            "'stratified' needs classes, but this is a regression",
+            "say random, or leave method out",
+        )
+    word = next((w for w in ("by", "group", "given") if getattr(split, w) is not None), None)
+    if word is None:
+        return
+    name, path = str(split.column), f"prepare.split.{word}"
+    if name not in data.columns:
+        yield _unknown(path, name, data.columns)
+    elif name == data.target:
+        yield Fault(path, None, f"'{name}' is the target", "split by another column")
+    elif word == "by" and data.columns[name] in ("string", "boolean"):
+        yield Fault(
+            path,
+            None,
+            f"'{name}' is a {data.columns[name]} column; a split by time needs a timestamp or a number",
+            f"cast it in `acquire: {{sql: ...}}`, or say `group: {name}`",
+        )
+    elif word == "given" and data.columns[name] != "string":
+        yield Fault(
+            path,
+            None,
+            f"'{name}' is a {data.columns[name]} column; it must say 'train', 'valid' or 'test'",
+            "make such a text column in `acquire: {sql: ...}`",
+        )
+
+
+def _exclude(spec: PrepareSpec, data: Labelled) -> Iterator[Fault]:
+    for i, name in enumerate(spec.exclude):
+        path = f"prepare.exclude.{i}"
+        if name not in {**data.columns, **spec.derive}:
+            yield _unknown(path, name, [*data.columns, *spec.derive])
+        elif name == data.target:
+            yield Fault(path, None, f"'{name}' is the target, which is never a feature", "remove it here")
+
+
+def _leaks(derived: Mapping[str, Expression], target: str) -> Iterator[Fault]:
+    for name, expression in derived.items():
+        if target in expression.columns:
+            yield Fault(
+                f"prepare.derive.{name}",
+                None,
+                f"uses the target '{target}', which is not known when the model predicts",
+                "compute it from the other columns",
+            )
+
+
+def _column(name: str, column: ColumnSpec, dtype: DType, target: str) -> Iterator[Fault]:
+    path = f"prepare.columns.{name}"
+    kinds = [*TRANSFORMS.names(), IGNORE]
+    if name == target:
+        yield Fault(path, None, f"'{name}' is the target, which is never a feature", "remove it here")
+    elif column.kind is None or column.kind == IGNORE:
+        if column.encode and column.kind is None:
+            yield Fault(f"{path}.encode", None, "needs `as`", f"say as what '{name}' is encoded")
+    elif column.kind not in kinds:
+        yield Fault(f"{path}.as", None, f"no kind '{column.kind}'", did_you_mean(column.kind, kinds))
+    else:
+        transform = TRANSFORMS.load(column.kind)
+        if dtype not in transform.dtypes:
+            fits = [k for k in TRANSFORMS.names() if dtype in TRANSFORMS.load(k).dtypes]
+            yield Fault(
+                f"{path}.as",
+                None,
+                f"'{name}' is a {dtype} column and cannot be taken as {column.kind}",
+                f"it can be {', '.join([*fits, IGNORE])}; or derive a feature of another type from it",
+            )
+        for i, word in enumerate(column.encode or ()):
+            if word not in transform.encodings:
+                hint = did_you_mean(word, transform.encodings) or f"{column.kind} has nothing to choose"
+                yield Fault(f"{path}.encode.{i}", None, f"no encoding '{word}' of {column.kind}", hint)
+
+
+def check_columns(spec: PrepareSpec, columns: Mapping[str, str], shared: Mapping[str, Any]) -> list[Fault]:
+    """The faults that need no more than the names and types of the columns.
+
+    Args:
+        columns: name -> type of the landed data.
+        shared: project-wide settings: `target`, and `task` where the project file says it.
+    """
+    dtypes = {name: SQL_DTYPES[dtype] for name, dtype in columns.items()}
+    task = shared["task"] or "binary"  # the one that allows every split; the stage itself knows better
+    try:
+        check(spec, Labelled(Path(), 0, dtypes, shared["target"], task, ()))
+    except ProjectError as error:
+        return list(error.faults)
+    return []

@@ -1,0 +1,75 @@
+"""What the stage gets: the labelled rows, their columns, and their target as SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bessemer.core.errors import DataError
+from bessemer.core.signature import DType, Task
+from bessemer.core.sql import literal, quote
+
+if TYPE_CHECKING:
+    from bessemer.core.artifact import Artifact
+
+#: DuckDB's own name for a row's number in a Parquet file.
+ROW = "file_row_number"
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The `labelled` artifact, opened: the Parquet file, its columns in order, the target and its classes."""
+
+    path: Path
+    rows: int
+    columns: Mapping[str, DType]
+    target: str
+    task: Task
+    classes: tuple[Any, ...]
+
+    def class_sql(self) -> str:
+        """The class index as SQL (BIGINT), 0 for regression."""
+        if self.task == "regression":
+            return "0"
+        texts = ", ".join(
+            literal(c) if isinstance(c, str) else str(c).lower() if isinstance(c, bool) else str(int(c))
+            for c in self.classes
+        )
+        return f"CAST(list_position([{texts}], {quote(self.target)}) - 1 AS BIGINT)"
+
+
+def open_labelled(artifact: Artifact) -> Labelled:
+    """Read the schema and the facts of a `labelled` artifact.
+
+    Raises:
+        DataError: a column has DuckDB's own name for row numbers.
+    """
+    import pyarrow.parquet as pq
+
+    path = artifact.path("data.parquet")
+    file = pq.ParquetFile(path)
+    columns = {f.name: _dtype(f.type) for f in file.schema_arrow}
+    if taken := [name for name in columns if name.lower() == ROW]:
+        raise DataError(
+            f"a column is named '{taken[0]}'",
+            why="DuckDB gives that name to the number of a row in a Parquet file",
+            fix="rename it in `acquire: {sql: ...}`",
+        )
+    meta = artifact.meta
+    return Labelled(
+        path, file.metadata.num_rows, columns, meta["target"], meta["task"], tuple(meta["classes"])
+    )
+
+
+def _dtype(kind: Any) -> DType:
+    import pyarrow.types as pt
+
+    if pt.is_boolean(kind):
+        return "boolean"
+    if pt.is_integer(kind):
+        return "integer"
+    if pt.is_floating(kind):
+        return "number"
+    return "timestamp" if pt.is_timestamp(kind) else "string"

@@ -1,0 +1,139 @@
+"""The training matrix: each part's rows through the preprocessor, streamed to .npy files.
+
+The files are written from front to back rather than through a memory map: on a full disk a write to a map
+kills the process, a write to a file is an error that can be told.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from bessemer.core.store import explained
+from bessemer.prepare.assemble import Folded, Preprocessor
+from bessemer.prepare.labelled import Labelled
+from bessemer.prepare.train_table import Folds
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from bessemer.core.stage import Progress
+    from bessemer.package.session import GraphSession
+
+#: Rows of a batch, fewer where rows are wide: a batch has about this many numbers.
+_ROWS, _NUMBERS = 65_536, 2**24
+
+
+class NpyWriter:
+    """Writes an array of known shape to a .npy file, rows at a time."""
+
+    def __init__(self, path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+        self.path, self.dtype, self.shape = path, np.dtype(dtype), shape
+        self._left = shape[0]
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> NpyWriter:
+        with explained("writing", self.path):
+            self._file = self.path.open("wb")
+            header = {"descr": self.dtype.str, "fortran_order": False, "shape": self.shape}
+            np.lib.format.write_array_header_1_0(self._file, header)
+        return self
+
+    def write(self, rows: np.ndarray) -> None:
+        """Append rows, of the shape of the array but for the first axis."""
+        assert self._file is not None
+        assert rows.shape[1:] == self.shape[1:]
+        self._left -= len(rows)
+        with explained("writing", self.path):
+            self._file.write(np.ascontiguousarray(rows, dtype=self.dtype).data)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._file is not None
+        with explained("writing", self.path):
+            self._file.close()
+        assert error is not None or self._left == 0
+
+
+def batch_rows(rows: int, numbers: int) -> int:
+    """Rows of a batch, for `rows` rows of this many numbers: batches of one size, without a small one at the end.
+
+    >>> batch_rows(66_000, 20), batch_rows(2_000, 10_000)
+    (33000, 1000)
+    """
+    most = max(1, min(_ROWS, _NUMBERS // max(numbers, 1)))
+    return max(1, math.ceil(rows / math.ceil(rows / most))) if rows else 1
+
+
+def encode_target(column: pa.Array, data: Labelled) -> np.ndarray:
+    """The target as float64: the class index, or the value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if data.task != "regression":
+        column = pc.index_in(column, value_set=pa.array(data.classes, type=column.type))
+    found: np.ndarray = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return found
+
+
+def read_batches(path: Path, columns: Sequence[str], texts: Sequence[str], rows: int) -> Iterator[Any]:
+    """Batches of a Parquet file; the `texts` come dictionary-encoded, as they are stored."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, read_dictionary=list(texts)) as file:
+        yield from file.iter_batches(batch_size=rows, columns=list(columns), use_threads=True)
+
+
+def write_matrix(
+    data: Labelled,
+    preprocessor: Preprocessor,
+    session: GraphSession,
+    part: Path,
+    X: Path,
+    y: Path,
+    *,
+    folds: Folds | None,
+    bar: Progress,
+) -> None:
+    """Run a part through the graph.
+
+    Args:
+        part: the part's Parquet file.
+        X, y: where its features (float32, rows x features) and target (float64, rows) go.
+        folds: for the train part: its rows' target means are those of the other folds.
+    """
+    import pyarrow.parquet as pq
+
+    inputs = preprocessor.signature.inputs
+    count, rows = len(preprocessor.features), pq.read_metadata(part).num_rows
+    # Every part asks for the same values, so that one session serves them all.
+    outputs = ["features", *dict.fromkeys(f.index for f in preprocessor.folded)]
+    columns = dict.fromkeys([*(f.name for f in inputs), data.target])
+    texts = [f.name for f in inputs if f.dtype == "string"]
+    done, size = 0, batch_rows(rows, max(count, len(inputs)))
+    with NpyWriter(X, np.float32, (rows, count)) as features, NpyWriter(y, np.float64, (rows,)) as targets:
+        for batch in read_batches(part, list(columns), texts, size):
+            found = session.run(batch, outputs)
+            values = found["features"]
+            if folds is not None and preprocessor.folded:
+                values = values.copy()
+                _replace(values, found, preprocessor.folded, folds.of(np.arange(done, done + len(values))))
+            features.write(values)
+            targets.write(encode_target(batch.column(data.target), data))
+            done += len(values)
+            bar.advance(len(values))
+
+
+def _replace(
+    values: np.ndarray, found: dict[str, np.ndarray], folded: Sequence[Folded], fold: np.ndarray
+) -> None:
+    """Put what the other folds say in place of the graph's target means, for the rows of a batch."""
+    for some in folded:
+        index = found[some.index].reshape(-1)
+        values[:, list(some.columns)] = some.table[fold, index]

@@ -1,0 +1,126 @@
+"""What a project file may say under `prepare:`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from bessemer.core.spec import Share, Spec
+
+Method = Literal["random", "stratified", "time", "group", "given"]
+
+
+class SplitSpec(Spec):
+    """How rows are split into train, valid and test. At most one of method, by, group and given."""
+
+    method: Literal["random", "stratified"] | None = Field(
+        None,
+        description="random, or stratified (each class keeps its share in each part); "
+        "stratified for classification and random for regression when nothing is said",
+    )
+    by: str | None = Field(
+        None,
+        description="a timestamp or number column: the earliest rows train, the next validate, the last test",
+    )
+    group: str | None = Field(
+        None, description="a column whose values (customers, patients) are never split between parts"
+    )
+    given: str | None = Field(None, description="a text column that says train, valid or test for each row")
+    test: Annotated[Share, Field(gt=0, lt=1)] = Field(0.2, description="the share of rows in test")
+    valid: Annotated[Share, Field(gt=0, lt=1)] = Field(0.15, description="the share of rows in valid")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SplitSpec:
+        said = [word for word in ("method", "by", "group", "given") if getattr(self, word) is not None]
+        if len(said) > 1:
+            raise ValueError(f"says {' and '.join(said)}: keep one of them")
+        if self.test + self.valid >= 1:
+            raise ValueError(
+                f"test ({self.test:g}) and valid ({self.valid:g}) leave no rows to train on: "
+                "make them less than 1 together"
+            )
+        return self
+
+    def resolve(self, task: str) -> Method:
+        """The method that is meant, for a task.
+
+        >>> SplitSpec(by="time").resolve("binary"), SplitSpec().resolve("regression")
+        ('time', 'random')
+        """
+        if self.by is not None:
+            return "time"
+        if self.group is not None:
+            return "group"
+        if self.given is not None:
+            return "given"
+        return self.method or ("random" if task == "regression" else "stratified")
+
+    @property
+    def column(self) -> str | None:
+        """The column the split reads, if any."""
+        return self.by or self.group or self.given
+
+
+class ColumnSpec(Spec):
+    """What one column, raw or derived, is taken as."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    kind: str | None = Field(
+        None,
+        alias="as",
+        description="number, boolean, categorical, timestamp, text, or ignore; found out when nothing is said",
+    )
+    encode: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="which features to make. categorical: indicator, frequency, rank, target_mean; "
+        "timestamp: hour, weekday, day, yearday, month, days; text: count, words",
+    )
+
+
+class TextSpec(Spec):
+    """How texts of many words become numbers."""
+
+    words: int = Field(50, ge=0, le=2000, description="how many of the most frequent words are counted")
+
+
+class PrepareSpec(Spec):
+    """Splits, derived features and how columns become features."""
+
+    split: SplitSpec = Field(
+        default_factory=SplitSpec, description="how rows are split into train, valid and test"
+    )
+    derive: dict[str, str] = Field(
+        default_factory=dict,
+        description="new features as SQL scalar expressions: name -> expression over the columns",
+    )
+    exclude: list[str] = Field(
+        default_factory=list,
+        description="columns that are no features; split, derive and slices may still use them",
+    )
+    columns: dict[str, ColumnSpec] = Field(
+        default_factory=dict, description="what a column is taken as, where the default is not right"
+    )
+    max_onehot: int = Field(
+        10, ge=0, le=1000, description="categories with up to this many levels get one indicator a level"
+    )
+    max_categories: int = Field(
+        1000, ge=1, le=100_000, description="levels kept of a category; rarer ones count as unseen"
+    )
+    target_mean: bool | Literal["auto"] = Field(
+        "auto",
+        description="the mean target of a level as a feature: auto (categories with more than max_onehot levels), "
+        "true (more than 2 levels) or false",
+    )
+    folds: int = Field(
+        5,
+        ge=2,
+        le=50,
+        description="folds of the cross-fit that keeps a row's own target out of its target mean",
+    )
+    smoothing: float = Field(
+        20.0, ge=0, description="rows of the overall mean that a level's target mean is blended with"
+    )
+    text: TextSpec = Field(default_factory=TextSpec, description="settings of text columns")

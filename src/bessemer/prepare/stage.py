@@ -1,0 +1,87 @@
+"""The stage: splits the labelled rows, fits the preprocessor, and makes the training matrix with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from bessemer.core import canonical
+from bessemer.core.artifact import ArtifactRef
+from bessemer.core.stage import Context
+from bessemer.package.session import GraphSession
+from bessemer.prepare.assemble import Preprocessor, assemble
+from bessemer.prepare.check import check
+from bessemer.prepare.fit import fit_columns
+from bessemer.prepare.labelled import Labelled, open_labelled
+from bessemer.prepare.leakage import warn_of_leaks
+from bessemer.prepare.matrix import write_matrix
+from bessemer.prepare.parts import check_parts, write_parts
+from bessemer.prepare.spec import PrepareSpec
+from bessemer.prepare.splits import PARTS, Split, decide
+from bessemer.prepare.train_table import Folds
+
+
+def run(spec: PrepareSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dict[str, ArtifactRef]:
+    """labelled -> splits and preprocessor.
+
+    Raises:
+        ProjectError: the settings name what the data does not have, or what cannot be; all faults at once.
+        DataError: the data cannot be split as asked, or no column is left to learn from.
+        StoreError: disk full or not writable.
+    """
+    data = open_labelled(ctx.open(inputs["labelled"]))
+    derived = check(spec, data)
+    split, paths = _split(spec, data, ctx)
+    folds = Folds(spec.folds, int(ctx.rng("folds").integers(2**32)))
+    fit = fit_columns(spec, data, derived, paths["train"], folds, ctx)
+    preprocessor = assemble(data, fit, derived)
+    files, rows = _matrix(data, preprocessor, paths, folds, ctx)
+    facts = {
+        "rows": rows,
+        "task": data.task,
+        "classes": list(data.classes),
+        "target": data.target,
+        "method": split.method,
+    }
+    return {
+        "splits": ctx.store.put("splits", files, facts),
+        "preprocessor": ctx.store.put(
+            "preprocessor",
+            {
+                "preprocessor.onnx": preprocessor.graph,
+                "features.json": canonical.dump_bytes(preprocessor.features_json()),
+                "signature.json": canonical.dump_bytes(preprocessor.signature.to_json()),
+            },
+            {"features": len(preprocessor.features), "inputs": len(preprocessor.signature.inputs)},
+        ),
+    }
+
+
+def _split(spec: PrepareSpec, data: Labelled, ctx: Context) -> tuple[Split, dict[str, Path]]:
+    with ctx.connect() as connection, ctx.progress("split"):
+        split = decide(connection, data, spec.split, int(ctx.rng("split").integers(2**32)))
+        for note in split.notes:
+            ctx.note(note)
+        paths = write_parts(data, split, ctx)
+        check_parts(connection, data, paths, ctx)
+    return split, paths
+
+
+def _matrix(
+    data: Labelled, preprocessor: Preprocessor, paths: Mapping[str, Path], folds: Folds, ctx: Context
+) -> tuple[dict[str, Path | bytes], dict[str, int]]:
+    """The files of `splits` and the rows of each part."""
+    import pyarrow.parquet as pq
+
+    session = GraphSession(preprocessor.graph, preprocessor.signature.inputs, threads=ctx.threads)
+    files: dict[str, Path | bytes] = {}
+    rows = {part: int(pq.read_metadata(paths[part]).num_rows) for part in PARTS}
+    with ctx.progress("compute features", sum(rows.values())) as bar:
+        for part in PARTS:
+            X, y = ctx.temporary(f"{part}.X.npy"), ctx.temporary(f"{part}.y.npy")
+            own = folds if part == "train" else None
+            write_matrix(data, preprocessor, session, paths[part], X, y, folds=own, bar=bar)
+            if part == "train":
+                warn_of_leaks(data, preprocessor, X, y, ctx)
+            files |= {f"{part}.parquet": paths[part], f"{part}.X.npy": X, f"{part}.y.npy": y}
+    return files, rows

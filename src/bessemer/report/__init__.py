@@ -1,0 +1,1 @@
+"""Report: what was found, as one self-contained page."""

@@ -1,0 +1,142 @@
+"""Real artifacts for the report: real tables through the real stages, with a small model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bessemer.core import canonical
+from bessemer.core.artifact import ArtifactRef
+from bessemer.core.stage import Context
+from bessemer.core.store import Store
+
+#: task -> table, target, columns to slice by
+TABLES = {
+    "binary": ("telco", "Churn", ["Contract", "tenure"]),
+    "multiclass": ("diamonds", "cut", ["color"]),
+    "regression": ("california", "median_house_value", ["ocean_proximity"]),
+}
+ROWS = 3000
+
+
+class Made:
+    """A store with the artifacts of one task."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = Store(folder / "store")
+        self.refs: dict[str, ArtifactRef] = {}
+
+    def context(self, stage: str, **shared: Any) -> Context:
+        workdir = self.folder / "work" / stage
+        workdir.mkdir(parents=True, exist_ok=True)
+        return Context(
+            store=self.store, stage=stage, shared=shared, seed=7, project_dir=self.folder, workdir=workdir
+        )
+
+    def report(self, spec: Any = None, refs: Mapping[str, ArtifactRef] | None = None, **shared: Any) -> str:
+        from bessemer.report.spec import ReportSpec
+        from bessemer.report.stage import run
+
+        shared = {"name": "demo", "version": "1.0", "description": "A demonstration.", **shared}
+        given = {k: v for k, v in (refs or self.refs).items() if k != "explainer"}
+        made = run(spec or ReportSpec(), given, self.context("report", **shared))
+        return self.store.get(made["report"]).text("report.html")
+
+
+def make(folder: Path, source: Path, task: str) -> Made:
+    from bessemer.evaluate.spec import EvaluateSpec
+    from bessemer.evaluate.stage import run as evaluate
+    from bessemer.explain.spec import ExplainSpec
+    from bessemer.explain.stage import run as explain
+    from bessemer.prepare.spec import PrepareSpec
+    from bessemer.prepare.stage import run as prepare
+    from bessemer.train.spec import TrainSpec
+    from bessemer.train.stage import run as train
+
+    table, target, slices = TABLES[task]
+    made = Made(folder)
+    made.refs |= _landed(made, source / table / "train.csv", target, task)
+    made.refs |= prepare(PrepareSpec(), made.refs, made.context("prepare"))
+    made.refs |= train(TrainSpec(rounds=40), made.refs, made.context("train", name="demo"))
+    judging = EvaluateSpec(slices=tuple(slices), replicates=50)
+    made.refs |= evaluate(judging, made.refs, made.context("evaluate"))
+    made.refs |= explain(ExplainSpec(rows=500, repeats=3), made.refs, made.context("explain"))
+    return made
+
+
+def _landed(made: Made, csv: Path, target: str, task: str) -> dict[str, ArtifactRef]:
+    """labelled, statistics, contract and quarantine, as the stages before prepare leave them."""
+    import duckdb
+
+    path = made.folder / "data.parquet"
+    connection = duckdb.connect()
+    q = '"' + target + '"'
+    connection.execute(f"CREATE TABLE t AS FROM read_csv('{csv}') WHERE {q} IS NOT NULL LIMIT {ROWS}")
+    for name, kind in [row[:2] for row in connection.execute("DESCRIBE t").fetchall()]:
+        wanted = {"INTEGER": "BIGINT", "DATE": "TIMESTAMP", "FLOAT": "DOUBLE"}.get(kind)
+        if wanted:
+            connection.execute(f'ALTER TABLE t ALTER "{name}" TYPE {wanted}')
+    if task == "regression":
+        connection.execute(f"ALTER TABLE t ALTER {q} TYPE DOUBLE")
+    connection.execute(f"COPY t TO '{path}' (FORMAT parquet)")
+    rows = connection.execute("SELECT count(*) FROM t").fetchone()[0]
+    found = connection.execute(f"SELECT {q}, count(*) FROM t GROUP BY 1 ORDER BY 1").fetchall()
+    classes = [] if task == "regression" else [value for value, _ in found]
+    statistics = {"rows": rows, "columns": _statistics(connection)}
+    meta: dict[str, Any] = {"rows": rows, "unlabelled": 3, "target": target, "task": task, "classes": classes}
+    meta["counts"] = {str(value): count for value, count in found} if classes else {}
+    meta["positive"] = classes[1] if task == "binary" else None
+    broken = {"rows": 12, "by_rule": {"tenure >= 0": 9, "Contract in (…)": 4}}
+    put = made.store.put
+    return {
+        "labelled": put("labelled", {"data.parquet": path}, meta),
+        "statistics": put(
+            "statistics", {"statistics.json": canonical.dump_bytes(statistics)}, {"rows": rows}
+        ),
+        "contract": put("contract", {"contract.yaml": b"columns: {}\n"}, {"inferred": True, "rules": 41}),
+        "quarantine": put("quarantine", {"quarantine.parquet": b""}, broken),
+    }
+
+
+def _statistics(connection: Any) -> dict[str, Any]:
+    table = connection.execute("FROM t").df()
+    return {name: _column(table[name]) for name in table.columns}
+
+
+def _column(column: Any) -> dict[str, Any]:
+    known = column.dropna()
+    facts: dict[str, Any] = {
+        "dtype": {"O": "VARCHAR", "b": "BOOLEAN", "i": "BIGINT", "f": "DOUBLE", "M": "TIMESTAMP"}.get(
+            column.dtype.kind, "VARCHAR"
+        ),
+        "count": len(known),
+        "missing": int(column.isna().sum()),
+        "missing_share": float(column.isna().mean()),
+        "distinct": int(known.nunique()),
+    }
+    if facts["dtype"] in ("BIGINT", "DOUBLE"):
+        counts, edges = np.histogram(known, 20)
+        facts |= {"min": float(known.min()), "max": float(known.max()), "mean": float(known.mean())}
+        facts |= {"std": float(known.std()), "histogram": {"edges": edges, "counts": counts}}
+        facts["quantiles"] = {str(q): float(known.quantile(q)) for q in (0.05, 0.25, 0.5, 0.75, 0.95)}
+    else:
+        facts["top"] = [[str(v), int(n)] for v, n in known.value_counts().head(20).items()]
+    return facts
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Callable[[str], Made]:
+    """made("binary"): the artifacts of that task, made once."""
+    known: dict[str, Made] = {}
+
+    def get(task: str) -> Made:
+        if task not in known:
+            known[task] = make(tmp_path_factory.mktemp(task), shared, task)
+        return known[task]
+
+    return get
