@@ -44,7 +44,9 @@ def main() -> None:
     started = time.perf_counter()
     subprocess.run([*BESSEMER, "run", str(HERE)], check=True)
     seconds = time.perf_counter() - started
-    shown = subprocess.run([*BESSEMER, "show", "--project", str(HERE), "--json"], check=True, capture_output=True)
+    shown = subprocess.run(
+        [*BESSEMER, "show", "--project", str(HERE), "--json"], check=True, capture_output=True
+    )
     run = json.loads(shown.stdout)[0]
 
     console.rule("[bold]2. verify what came out")

@@ -9,12 +9,13 @@ import secrets
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bessemer.core import project_file
+from bessemer._version import __version__
+from bessemer.core import canonical, project_file
 from bessemer.core.artifact import Artifact, ArtifactRef
 from bessemer.core.errors import Fault, ProjectError, StoreError, UsageError, did_you_mean
 from bessemer.core.lock import exclusive
@@ -22,7 +23,8 @@ from bessemer.core.remote_store import open_store
 from bessemer.core.runner import Plan, Runner, Sink, StageResult, describe_failure
 from bessemer.core.store import Store, write_atomic
 from bessemer.core.table import in_order, resolve, upstream
-from bessemer.flow import STAGES, sections
+from bessemer.flow import SETTINGS, STAGES, sections
+from bessemer.tracking import Tracking
 
 if TYPE_CHECKING:
     from bessemer.package.model import Model
@@ -97,7 +99,7 @@ class Project:
 
     def __init__(self, path: str | Path = ".") -> None:
         found = project_file.find(Path(path))
-        self.file = project_file.load(found, sections(), _expand)
+        self.file = project_file.load(found, sections(), partial(_expand, folder=found.parent))
         self.folder = self.file.folder
         self.name = self.file.name
         self.store: Store = open_store(self.file.top.store, self.folder)
@@ -154,27 +156,44 @@ class Project:
         )
         self._record(run)
         started = time.perf_counter()
-        with ExitStack() as stack:
-            if track:
-                sinks = [*sinks, *_trackers(self, run, stack)]
-            runner = Runner(self._plan(rows, forced), self.store, sinks)
-            try:
-                runner.run()
-                run.status = "done"
-            except ProjectError as error:
-                run.status, run.error = "failed", describe_failure(error)
-                raise self.file.located(error) from None
-            except BaseException as error:
-                run.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-                run.error = describe_failure(error)
-                raise
-            finally:
-                run.stages, run.seconds = runner.results, time.perf_counter() - started
-                self._publish(run, runner.artifacts)
-                self._record(run)
-                for sink in sinks:
-                    sink("", "run_end", run.to_json())
+        tracking = self._tracking(run) if track else None
+        runner = Runner(self._plan(rows, forced), self.store, [*sinks, *([tracking] if tracking else [])])
+        try:
+            runner.run()
+            run.status = "done"
+        except ProjectError as error:
+            run.status, run.error = "failed", describe_failure(error)
+            raise self.file.located(error) from None
+        except BaseException as error:
+            run.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            run.error = describe_failure(error)
+            raise
+        finally:
+            run.stages, run.seconds = runner.results, time.perf_counter() - started
+            self._publish(run, runner.artifacts)
+            self._record(run)
+            warnings = tracking.end(run.to_json(), self._model_json(runner.artifacts)) if tracking else []
+            for sink in sinks:
+                for text in warnings:
+                    sink("track", "warning", {"text": text})
+                sink("", "run_end", run.to_json())
         return run
+
+    def _tracking(self, run: Run) -> Tracking:
+        sections = {
+            name: spec.model_dump(mode="json", exclude_defaults=True)
+            for name, spec in self.file.sections.items()
+            if name not in SETTINGS
+        }
+        settings = {"target": self.file.top.target, "seed": self.file.top.seed, **sections}
+        spec = self.file.sections["track"]
+        return Tracking(spec, run=run.id, project=self.name, folder=self.folder / STATE, settings=settings)
+
+    def _model_json(self, artifacts: Mapping[str, ArtifactRef]) -> dict[str, Any]:
+        if "model" not in artifacts:
+            return {}
+        value: dict[str, Any] = self.store.get(artifacts["model"]).json("model.json")
+        return value
 
     def _plan(self, rows: list[Any], forced: frozenset[str]) -> Plan:
         top = self.file.top
@@ -204,6 +223,9 @@ class Project:
         meta = self.store.get(artifacts["raw"]).meta
         columns = {column["name"]: column["dtype"] for column in meta["columns"]}
         shared = {"target": self.file.top.target, "task": self.file.top.task}
+        done = canonical.digest([self.file.sections, columns, shared, __version__])
+        if self.store.record("checked", done):
+            return
         faults = [
             fault
             for row in STAGES
@@ -212,6 +234,7 @@ class Project:
         ]
         if faults:
             raise ProjectError(faults)
+        self.store.write_record("checked", done, {"faults": 0})
 
     def _publish(self, run: Run, artifacts: Mapping[str, ArtifactRef]) -> None:
         """Put what people want into the build folder, and the headline figures into the run."""
@@ -319,8 +342,8 @@ def scaffold(name: str, *, data: str, target: str, folder: str | Path = ".", ove
     return path
 
 
-def _expand(value: dict[str, Any]) -> list[Fault]:
-    """Turn `data: FILE` into the source it stands for."""
+def _expand(value: dict[str, Any], folder: Path | None = None) -> list[Fault]:
+    """Turn `data: FILE` into the source it stands for; `folder` is the one of the project file."""
     from bessemer.acquire.sources import source_from_path
 
     path = value.get("data")
@@ -343,7 +366,7 @@ def _expand(value: dict[str, Any]) -> list[Fault]:
             Fault("data", None, "both `data` and `acquire.sources` say where the data is", "keep one of them")
         ]
     try:
-        acquire["sources"] = {"data": source_from_path(path)}
+        acquire["sources"] = {"data": source_from_path(path, folder)}
     except ProjectError as error:
         return list(error.faults)
     return []

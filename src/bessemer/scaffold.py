@@ -157,7 +157,9 @@ def _prepare_lines(times: list[Column], ids: list[Column], derive: list[str]) ->
     body = []
     if times:
         by = _scalar(times[0].name)
-        body.append(f"#   split: {{by: {by}, test: 20%, valid: 15%}}   # train on the past, test on the future")
+        body.append(
+            f"#   split: {{by: {by}, test: 20%, valid: 15%}}   # train on the past, test on the future"
+        )
     else:
         body.append("#   split: {test: 20%, valid: 15%}   # stratified; or by: TIME_COLUMN, or group: COLUMN")
     if ids:

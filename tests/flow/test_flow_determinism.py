@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests_support import write_project
 
 pytestmark = pytest.mark.slow

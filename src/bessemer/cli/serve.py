@@ -37,7 +37,10 @@ def command(package: str, project: Path | None, key: Path | None, as_json: bool,
             print_json({"url": at.url, "model": model.name, "version": model.version})
             return
         out.print(f"serving [bold]{model.name} {model.version}[/] on [bold]{at.url}[/]", soft_wrap=True)
-        out.print(f"  try it   {at.url}/docs\n  health   {at.url}/v2/health/ready\n  stop     Ctrl-C", soft_wrap=True)
+        out.print(
+            f"  try it   {at.url}/docs\n  health   {at.url}/v2/health/ready\n  stop     Ctrl-C",
+            soft_wrap=True,
+        )
 
     serve(model, spec, ready)
     if not as_json:
@@ -68,4 +71,6 @@ def _settings(project: Path | None, options: dict[str, Any]) -> ServeSpec:
         return ServeSpec.model_validate_json(json.dumps({**base.model_dump(mode="json"), **options}))
     except ValidationError as error:
         item = error.errors()[0]
-        raise UsageError(f"--{item['loc'][0]} {item['input']}: {item['msg']}", fix="bessemer serve --help") from None
+        raise UsageError(
+            f"--{item['loc'][0]} {item['input']}: {item['msg']}", fix="bessemer serve --help"
+        ) from None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bessemer.core.errors import Fault, ProjectError, did_you_mean
-from bessemer.core.signature import DType
+from bessemer.core.signature import DType, Task
 from bessemer.prepare.expressions import Expression, parse_all
 from bessemer.prepare.labelled import Labelled
 from bessemer.prepare.plugins import IGNORE, TRANSFORMS
@@ -140,7 +140,7 @@ def check_columns(spec: PrepareSpec, columns: Mapping[str, str], shared: Mapping
         shared: project-wide settings: `target`, and `task` where the project file says it.
     """
     dtypes = {name: SQL_DTYPES[dtype] for name, dtype in columns.items()}
-    task = shared["task"] or "binary"  # the one that allows every split; the stage itself knows better
+    task: Task = shared["task"] or "binary"  # the one that allows every split; the stage itself knows better
     try:
         check(spec, Labelled(Path(), 0, dtypes, shared["target"], task, ()))
     except ProjectError as error:

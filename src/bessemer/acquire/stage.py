@@ -1,0 +1,195 @@
+"""Acquire: sources in, one snapshot out.
+
+Each source is opened by its plug-in. With `sql`, the sources are the tables of one SELECT on the engine;
+without, there is one source and it is the data. The user's Python function comes after that. The
+result lands with five column types (see `landing`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bessemer.acquire.batches import spool
+from bessemer.acquire.landing import Column, check_names, describe, land
+from bessemer.acquire.plugins import ENGINES, SOURCES
+from bessemer.acquire.protocol import Place, Relation, Source
+from bessemer.acquire.spec import AcquireSpec, PluginSource, kind_of
+from bessemer.acquire.usercode import clean, code_digest
+from bessemer.core.errors import BessemerError, Fault, ProjectError
+from bessemer.core.parquet import machine_explained, write_parquet
+from bessemer.core.sql import literal, quote
+from bessemer.core.store import file_digest
+
+if TYPE_CHECKING:
+    from bessemer.core.artifact import ArtifactRef
+    from bessemer.core.stage import Context
+
+
+def _source(name: str, options: Any) -> Source:
+    kind = kind_of(options)
+    given = options.model_extra if isinstance(options, PluginSource) else options
+    made: Source = SOURCES.load(kind)(name, given)
+    return made
+
+
+def fingerprint(
+    spec: AcquireSpec, project_dir: Path, memo: MutableMapping[str, str] | None = None
+) -> dict[str, str]:
+    """What the stage depends on outside the store: the sources' content and the user's code.
+
+    Args:
+        memo: kept by the caller between runs, so that a file that is as it was is not read again.
+
+    Raises:
+        DataError, ProjectError: a file or a module is not there.
+    """
+    place = Place(project_dir, {} if memo is None else memo)
+    found = {f"source {name}": _source(name, s).fingerprint(place) for name, s in spec.sources.items()}
+    if spec.python:
+        found["code"] = code_digest(project_dir, spec.python)
+    return found
+
+
+@dataclass
+class _Opened:
+    """A source on the way into the run: what to select it with, and what the record says of it."""
+
+    relation: Relation
+    record: dict[str, Any] = field(default_factory=dict)
+
+
+def run(spec: AcquireSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dict[str, ArtifactRef]:
+    """Read the sources and land the snapshot.
+
+    Raises:
+        ProjectError: the section cannot mean anything with these sources.
+        DataError: a source cannot be read, or there is nothing to learn from.
+        StoreError: disk full or read-only.
+    """
+    if not spec.sources:
+        what = "nothing says where the data is"
+        raise ProjectError(
+            [Fault("acquire.sources", None, what, "add `data: FILE`, or `acquire: {sources: ...}`")]
+        )
+    connection = ctx.connect()
+    target = ctx.temporary("data.parquet")
+    try:
+        with machine_explained("reading the sources into", ctx.workdir):
+            opened = _open_all(spec, connection, ctx)
+            columns = _query(spec, opened, connection, target, ctx)
+            if spec.python:
+                columns = _cleaned(spec.python, target, ctx)
+            rows = (
+                ctx.connect().execute(f"SELECT count(*) FROM read_parquet({literal(target)})").fetchone()[0]
+            )
+    finally:
+        connection.close()
+    for entry in opened.values():
+        entry.record.setdefault("rows", rows)
+    meta = {
+        "rows": rows,
+        "columns": [{"name": column.name, "dtype": column.dtype} for column in columns],
+        "sources": {name: entry.record for name, entry in opened.items()},
+        "sql": spec.sql,
+    }
+    ctx.note(f"{rows:,} rows and {len(columns):,} columns")
+    return {"raw": ctx.store.put("raw", {"data.parquet": target}, meta)}
+
+
+def _open_all(spec: AcquireSpec, connection: Any, ctx: Context) -> dict[str, _Opened]:
+    opened: dict[str, _Opened] = {}
+    place = Place(ctx.project_dir)
+    with ctx.progress("reading sources", len(spec.sources)) as bar:
+        for name, options in spec.sources.items():
+            source = _source(name, options)
+            relation = source.open(connection, ctx)
+            if relation.batches is not None:
+                query, parts = spool(
+                    relation.batches, ctx.workdir / "batches" / str(len(opened)), f"source '{name}'"
+                )
+                relation = Relation(query, direct=True, files=parts)
+                content = hashlib.sha256("".join(file_digest(p)[0] for p in parts).encode()).hexdigest()
+            else:
+                content = source.fingerprint(place)
+            if content.startswith("always:"):
+                content = hashlib.sha256(
+                    "".join(file_digest(p)[0] for p in relation.files).encode()
+                ).hexdigest()
+            record = {"kind": kind_of(options), "uri": source.uri(), "fingerprint": content}
+            opened[name] = _Opened(relation, record)
+            bar.advance()
+    return opened
+
+
+def _query(
+    spec: AcquireSpec, opened: dict[str, _Opened], connection: Any, target: Path, ctx: Context
+) -> list[Column]:
+    import duckdb
+
+    if not spec.sql:
+        name, entry = next(iter(opened.items()))
+        relation = entry.relation
+        check_names([n for n in relation.header if n], lambda: _renamed(connection, name, relation))
+        try:
+            return land(connection, f"({relation.query})", target, ctx)
+        except duckdb.Error as error:
+            raise _reading(error, relation) from error
+    engine = ENGINES.load(spec.engine)(connection, ctx)
+    readable: list[Path] = []
+    for number, (name, entry) in enumerate(opened.items()):
+        query, files = _table(entry.relation, ctx.workdir / f"source-{number}.parquet", connection)
+        readable += files
+        entry.record["rows"] = engine.add(name, query)
+    result = engine.select(spec.sql, readable)
+    with ctx.progress("running the SQL"):
+        try:
+            return land(connection, result, target, ctx)
+        except duckdb.Error as error:
+            raise engine.explain(error) from error
+
+
+def _renamed(connection: Any, source: str, relation: Relation) -> str:
+    """The SQL that leaves duplicate columns out, by the names DuckDB gave them."""
+    names = [name for name, _ in describe(connection, f"({relation.query})")]
+    new = ", ".join([quote(name) for name in names if name not in relation.header][:3])
+    sql = f"select * exclude ({new}) from {quote(source)}"
+    return f"rename them at the source, or leave some out, as in `acquire: {{sql: '{sql}'}}`"
+
+
+def _table(relation: Relation, landed: Path, connection: Any) -> tuple[str, list[Path]]:
+    """A query that is cheap to run more than once: text is parsed one time and kept as Parquet."""
+    import duckdb
+
+    if relation.direct:
+        return relation.query, list(relation.files)
+    try:
+        write_parquet(connection, relation.query, landed)
+    except duckdb.Error as error:
+        raise _reading(error, relation) from error
+    return f"SELECT * FROM read_parquet({literal(landed)})", [landed]
+
+
+def _reading(error: Exception, relation: Relation) -> BaseException:
+    """The source's own words for an error of DuckDB; the error itself where the source has none."""
+    import duckdb
+
+    if isinstance(error, duckdb.OutOfMemoryException) or relation.explain is None:
+        return error
+    return relation.explain(error)
+
+
+def _cleaned(function: str, target: Path, ctx: Context) -> list[Column]:
+    """Run the user's function over what was landed and land what it gives."""
+    try:
+        query, _ = spool(clean(target, function, ctx), ctx.workdir / "cleaned", f"'{function}'")
+    except BessemerError:
+        target.unlink(missing_ok=True)
+        raise
+    result = target.with_name("cleaned.parquet")
+    columns = land(ctx.connect(), f"({query})", result, ctx)
+    result.replace(target)
+    return columns

@@ -1,0 +1,1 @@
+"""Learners, calibration, and the one graph that ships."""

@@ -1,0 +1,103 @@
+"""The one graph: preprocessing, the learner's head, calibration, and the outputs of the task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bessemer.core.signature import DType, Field, Task, Tensor
+from bessemer.package.graph import TENSORS, GraphBuilder
+from bessemer.train.calibrate import Calibration
+
+_TENSOR_NAMES: Mapping[int, str] = {number: name for name, number in TENSORS.items()}
+_CLASS_TYPES: Mapping[type, tuple[DType, Tensor]] = {bool: ("boolean", "bool"), int: ("integer", "int64")}
+
+
+def with_outputs(
+    head: Any, calibration: Calibration, task: Task, classes: Sequence[Any], features: int
+) -> Any:
+    """A head with the task's outputs: `features` (N, F) float32 -> prediction, probability, score."""
+    g = GraphBuilder("head")
+    _finish(g, head, g.input("features", "float32", ("N", features)), calibration, task, classes)
+    return g.model()
+
+
+def assemble(
+    preprocessor: Any, head: Any, calibration: Calibration, task: Task, classes: Sequence[Any]
+) -> Any:
+    """Raw columns -> prediction, probability, score. The value `features` is what the learner sees.
+
+    Raw columns have none of these names: preparation refuses them.
+    """
+    g = GraphBuilder("model")
+    bindings = {}
+    for value in preprocessor.graph.input:
+        tensor = _TENSOR_NAMES[value.type.tensor_type.elem_type]
+        bindings[value.name] = g.input(value.name, tensor, ("N", 1))
+    made = g.embed(preprocessor, bindings, "prepare/")["features"]
+    features = g.op("Identity", [made], name="features")
+    _finish(g, head, features, calibration, task, classes)
+    return g.model()
+
+
+def _finish(
+    g: GraphBuilder, head: Any, features: str, calibration: Calibration, task: Task, classes: Sequence[Any]
+) -> None:
+    """Add the head, the calibration and the outputs of the task to a graph that has the features."""
+    margin = g.embed(head, {"features": features}, "learner/")["score"]
+    if calibration.method == "none":
+        score = g.op("Identity", [margin], name="score")
+    else:
+        scaled = g.op("Mul", [margin, g.constant(np.float32(calibration.scale))])
+        score = g.op("Add", [scaled, g.constant(np.float32(calibration.offset))], name="score")
+    if task == "regression":
+        _squeeze(g, score, "prediction")
+    else:
+        _classify(g, score, task, class_labels(classes))
+    for field in output_fields(task, classes):
+        g.output(field.name, field.tensor, ("N", *field.shape))
+
+
+def _squeeze(g: GraphBuilder, value: str, name: str) -> str:
+    return g.op("Squeeze", [value, g.constant(np.array([1], dtype=np.int64))], name=name)
+
+
+def _classify(g: GraphBuilder, score: str, task: Task, labels: np.ndarray) -> None:
+    if task == "binary":
+        positive, negative = g.op("Sigmoid", [score]), g.op("Sigmoid", [g.op("Neg", [score])])
+        g.op("Concat", [negative, positive], axis=1, name="probability")
+        half = g.op("GreaterOrEqual", [_squeeze(g, positive, "positive"), g.constant(np.float32(0.5))])
+        index = g.cast(half, "int64")
+    else:
+        probability = g.op("Softmax", [score], axis=1, name="probability")
+        index = g.op("ArgMax", [probability], axis=1, keepdims=0)
+    g.op("Gather", [g.constant(labels), index], axis=0, name="prediction")
+
+
+def class_labels(classes: Sequence[Any]) -> np.ndarray:
+    """The classes as a tensor: bool, int64 (also from whole floats), else text."""
+    if all(isinstance(c, bool) for c in classes):
+        return np.array(classes, dtype=np.bool_)
+    if all(isinstance(c, int | float) and float(c).is_integer() for c in classes):
+        return np.array([int(c) for c in classes], dtype=np.int64)
+    return np.array([str(c) for c in classes], dtype=object)
+
+
+def output_fields(task: Task, classes: Sequence[Any]) -> tuple[Field, ...]:
+    """The outputs of a signature, in the order of the graph."""
+    if task == "regression":
+        return (
+            Field("prediction", "number", "float32", nullable=False),
+            Field("score", "number", "float32", nullable=False, shape=(1,)),
+        )
+    labels = class_labels(classes).tolist()
+    dtype, tensor = _CLASS_TYPES.get(type(labels[0]), ("string", "string"))
+    scores = 1 if task == "binary" else len(labels)
+    unit = {"min": 0.0, "max": 1.0, "categories": labels}
+    return (
+        Field("prediction", dtype, tensor, nullable=False, domain={"categories": labels}),
+        Field("probability", "number", "float32", nullable=False, shape=(len(labels),), domain=unit),
+        Field("score", "number", "float32", nullable=False, shape=(scores,)),
+    )

@@ -1,0 +1,55 @@
+"""The ONNX graph against the trained model: they must say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bessemer.core.errors import PackageError
+
+#: Of the score, where it is above 1 relative to it: float32 has seven digits, a sum of thousands of trees keeps five.
+TOLERANCE = 1e-4
+
+
+def run_graph(model: Any, feeds: Mapping[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
+    """The named outputs of an ONNX model (or its bytes), on one thread."""
+    import onnxruntime
+
+    from bessemer.package.graph import serialize
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    data = model if isinstance(model, bytes) else serialize(model)
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    found: list[np.ndarray] = session.run(
+        list(outputs), {k: np.ascontiguousarray(v) for k, v in feeds.items()}
+    )
+    return found
+
+
+def check_parity(graph: Any, X: np.ndarray, score: np.ndarray) -> float:
+    """The worst difference between the graph's `score` and what the native model says, on these rows.
+
+    Args:
+        graph: `features` (N, F) float32 -> at least `score`.
+        score: (N, K') float64.
+
+    Raises:
+        PackageError: the difference is above `TOLERANCE`.
+    """
+    if not len(X):
+        return 0.0
+    twin = run_graph(graph, {"features": X}, ["score"])[0].astype(np.float64)
+    difference = np.abs(twin - score) / np.maximum(1.0, np.abs(score))
+    worst = float(np.max(difference))
+    if not worst <= TOLERANCE:
+        row = int(np.argmax(difference.max(axis=1)))
+        raise PackageError(
+            f"the ONNX graph and the trained model differ by {worst:.3g} (row {row} of the validation rows)",
+            why=f"the graph says {twin[row].tolist()}, the model says {score[row].tolist()}",
+            fix="this is a fault of Bessemer or of a learner plug-in; try another learner and report it",
+        )
+    return worst

@@ -1,0 +1,1 @@
+"""Trackers: a run's parameters and curves, in MLflow and TensorBoard, beside the work."""

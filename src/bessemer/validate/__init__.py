@@ -1,0 +1,1 @@
+"""Validate: infers or enforces the data contract; sets broken rows aside with the reason."""

@@ -1,0 +1,138 @@
+"""The data contract: what it may say, and how it is read from YAML."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from bessemer.core.errors import ContractError, Fault, did_you_mean
+from bessemer.core.spec import Duration, Share, Spec
+from bessemer.core.yaml_lines import parse
+
+ColumnType = Literal["boolean", "integer", "number", "string", "timestamp"]
+Scalar = bool | int | float | str
+
+#: The contract's words for the types of a dataset.
+DUCKDB = {
+    "boolean": "BOOLEAN",
+    "integer": "BIGINT",
+    "number": "DOUBLE",
+    "string": "VARCHAR",
+    "timestamp": "TIMESTAMP",
+}
+WORDS = {duckdb: word for word, duckdb in DUCKDB.items()}
+
+
+class ColumnRules(Spec):
+    """The rules of one column. A missing value breaks `nullable` and no other rule."""
+
+    type: ColumnType = Field(description="boolean, integer, number, string or timestamp.")
+    nullable: bool = Field(default=True, description="Whether a row may have no value here.")
+    max_missing: Share | None = Field(default=None, description="The largest share of missing values.")
+    min: Scalar | None = Field(default=None, description="The smallest value allowed.")
+    max: Scalar | None = Field(default=None, description="The largest value allowed.")
+    values: tuple[Scalar, ...] | None = Field(default=None, strict=False, description="The values allowed.")
+    unique: bool = Field(default=False, description="Whether a value may stand in one row only.")
+    finite: bool = Field(default=False, description="Whether infinity breaks the contract (numbers).")
+    pattern: str | None = Field(
+        default=None, description="A regular expression (RE2) that the whole text must match."
+    )
+    newest_within: Duration | None = Field(
+        default=None, description="How old the newest value may be when the data is validated, such as 7d."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> ColumnRules:
+        for name in ("min", "max"):
+            self._check(name, getattr(self, name))
+        for value in self.values or ():
+            self._check("values", value)
+        if (self.min is not None or self.max is not None) and self.type == "boolean":
+            raise ValueError("a boolean has no `min` or `max`")
+        if self.pattern is not None and self.type != "string":
+            raise ValueError(f"`pattern` is for strings, not for type {self.type}")
+        if self.newest_within is not None and self.type != "timestamp":
+            raise ValueError(f"`newest_within` is for timestamps, not for type {self.type}")
+        if self.pattern is not None:
+            try:
+                re.compile(self.pattern)
+            except re.error as error:
+                raise ValueError(f"`pattern` is not a regular expression: {error}") from None
+        return self
+
+    def _check(self, name: str, value: Scalar | None) -> None:
+        if value is not None and not _is_a(value, self.type):
+            raise ValueError(f"`{name}`: {value!r} is not of type {self.type}")
+
+
+def _is_a(value: Scalar, kind: str) -> bool:
+    if kind == "boolean":
+        return isinstance(value, bool)
+    if kind == "timestamp":
+        return isinstance(value, str) and _instant(value) is not None
+    if kind == "string":
+        return isinstance(value, str)
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _instant(text: str) -> dt.datetime | None:
+    try:
+        return dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+class RowRules(Spec):
+    min: int | None = Field(default=None, ge=0, description="The fewest rows a snapshot may have.")
+    max: int | None = Field(default=None, ge=0, description="The most rows a snapshot may have.")
+
+
+class Contract(Spec):
+    """What the data must be like. Columns that are not named are let through with a warning."""
+
+    rows: RowRules = Field(default_factory=RowRules, description="How many rows there may be.")
+    columns: dict[str, ColumnRules] = Field(description="Column names to their rules.")
+
+
+def read(text: str, file: str) -> Contract:
+    """A contract from its YAML text.
+
+    Raises:
+        ContractError: with every fault, each with its line.
+
+    >>> read("columns: {age: {type: integer, min: 0}}", "contract.yaml").columns["age"].min
+    0
+    """
+    document = parse(text)
+    if document.faults:
+        raise _refused(document.faults, file)
+    try:
+        return Contract.model_validate(document.value if document.value is not None else {})
+    except ValidationError as error:
+        faults = [_fault(item) for item in error.errors(include_url=False)]
+        unique = {(f.path, f.what): Fault(f.path, document.line(f.path), f.what, f.fix) for f in faults}
+        raise _refused(list(unique.values()), file) from None
+
+
+def _refused(faults: list[Fault], file: str) -> ContractError:
+    return ContractError(
+        f"{file} has {len(faults)} fault{'s' * (len(faults) != 1)}",
+        why="\n       ".join(str(fault) for fault in faults),
+        fix=f"correct {file}; or delete it, and it is inferred anew",
+    )
+
+
+def _fault(item: Any) -> Fault:
+    loc = [str(part) for part in item["loc"] if part not in ("bool", "int", "float", "str")]
+    path, last = ".".join(loc), loc[-1] if loc else ""
+    if item["type"] == "extra_forbidden":
+        known = Contract.model_fields if len(loc) == 1 else ColumnRules.model_fields
+        return Fault(path, None, f"unknown key '{last}'", did_you_mean(last, known))
+    if item["type"] == "missing":
+        return Fault(path, None, f"'{last}' is missing", f"add `{last}: ...`")
+    message = item["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
+    shown = "" if isinstance(item.get("input"), dict | list) else f", not {item.get('input')!r}"
+    return Fault(path, None, message + (shown if "Value error" not in item["msg"] else ""))
