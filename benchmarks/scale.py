@@ -27,8 +27,8 @@ def project(folder: Path, factor: int, table: Path) -> int:
     """Write the replicated table and its project file; give the number of rows."""
     connection = duckdb.connect()
     connection.execute(
-        f"COPY (SELECT t.* REPLACE (sched_departure + to_minutes(k) AS sched_departure) FROM read_parquet('{table}') t, "
-        f"range({factor}) r(k)) TO '{folder / 'flights.parquet'}' (FORMAT parquet)"
+        "COPY (SELECT t.* REPLACE (sched_departure + to_minutes(k) AS sched_departure) "
+        f"FROM read_parquet('{table}') t, range({factor}) r(k)) TO '{folder / 'flights.parquet'}' (FORMAT parquet)"
     )
     spec = yaml.safe_load((EXAMPLE / "bessemer.yaml").read_text())
     spec["acquire"] = {"sources": {"flights": {"parquet": "flights.parquet"}}}

@@ -18,7 +18,7 @@ from rich.table import Table
 HERE = Path(__file__).parent
 BESSEMER = [sys.executable, "-m", "bessemer"]
 
-#: Three flights as a client would send them. What is left out is missing.
+#: Three flights as a client would send them. What is null is missing; the last one is little known.
 FLIGHTS: list[dict[str, Any]] = [
     {
         "sched_departure": "2013-12-05T06:10:00", "sched_arrival_minute": 535, "carrier": "DL", "flight": 1919,
@@ -34,7 +34,10 @@ FLIGHTS: list[dict[str, Any]] = [
         "dest_lon": -87.90, "dest_alt": 668, "dest_tz": -6, "temp": 30.9, "dewp": 27.0, "humid": 85.1,
         "wind_dir": 40, "wind_speed": 12.7, "precip": 0.06, "pressure": 1027.4, "visib": 1.5,
     },
-    {"sched_departure": "2013-12-20T17:30:00", "carrier": "ZZ", "origin": "JFK", "dest": "SFO", "distance": 2586},
+    {
+        "sched_departure": "2013-12-20T17:30:00", "sched_arrival_minute": 1265, "carrier": "ZZ", "flight": None,
+        "tailnum": None, "origin": "JFK", "dest": "SFO", "distance": 2586, "plane_built": None,
+    },
 ]  # fmt: skip
 
 

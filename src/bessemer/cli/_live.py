@@ -1,4 +1,4 @@
-"""The live view of a run: a line a stage, a bar for what is going on; plain log lines where there is no terminal."""
+"""The views of a run: a line a stage and a bar for what is going on; lines alone, or JSON, elsewhere."""
 
 from __future__ import annotations
 
@@ -88,8 +88,21 @@ class LiveView:
             )
 
 
+class PlainView(LiveView):
+    """The same lines without bars, for files and pipes that people read."""
+
+    def __enter__(self) -> PlainView:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def _progress(self, stage: str, data: Mapping[str, Any]) -> None:
+        return None
+
+
 class LogView:
-    """A sink for pipes and log collectors: one JSON object a line on standard error."""
+    """A sink for programs and log collectors: one JSON object a line on standard error."""
 
     def __enter__(self) -> LogView:
         return self
@@ -105,6 +118,8 @@ class LogView:
         sys.stderr.flush()
 
 
-def view(console: Console, quiet: bool) -> LiveView | LogView:
-    """The view that fits where the output goes."""
-    return LiveView(console) if console.is_terminal and not quiet else LogView()
+def view(console: Console, as_json: bool) -> LiveView | LogView:
+    """The view that fits whoever reads it: a program, a person at a terminal, a person with a file."""
+    if as_json:
+        return LogView()
+    return LiveView(console) if console.is_terminal else PlainView(console)

@@ -44,7 +44,7 @@ def command(
         raise UsageError(f"--wait: {error}") from None
     console = err if as_json else out
     loaded = Project(project)
-    with view(console, quiet=as_json) as sink:
+    with view(console, as_json) as sink:
         run = loaded.run(upto=upto, force=force, wait=patience, sinks=[sink], track=not no_track)
     if as_json:
         print_json(run.to_json())
