@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,3 +26,20 @@ def shared() -> Path:
     folder = Path(__file__).resolve().parents[2] / "shared" / "data"
     assert folder.is_dir(), f"the tests read real tables from {folder}"
     return folder
+
+
+@pytest.fixture
+def read_only_folder() -> Iterator[Path]:
+    """A folder nobody may write to. Root may write everywhere, so as root the test goes on as nobody."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o555)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield folder
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o755)
+        shutil.rmtree(folder)

@@ -65,7 +65,7 @@ STAGES: tuple[StageRow, ...] = (
         run="bessemer.evaluate.stage:run",
         spec="bessemer.evaluate.spec:EvaluateSpec",
         columns="bessemer.evaluate.check:check_columns",
-        reads="bessemer.evaluate.stage:fingerprint",
+        reads="bessemer.evaluate.check:fingerprint",
     ),
     StageRow(
         "explain",

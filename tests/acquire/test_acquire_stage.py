@@ -219,9 +219,6 @@ def test_ibis_reads_what_it_connects_to(
     """`sqlite://` with two slashes is ibis's own way to its SQLite: it stands for any server here."""
     import sqlite3
 
-    pytest.importorskip(
-        "pyarrow_hotfix", reason="ibis's backends need it; `ibis-framework[sqlite]` brings it"
-    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SHOP", "shop.db")
     with sqlite3.connect("shop.db") as database:

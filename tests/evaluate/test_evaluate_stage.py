@@ -15,8 +15,9 @@ import pytest
 from judged_support import Case, Heard, case, context, features
 
 from bessemer.core.errors import DataError, ProjectError
+from bessemer.evaluate.check import fingerprint
 from bessemer.evaluate.spec import EvaluateSpec
-from bessemer.evaluate.stage import fingerprint, run
+from bessemer.evaluate.stage import run
 
 ROWS = 1600
 

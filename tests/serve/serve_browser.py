@@ -19,7 +19,7 @@ class Browser:
     """One page. `evaluate` runs JavaScript in it; `errors` has what went wrong there."""
 
     def __init__(self, width: int = 1360, height: int = 1100) -> None:
-        assert CHROMIUM
+        assert CHROMIUM, "pages are tested in Chromium: `make browser` installs it"
         commands, self._commands = os.pipe()
         self._answers, answers = os.pipe()
         self._folder = tempfile.mkdtemp(prefix="chromium-")

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from serve_browser import CHROMIUM, Browser
+from serve_browser import Browser
 
 from bessemer.core.signature import Field, Signature
 from bessemer.serve import page
@@ -92,7 +92,6 @@ def test_home_leads_to_the_page(served: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 def test_the_page_in_a_browser(served: Any) -> None:
     with Browser() as browser:
         browser.open(f"{served.url}/docs")

@@ -26,6 +26,9 @@ _Checksum = Field(
 )
 
 
+_TAGS = ("csv", "jsonl", "parquet", "sql", "python")
+
+
 class CsvSource(Spec):
     csv: _Path = Field(
         description="A file, a folder, a glob, a URL (https, s3, gs...), or python://package/file for a file "
@@ -84,7 +87,10 @@ class PythonSource(Spec):
 class PluginSource(Spec):
     """A source of another distribution: one key names the kind, the rest is for the plug-in to judge."""
 
-    model_config = ConfigDict(extra="allow")
+    # For editors: whatever has one of our own kinds is not a plug-in's.
+    model_config = ConfigDict(
+        extra="allow", json_schema_extra={"not": {"anyOf": [{"required": [tag]} for tag in _TAGS]}}
+    )
 
     @model_validator(mode="after")
     def _known(self) -> PluginSource:

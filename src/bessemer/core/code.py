@@ -14,7 +14,7 @@ import functools
 import hashlib
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -33,9 +33,17 @@ class Code:
     packages: dict[str, str]
 
 
-@functools.cache
-def _scan(file: Path) -> tuple[str, frozenset[str], frozenset[str]]:
+@dataclass(frozen=True)
+class _Scan:
     """A file's digest, the modules of this package it names, and the foreign top-level modules it imports."""
+
+    digest: str
+    own: tuple[str, ...]
+    foreign: tuple[str, ...]
+
+
+@functools.cache
+def _scan(file: Path) -> _Scan:
     data = file.read_bytes()
     own: set[str] = set()
     foreign: set[str] = set()
@@ -50,8 +58,20 @@ def _scan(file: Path) -> tuple[str, frozenset[str], frozenset[str]]:
             continue
         for name in names:
             (own if name.split(".")[0] == PACKAGE else foreign).add(name)
-    tops = {name.split(".")[0] for name in foreign}
-    return hashlib.sha256(data).hexdigest(), frozenset(own), frozenset(tops - sys.stdlib_module_names)
+    tops = {name.split(".")[0] for name in foreign} - sys.stdlib_module_names
+    return _Scan(hashlib.sha256(data).hexdigest(), tuple(sorted(own)), tuple(sorted(tops)))
+
+
+def _scanned(file: Path, memo: MutableMapping[str, str]) -> _Scan:
+    """The scan of a file; parsed again only when its size or its time has changed."""
+    facts = file.stat()
+    key = f"{file.relative_to(ROOT)}|{facts.st_size}|{facts.st_mtime_ns}|{facts.st_ino}"
+    if key not in memo:
+        scan = _scan(file)
+        memo[key] = "|".join([scan.digest, " ".join(scan.own), " ".join(scan.foreign)])
+        return scan
+    digest, own, foreign = memo[key].split("|")
+    return _Scan(digest, tuple(own.split()), tuple(foreign.split()))
 
 
 def _file_of(module: str) -> Path | None:
@@ -92,17 +112,17 @@ def _version(module: str) -> str | None:
 _DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "PyYAML", "ibis": "ibis-framework"}
 
 
-def code_of(module: str, *, without: Iterable[str] = ()) -> Code:
+def code_of(module: str, memo: MutableMapping[str, str] | None = None) -> Code:
     """Everything a module of this package depends on.
 
     Args:
         module: its dotted name.
-        without: modules whose code cannot change what a stage gives (they only run or show it).
+        memo: what earlier scans found, kept between runs by whoever calls; it is added to.
     """
-    skipped = set(without)
+    memo = {} if memo is None else memo
     files: dict[str, str] = {}
     tops: set[str] = set()
-    todo, seen = list(_with_parents(module)), set(skipped)
+    todo, seen = list(_with_parents(module)), set[str]()
     while todo:
         name = todo.pop()
         if name in seen or name == PACKAGE:
@@ -111,10 +131,10 @@ def code_of(module: str, *, without: Iterable[str] = ()) -> Code:
         file = _file_of(name)
         if file is None:
             continue
-        digest, own, foreign = _scan(file)
-        files[str(file.relative_to(ROOT))] = digest
-        tops |= foreign
-        for found in own:
+        scan = _scanned(file, memo)
+        files[str(file.relative_to(ROOT))] = scan.digest
+        tops.update(scan.foreign)
+        for found in scan.own:
             todo.extend(_with_parents(found))
         if file.name == "__init__.py" and file.parent != ROOT:
             files.update(_data_files(file.parent))

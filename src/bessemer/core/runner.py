@@ -75,6 +75,7 @@ class Runner:
         self.results: list[StageResult] = []
         self.artifacts: dict[str, ArtifactRef] = {}
         self._memo: dict[str, str] = dict(store.record("memo", "fingerprints") or {})
+        self._scans: dict[str, str] = dict(store.record("memo", "code") or {})
 
     def run(self) -> dict[str, ArtifactRef]:
         """Run every row of the plan and give the artifacts by name.
@@ -158,9 +159,11 @@ class Runner:
         # A stage may write a file that it reads next time (the contract it inferred): that is the same state.
         after = {**parts, "reads": self._reads(row)}
         if after["reads"] != parts["reads"]:
-            self.store.write_record("keys", canonical.digest(after), {**record, "parts": after})
+            result.key = canonical.digest(after)
+            self.store.write_record("keys", result.key, {**record, "parts": after})
         self.store.write_record("latest", row.name, {"parts": after})
         self.store.write_record("memo", "fingerprints", self._memo)
+        self.store.write_record("memo", "code", self._scans)
 
     def _finish(self, row: StageRow, result: StageResult) -> None:
         self.results.append(result)
@@ -183,8 +186,8 @@ class Runner:
 
     # keys --------------------------------------------------------------------------------------------
     def _key_parts(self, row: StageRow) -> dict[str, Any]:
-        code = code_of(row.module)
-        spec_code = code_of(row.spec.partition(":")[0])
+        code = code_of(row.module, self._scans)
+        spec_code = code_of(row.spec.partition(":")[0], self._scans)
         return {
             "stage": row.name,
             "code": {**code.files, **spec_code.files},

@@ -24,6 +24,16 @@ def literal(value: str | Path) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
+#: Above so many columns two of DuckDB's optimizers, quadratic in the columns, take longer than the query.
+WIDE = 1000
+
+
+def for_width(connection: Any, columns: int) -> None:
+    """Prepare a connection for queries over so many columns; results do not depend on it."""
+    off = "statistics_propagation,common_subexpressions" if columns > WIDE else ""
+    connection.execute(f"SET disabled_optimizers = '{off}'")
+
+
 def connect(*, threads: int, memory: int, temporary: Path) -> Any:
     """A private in-memory DuckDB that spills to `temporary` above `memory` bytes and keeps the order of rows.
 

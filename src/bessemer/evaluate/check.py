@@ -1,11 +1,13 @@
-"""The faults of `evaluate:` that show as soon as the columns are known."""
+"""What is known before the stage runs: faults of its columns, and the fingerprint of the champion."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from bessemer.core.errors import Fault, did_you_mean
+from bessemer.core.store import file_digest
 from bessemer.evaluate.spec import EvaluateSpec
 
 
@@ -27,3 +29,13 @@ def unknown_slices(spec: EvaluateSpec, columns: Iterable[str]) -> list[Fault]:
         for k, name in enumerate(spec.slices)
         if name not in known
     ]
+
+
+def fingerprint(
+    spec: EvaluateSpec, project_dir: Path, memo: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The digest of the champion's file, which the stage reads from outside the store."""
+    if spec.champion is None:
+        return {}
+    path = project_dir / spec.champion
+    return {"champion": file_digest(path)[0] if path.is_file() else "missing"}

@@ -19,7 +19,6 @@ from bessemer.core import canonical
 from bessemer.core.artifact import Artifact, ArtifactRef
 from bessemer.core.errors import Fault, ProjectError, did_you_mean
 from bessemer.core.stage import Context
-from bessemer.core.store import file_digest
 from bessemer.evaluate.champion import champion_outcome
 from bessemer.evaluate.check import unknown_slices
 from bessemer.evaluate.compare import Comparison, as_json, compare, metric_names, primary_metric
@@ -33,16 +32,6 @@ from bessemer.evaluate.thresholds import suggest
 from bessemer.stats.arrays import shown, tidy
 from bessemer.stats.metrics.outcome import Outcome
 from bessemer.stats.metrics.table import METRICS, PRIMARY, lookup
-
-
-def fingerprint(
-    spec: EvaluateSpec, project_dir: Path, memo: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """The digest of the champion's file, which the stage reads from outside the store."""
-    if spec.champion is None:
-        return {}
-    path = project_dir / spec.champion
-    return {"champion": file_digest(path)[0] if path.is_file() else "missing"}
 
 
 def run(spec: EvaluateSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dict[str, ArtifactRef]:

@@ -50,18 +50,19 @@ class TrainSpec(Spec):
         from bessemer.train.plugins import LEARNERS
 
         known = ("auto", *LEARNERS.names())
+        wrong: list[str] = []
         if self.learner not in known:
-            raise ValueError(f"learner: no learner '{self.learner}'; {did_you_mean(self.learner, known)}")
-        if self.learner == "auto" and self.params:
-            raise ValueError(
-                "params: say which learner they are for: `learner: lightgbm` (`auto` tries several)"
-            )
-        if wrong := params_faults(self.learner, self.params):
-            raise ValueError("; ".join(wrong))
-        if self.metric not in (metrics := ("auto", *metric_names())):
-            raise ValueError(f"metric: no metric '{self.metric}'; {did_you_mean(self.metric, metrics, 40)}")
+            wrong.append(f"learner: no learner '{self.learner}'; {did_you_mean(self.learner, known)}")
+        elif self.learner == "auto" and self.params:
+            wrong.append("params: say which learner they are for: `learner: lightgbm` (`auto` tries several)")
+        else:
+            wrong += params_faults(self.learner, self.params)
+        if self.metric != "auto" and self.metric not in (metrics := ("auto", *metric_names())):
+            wrong.append(f"metric: no metric '{self.metric}'; {did_you_mean(self.metric, metrics, 40)}")
         if isinstance(self.class_weight, dict) and any(not w > 0 for w in self.class_weight.values()):
-            raise ValueError("class_weight: every weight must be above 0")
+            wrong.append("class_weight: every weight must be above 0")
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return self
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bessemer.core import canonical
 from bessemer.core.errors import ContractError, DataError, StoreError
 from bessemer.core.parquet import machine_explained, write_parquet
-from bessemer.core.sql import literal, quote
+from bessemer.core.sql import for_width, literal, quote
 from bessemer.core.store import write_atomic
 from bessemer.validate.contract import Contract, read
 from bessemer.validate.enforce import Enforcement, Outcome
@@ -63,6 +63,7 @@ def run(spec: ValidateSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> 
     """
     raw = ctx.open(inputs["raw"])
     connection = ctx.connect()
+    for_width(connection, len(raw.meta["columns"]))
     try:
         with machine_explained("checking", "the data"):
             text = _contract_text(spec, ctx.project_dir)
