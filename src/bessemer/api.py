@@ -18,6 +18,7 @@ from bessemer._version import __version__
 from bessemer.core import canonical, project_file
 from bessemer.core.artifact import Artifact, ArtifactRef
 from bessemer.core.errors import Fault, ProjectError, StoreError, UsageError, did_you_mean
+from bessemer.core.lineage import Step, lineage
 from bessemer.core.lock import exclusive
 from bessemer.core.remote_store import open_store
 from bessemer.core.runner import Plan, Runner, Sink, StageResult, describe_failure
@@ -294,6 +295,14 @@ class Project:
         used = {digest for run in runs for stage in run.stages for digest in stage.outputs.values()}
         with exclusive(self.folder / STATE / "lock"):
             return self.store.sweep(used, dry_run=dry_run)
+
+    def lineage(self, name: str, run: str = "latest") -> list[Step]:
+        """The steps behind an artifact of a run, the sources first.
+
+        Raises:
+            UsageError: the run did not make it.
+        """
+        return lineage(self.store, self.artifact(name, run).ref.digest)
 
     def artifact(self, name: str, run: str = "latest") -> Artifact:
         """An artifact of a run, by its name in the flow (`splits`, `evaluation`...).

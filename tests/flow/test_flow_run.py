@@ -232,3 +232,18 @@ def test_user_code_counts_as_input(shared: Path, tmp_path: Path, bessemer: Any) 
     assert second["stages"][0]["status"] == "ran"
     assert "outside" in second["stages"][0]["why"]
     assert second["stages"][0]["outputs"] != first.stages[0].outputs
+
+
+def test_the_lineage_of_a_package_leads_back_to_the_source(telco: dict[str, Any], bessemer: Any) -> None:
+    steps = json.loads(bessemer("lineage", "--json", cwd=telco["folder"]).stdout)
+    assert steps[0]["stage"] == "acquire"
+    assert steps[-1]["stage"] == "package"
+    assert len(steps) == 10
+    made = {digest for step in steps for digest in step["outputs"].values()}
+    assert all(taken in made for step in steps for taken in step["inputs"].values())
+    assert steps[0]["reads"], "the file's fingerprint"
+    assert "lightgbm" in next(step for step in steps if step["stage"] == "train")["packages"]
+    shown = bessemer("lineage", "model", cwd=telco["folder"])
+    assert shown.returncode == 0
+    assert "train" in shown.stdout
+    assert "report" not in shown.stdout

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bessemer.core.errors import DataError
 from bessemer.core.parquet import write_parquet
-from bessemer.core.sql import for_width, quote
+from bessemer.core.sql import quote
 
 if TYPE_CHECKING:
     from bessemer.core.stage import Context
@@ -106,7 +106,6 @@ def land(connection: Any, relation: str, path: Path, ctx: Context) -> list[Colum
     import duckdb
 
     types = describe(connection, relation)
-    for_width(connection, len(types))
     columns = _columns(types, set(), ctx)
     try:
         rows = write_parquet(connection, _select(columns, relation), path)

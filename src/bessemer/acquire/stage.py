@@ -21,7 +21,7 @@ from bessemer.acquire.spec import AcquireSpec, PluginSource, kind_of
 from bessemer.acquire.usercode import clean, code_digest
 from bessemer.core.errors import BessemerError, Fault, ProjectError
 from bessemer.core.parquet import machine_explained, write_parquet
-from bessemer.core.sql import literal, quote
+from bessemer.core.sql import for_width, literal, quote
 from bessemer.core.store import file_digest
 
 if TYPE_CHECKING:
@@ -135,6 +135,7 @@ def _query(
         relation = entry.relation
         check_names([n for n in relation.header if n], lambda: _renamed(connection, name, relation))
         try:
+            for_width(connection, len(describe(connection, f"({relation.query})")))
             return land(connection, f"({relation.query})", target, ctx)
         except duckdb.Error as error:
             raise _reading(error, relation) from error

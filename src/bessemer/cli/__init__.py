@@ -15,6 +15,7 @@ COMMANDS = {
     "run": "Run the flow; what is cached is not run again.",
     "runs": "List the runs of the project.",
     "show": "Show one run, or several side by side.",
+    "lineage": "Show what an artifact was made from.",
     "flow": "Show the stages, what each takes and gives.",
     "report": "Say where the report of the last run is, or open it.",
     "predict": "Score a file with a package, streaming.",

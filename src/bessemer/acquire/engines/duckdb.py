@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bessemer.acquire.landing import check_names, describe
 from bessemer.core.errors import DataError, did_you_mean
-from bessemer.core.sql import literal, quote
+from bessemer.core.sql import for_width, literal, quote
 
 if TYPE_CHECKING:
     from bessemer.core.stage import Context
@@ -76,6 +76,7 @@ class DuckDBEngine:
         self.connection.execute(f"SET allowed_paths = [{', '.join(literal(f) for f in readable)}]")
         self.connection.execute("SET enable_external_access = false")
         self.connection.execute("SET python_enable_replacements = false")
+        for_width(self.connection, max(map(len, self._columns.values()), default=0))
         self.connection.execute("SET threads = 1")
         self.connection.execute("SELECT setseed(0.5)")  # random() then gives the same values in every run
         self.connection.execute("SET lock_configuration = true")
