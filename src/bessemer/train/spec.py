@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from bessemer.core.errors import did_you_mean
 from bessemer.core.spec import Spec
+from bessemer.train.plugins import LEARNERS
 
 
 class TrainSpec(Spec):
@@ -45,31 +46,37 @@ class TrainSpec(Spec):
         description="save the boosting every so many rounds, so that a killed run goes on from there",
     )
 
+    @field_validator("learner")
+    @classmethod
+    def _known_learner(cls, learner: str) -> str:
+        known = ("auto", *LEARNERS.names())
+        if learner not in known:
+            raise ValueError(f"no learner '{learner}'\n{did_you_mean(learner, known)}")
+        return learner
+
+    @field_validator("metric")
+    @classmethod
+    def _known_metric(cls, metric: str) -> str:
+        if metric != "auto" and metric not in (metrics := ("auto", *metric_names())):
+            raise ValueError(f"no metric '{metric}'\n{did_you_mean(metric, metrics, 40)}")
+        return metric
+
     @model_validator(mode="after")
     def _params_fit_the_learner(self) -> TrainSpec:
-        from bessemer.train.plugins import LEARNERS
-
-        known = ("auto", *LEARNERS.names())
-        wrong: list[str] = []
-        if self.learner not in known:
-            wrong.append(f"learner: no learner '{self.learner}'; {did_you_mean(self.learner, known)}")
-        elif self.learner == "auto" and self.params:
-            wrong.append("params: say which learner they are for: `learner: lightgbm` (`auto` tries several)")
-        else:
-            wrong += params_faults(self.learner, self.params)
-        if self.metric != "auto" and self.metric not in (metrics := ("auto", *metric_names())):
-            wrong.append(f"metric: no metric '{self.metric}'; {did_you_mean(self.metric, metrics, 40)}")
-        if isinstance(self.class_weight, dict) and any(not w > 0 for w in self.class_weight.values()):
-            wrong.append("class_weight: every weight must be above 0")
-        if wrong:
+        if self.learner == "auto" and self.params:
+            raise ValueError(
+                "params: say which learner they are for: `learner: lightgbm` (`auto` tries several)"
+            )
+        if wrong := params_faults(self.learner, self.params):
             raise ValueError("; ".join(wrong))
+        if isinstance(self.class_weight, dict) and any(not w > 0 for w in self.class_weight.values()):
+            raise ValueError("class_weight: every weight must be above 0")
         return self
 
 
 def params_faults(learner: str, params: dict[str, Any]) -> list[str]:
     """What is wrong with the learner's parameters, a text each. A learner that is missing says so when it runs."""
     from bessemer.train.params import faults_of
-    from bessemer.train.plugins import LEARNERS
 
     if not params or learner == "auto" or LEARNERS.ref(learner).missing():
         return []
