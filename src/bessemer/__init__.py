@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bessemer._version import __version__
 
 if TYPE_CHECKING:
-    from bessemer.api import Project, Run, load, schema, verify
+    from bessemer.api import Project, load, schema, verify
     from bessemer.core.errors import (
         BessemerError,
         ContractError,
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
         StoreError,
         UsageError,
     )
+    from bessemer.core.run import Run
     from bessemer.package.model import Model
 
 #: Where each public name lives; it is imported when it is first used.
 _HOMES = {
-    "bessemer.api": ("Project", "Run", "load", "schema", "verify"),
+    "bessemer.api": ("Project", "load", "schema", "verify"),
+    "bessemer.core.run": ("Run",),
     "bessemer.package.model": ("Model",),
     "bessemer.core.errors": (
         "BessemerError",

@@ -6,10 +6,11 @@ import datetime as dt
 import json
 import os
 import secrets
+import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,8 @@ from bessemer.core.errors import Fault, ProjectError, StoreError, UsageError, di
 from bessemer.core.lineage import Step, lineage
 from bessemer.core.lock import exclusive
 from bessemer.core.remote_store import open_store
-from bessemer.core.runner import Plan, Runner, Sink, StageResult, describe_failure
+from bessemer.core.run import Run
+from bessemer.core.runner import Plan, Runner, Sink, describe_failure
 from bessemer.core.store import Store, write_atomic
 from bessemer.core.table import in_order, resolve, upstream
 from bessemer.flow import SETTINGS, STAGES, sections
@@ -33,59 +35,6 @@ if TYPE_CHECKING:
 STATE = ".bessemer"
 BUILD = "build"
 TIMINGS_MARK = '<script type="application/json" id="bessemer-timings">null</script>'
-
-
-@dataclass
-class Run:
-    """What a run did and gave.
-
-    status: running, done, failed, interrupted or killed. seconds: wall clock. package, report: the files in the
-    project's build folder, when the run came that far. metrics: name -> {value, low, high} on the test rows.
-    stages: a `StageResult` for each stage, in order.
-    """
-
-    id: str
-    project: str
-    status: str
-    started: str
-    seconds: float = 0.0
-    package: Path | None = None
-    report: Path | None = None
-    metric: str = ""
-    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
-    stages: list[StageResult] = field(default_factory=list)
-    error: str = ""
-    pid: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """The run as plain JSON data."""
-        value = asdict(self)
-        value["run"] = value.pop("id")
-        value["package"] = str(self.package) if self.package else None
-        value["report"] = str(self.report) if self.report else None
-        del value["pid"]
-        return value
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Run:
-        values = dict(record)
-        for name in ("package", "report"):
-            values[name] = Path(values[name]) if values[name] else None
-        values["stages"] = [StageResult(**stage) for stage in values["stages"]]
-        run = cls(**values)
-        if run.status == "running" and not _alive(run.pid):
-            run.status = "killed"
-        return run
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 class Project:
@@ -142,8 +91,6 @@ class Project:
 
     def _sweep(self) -> None:
         """Remove what killed runs left in the store's scratch space; nobody else is at work (we hold the lock)."""
-        import shutil
-
         shutil.rmtree(self.store.root / "tmp", ignore_errors=True)
 
     def _run(self, rows: list[Any], forced: frozenset[str], sinks: list[Sink], track: bool) -> Run:
@@ -294,6 +241,10 @@ class Project:
         runs = [run for run in self.runs() if run.status == "done"][: max(keep, 1)]
         used = {digest for run in runs for stage in run.stages for digest in stage.outputs.values()}
         with exclusive(self.folder / STATE / "lock"):
+            if not dry_run:
+                shutil.rmtree(
+                    self.folder / STATE / "work", ignore_errors=True
+                )  # what killed runs left behind
             return self.store.sweep(used, dry_run=dry_run)
 
     def lineage(self, name: str, run: str = "latest") -> list[Step]:

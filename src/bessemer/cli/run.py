@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from bessemer.api import Run
+    from bessemer.core.run import Run
 
 
 @click.command()

@@ -27,7 +27,9 @@ def command(project: Path, limit: int, as_json: bool) -> None:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("run", "started", "status", "seconds", "stages", "cached", "metric"):
-        table.add_column(name, justify="right" if name in ("seconds", "stages", "cached") else "left")
+        right = name in ("seconds", "stages", "cached")
+        # The name of a run is typed into other commands: never cut it.
+        table.add_column(name, justify="right" if right else "left", no_wrap=name in ("run", "status"))
     colours = {"done": "green", "failed": "red", "killed": "red", "interrupted": "yellow", "running": "cyan"}
     for run in runs:
         figure = run.metrics.get(run.metric)
