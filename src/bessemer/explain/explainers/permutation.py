@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 #: The most rows that go through the graph at once.
 BATCH = 20_000
 
+#: The most columns that are shuffled; each costs `repeats` passes over the sample.
+COLUMNS = 200
+
 
 class Permutation:
     """Shuffle one raw column of the test rows, score them with the graph that ships, and see what is lost.
@@ -37,7 +40,12 @@ class Permutation:
         quality = quality_for(subject.task, subject.metric, sample)
         whole = quality(sample.actual, getattr(sample, quality.output))
         rows: list[dict[str, Any]] = []
-        for column in subject.columns:
+        columns = shuffled_columns(subject, sample)
+        if left := len(subject.columns) - len(columns):
+            ctx.note(
+                f"permutation importance is of the {len(columns)} columns that move the score most, not of {left:,} others"
+            )
+        for column in columns:
             rng = ctx.rng("permutation", column)
             orders = [rng.permutation(len(sample)) for _ in range(spec.repeats)]
             lost = [
@@ -48,6 +56,20 @@ class Permutation:
             rows.append({"group": column, "value": float(np.mean(lost)), "low": low, "high": high})
             advance()
         return sorted(rows, key=lambda row: (-row["value"], row["group"]))
+
+
+def shuffled_columns(subject: Subject, sample: Sample) -> list[str]:
+    """The columns to shuffle: all, or of a very wide table those that move the score most.
+
+    A column that feeds derived features alone has no contribution of its own and is always among them.
+    """
+    if len(subject.columns) <= COLUMNS:
+        return list(subject.columns)
+    strength = dict(
+        zip(subject.groups, np.abs(sample.contributions).mean(axis=0).sum(axis=1).tolist(), strict=True)
+    )
+    ranked = sorted(subject.columns, key=lambda name: (-strength.get(name, np.inf), name))
+    return ranked[:COLUMNS]
 
 
 def _shuffled(
