@@ -43,7 +43,8 @@ class Permutation:
         columns = shuffled_columns(subject, sample)
         if left := len(subject.columns) - len(columns):
             ctx.note(
-                f"permutation importance is of the {len(columns)} columns that move the score most, not of {left:,} others"
+                f"permutation importance is of the {len(columns)} columns that move the score most, "
+                f"not of {left:,} others"
             )
         for column in columns:
             rng = ctx.rng("permutation", column)
