@@ -123,7 +123,7 @@ class Describer:
                 facts["length"] = {"min": int(length[0]), "mean": length[1], "max": int(length[2])}
 
     def _means(self, columns: Sequence[Column]) -> None:
-        """Scaled where the sum of huge values would overflow."""
+        """Scaled where the sum of huge values would overflow; whole numbers are summed exactly, in 128 bits."""
 
         def expressions(name: str, kind: str) -> dict[str, str]:
             facts = self.result.columns[name]
@@ -131,6 +131,8 @@ class Describer:
                 return {}
             value, finite = _number(name, kind)
             facts["scale"] = scale = scale_of(facts)
+            if kind == "BIGINT":
+                return {"mean": f"CAST(sum({value}) AS DOUBLE) / count({value}) / {scale!r}"}
             return {"mean": f"avg(CAST({value} AS DOUBLE) / {scale!r}){finite}"}
 
         self._facts(columns, expressions)
