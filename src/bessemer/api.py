@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 STATE = ".bessemer"
 BUILD = "build"
-TIMINGS_MARK = '<script type="application/json" id="bessemer-timings">null</script>'
 
 
 class Project:
@@ -190,16 +189,16 @@ class Project:
             evaluation = self.store.get(artifacts["evaluation"]).json("evaluation.json")
             run.metric, run.metrics = evaluation["metric"], evaluation["metrics"]
         if "report" in artifacts:
+            from bessemer.report.html import with_timings
+
             html = self.store.get(artifacts["report"]).text("report.html")
             timings = [
                 {k: getattr(s, k) for k in ("stage", "status", "seconds", "why", "peak_mb")}
                 for s in run.stages
             ]
-            filled = json.dumps({"stages": timings, "total": run.seconds}).replace("<", "\\u003c")
             run.report = self.folder / BUILD / "report.html"
-            write_atomic(
-                run.report, html.replace(TIMINGS_MARK, TIMINGS_MARK.replace("null", filled)).encode()
-            )
+            page = with_timings(html, {"stages": timings, "total": run.seconds})
+            write_atomic(run.report, page.encode())
         if "package" in artifacts:
             artifact = self.store.get(artifacts["package"])
             (name,) = artifact.files
@@ -279,11 +278,9 @@ def scaffold(name: str, *, data: str, target: str, folder: str | Path = ".", ove
     """
     from bessemer import scaffold as made
 
-    made.check_name(name)
     place = Path(folder)
-    path = place / made.FILE
-    if path.exists() and not overwrite:
-        raise UsageError(f"{path} is there already", fix="edit it, or give --overwrite")
+    path = place / project_file.FILE
+    made.check(name, path, overwrite=overwrite)
     place.mkdir(parents=True, exist_ok=True)
     if "://" not in data and not Path(data).is_absolute():
         data = os.path.relpath(data, place)
@@ -291,14 +288,14 @@ def scaffold(name: str, *, data: str, target: str, folder: str | Path = ".", ove
         json.dump({"name": name, "data": data, "target": target}, file)
         file.flush()
         project = Project(file.name)
-        runner = Runner(project._plan(upstream(STAGES, "acquire"), frozenset()), project.store)
-        runner.plan.after = lambda stage, artifacts: None
-        raw = runner.run()["raw"]
+        try:
+            raw = Runner(project._plan(upstream(STAGES, "acquire"), frozenset()), project.store).run()["raw"]
+        except ProjectError as error:
+            raise ProjectError(error.faults, "--target") from None
     parquet = project.store.get(raw).path("data.parquet")
     rows, columns = made.look(parquet)
-    made.check_target(target, columns)
     text = made.project_text(name, data, target, rows, columns, made.classes(parquet, target))
-    made.write(path, text, overwrite=overwrite)
+    write_atomic(path, text.encode("utf-8"))
     return path
 
 

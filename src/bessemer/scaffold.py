@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bessemer.core.errors import Fault, ProjectError, UsageError, did_you_mean
-from bessemer.core.project_file import FILE
+from bessemer.core.errors import UsageError
+from bessemer.core.project_file import NAME
 from bessemer.core.sql import connect, literal, quote
-from bessemer.core.store import write_atomic
 
 SAMPLE_ROWS = 100_000
 
@@ -68,19 +68,16 @@ def classes(parquet: Path, target: str) -> list[tuple[Any, int]]:
         return found
 
 
-def check_target(target: str, columns: list[Column]) -> None:
-    names = [column.name for column in columns]
-    if target not in names:
-        fault = Fault("target", None, f"the data has no column '{target}'", did_you_mean(target, names))
-        raise ProjectError([fault], "--target")
+def check(name: str, path: Path, *, overwrite: bool) -> None:
+    """Whether a project of this name may be written to this path.
 
-
-def check_name(name: str) -> None:
-    from bessemer.core.project_file import TopLevel
-
-    if not name or not all(c.isascii() and (c.islower() or c.isdigit() or c in "_-") for c in name):
-        fix = TopLevel.model_fields["name"].description or ""
-        raise UsageError(f"'{name}' cannot be a name", fix=f"small letters, digits, - and _. ({fix})")
+    Raises:
+        UsageError: the name cannot be one, or a project file is there already.
+    """
+    if not re.fullmatch(NAME, name):
+        raise UsageError(f"'{name}' cannot be a name", fix="small letters, digits, - and _, at most 64")
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} is there already", fix="edit it, or give --overwrite")
 
 
 def _scalar(text: str) -> str:
@@ -167,12 +164,3 @@ def _prepare_lines(times: list[Column], ids: list[Column], derive: list[str]) ->
     if derive:
         body += ["#   derive:                          # SQL: the same text trains and serves", *derive]
     return ["# prepare:", *body, ""]
-
-
-def write(path: Path, text: str, *, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise UsageError(f"{path} is there already", fix="edit it, or give --overwrite")
-    write_atomic(path, text.encode("utf-8"))
-
-
-__all__ = ["FILE", "Column", "check_name", "check_target", "classes", "look", "project_text", "write"]

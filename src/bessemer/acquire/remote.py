@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
 from bessemer.acquire.shorthand import ENDINGS
-from bessemer.core.errors import BessemerError, DataError, MissingExtra
+from bessemer.core.errors import BessemerError, DataError
+from bessemer.core.filesystem import open_url
 from bessemer.core.store import explained
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 _BLOCK = 2**20
 _TIMEOUT = 60.0
-_EXTRAS = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs")}
 
 
 def is_remote(path: str) -> bool:
@@ -113,21 +113,14 @@ def _copy(source: IO[bytes], part: Path, bar: Progress) -> str:
 
 
 def _filesystem(path: str) -> tuple[Any, str]:
-    import fsspec
-
-    scheme = path.partition("://")[0]
     try:
-        fs, inside = fsspec.core.url_to_fs(path)
-    except ImportError as error:
-        module, extra = _EXTRAS.get(scheme, (scheme, scheme))
-        raise MissingExtra(scheme, error.name or module, extra) from error
+        return open_url(path)
     except ValueError as error:
         raise DataError(
-            f"'{path}': nothing here reads '{scheme}://'",
+            f"'{path}': nothing here reads '{path.partition('://')[0]}://'",
             why=str(error),
             fix="use a local path, s3:// or gs://",
         ) from error
-    return fs, str(inside)
 
 
 def _expand(fs: Any, inside: str, path: str, kind: str) -> list[str]:

@@ -35,12 +35,16 @@ class Resources(Spec):
         return int(float(number) * (2**30 if unit == "GB" else 2**20))
 
 
+#: What the name of a model may be.
+NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
+
+
 class TopLevel(Spec):
     """The keys of a project file that belong to no single stage."""
 
     name: str = Field(
         "",
-        pattern=r"^([a-z0-9][a-z0-9_-]{0,63})?$",
+        pattern=rf"^({NAME})?$",
         description="Name of the model; the folder's name when left out.",
     )
     version: str = Field(

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bessemer.core.artifact import FileEntry
-from bessemer.core.errors import MissingExtra, StoreError
+from bessemer.core.errors import StoreError
+from bessemer.core.filesystem import open_url
 from bessemer.core.store import DamagedBlob, Store, file_digest
-
-_EXTRAS = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs")}
 
 
 class RemoteStore(Store):
@@ -24,14 +23,9 @@ class RemoteStore(Store):
 
     def __init__(self, url: str, cache: Path) -> None:
         super().__init__(cache)
-        import fsspec
-
         self.url = url
         try:
-            self.fs, self.base = fsspec.core.url_to_fs(url)
-        except ImportError:
-            module, extra = _EXTRAS.get(url.partition("://")[0], (url.partition("://")[0], "all"))
-            raise MissingExtra(url, module, extra) from None
+            self.fs, self.base = open_url(url)
         except ValueError as error:
             raise StoreError(f"cannot open the store {url}", why=str(error)) from None
 

@@ -8,7 +8,6 @@ for it to resume from.
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import resource
 import shutil
@@ -23,7 +22,7 @@ from bessemer.core import canonical
 from bessemer.core.artifact import ArtifactRef
 from bessemer.core.code import code_of
 from bessemer.core.errors import BessemerError
-from bessemer.core.stage import Context
+from bessemer.core.stage import Context, Stage
 from bessemer.core.store import DamagedBlob, Store
 from bessemer.core.table import StageRow, resolve
 
@@ -145,8 +144,8 @@ class Runner:
             memory=self.plan.memory,
             emit=emit,
         )
-        stage = resolve(row.run)
-        outputs: Mapping[str, ArtifactRef] = stage(
+        stage: Stage = resolve(row.run)
+        outputs = stage(
             self.plan.specs[row.name], {name: self.artifacts[name] for name in row.takes}, context
         )
         shutil.rmtree(work, ignore_errors=True)
@@ -263,11 +262,6 @@ def _changes(old: Any, new: Any, path: str) -> Iterable[tuple[str, Any, Any]]:
             yield from _changes(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
     elif old != new:
         yield path, old, new
-
-
-def project_digest(text: str) -> str:
-    """The digest of a project file's text."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def describe_failure(error: BaseException) -> str:

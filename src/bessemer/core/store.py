@@ -59,26 +59,36 @@ def explained(what: str, where: object) -> Iterator[None]:
         raise
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that a reader, or a crash, sees the old content or the new, never a part.
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """An empty file beside `path`, which takes its place, flushed, when the block ends well, and else goes.
 
     Raises:
         StoreError: disk full or read-only.
     """
     with explained("writing", path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".part-{secrets.token_hex(8)}")
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # the user's umask decides
+        temporary = path.with_name(f".part-{secrets.token_hex(8)}{path.suffix}")
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # the user's umask decides
         try:
-            with os.fdopen(fd, "wb") as f:
-                f.write(data)
-                f.flush()
+            yield temporary
+            with temporary.open("rb+") as f:
                 os.fsync(f.fileno())
             temporary.replace(path)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()
             raise
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file so that a reader, or a crash, sees the old content or the new, never a part.
+
+    Raises:
+        StoreError: disk full or read-only.
+    """
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
 
 
 class Store:

@@ -78,10 +78,9 @@ def open_subject(model: Artifact, *, threads: int = 1) -> Subject:
     facts = model.json("model.json")
     signature = Signature.from_json(model.json("signature.json"))
     native = facts["native"]
-    file = "native/" + str(native["file"]).removeprefix("native/")  # the record may leave the folder out
     return Subject(
         facts=facts,
         signature=signature,
         session=GraphSession(model.path("model.onnx"), signature.inputs, threads=1),
-        contributions=Contributions(native["kind"], model.bytes(file), facts, threads=threads),
+        contributions=Contributions(native["kind"], model.bytes(native["file"]), facts, threads=threads),
     )

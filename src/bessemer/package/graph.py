@@ -6,7 +6,7 @@ Bessemer have the same operator sets, so joining two is a matter of names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -156,18 +156,3 @@ def serialize(model: Any) -> bytes:
     """The model's bytes, the same for the same model."""
     data: bytes = model.SerializeToString(deterministic=True)
     return data
-
-
-def depends_on(model: Any, outputs: Iterable[str]) -> set[str]:
-    """The graph inputs that the given values are computed from."""
-    producers = {output: node for node in model.graph.node for output in node.output if output}
-    inputs = {i.name for i in model.graph.input}
-    seen: set[str] = set()
-    todo = list(outputs)
-    while todo:
-        value = todo.pop()
-        if value and value not in seen:
-            seen.add(value)
-            if value in producers:
-                todo.extend(producers[value].input)
-    return seen & inputs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,7 +13,7 @@ import pyarrow as pa
 
 from bessemer.core import sql
 from bessemer.core.errors import DataError, UsageError, did_you_mean
-from bessemer.core.store import explained
+from bessemer.core.store import replacing
 
 if TYPE_CHECKING:
     from bessemer.package.model import Model
@@ -202,11 +201,7 @@ def _text(
 def _writer(target: Path) -> Iterator[Callable[[pa.Table], None]]:
     """A function that appends a table to a file beside the target, which takes its place at the end."""
     opened: list[Any] = []
-    with explained("writing", target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(dir=target.parent, prefix=".part-", suffix=target.suffix)
-        os.close(fd)
-        temporary = Path(name)
+    with replacing(target) as temporary:
 
         def write(table: pa.Table) -> None:
             if not opened:
@@ -217,17 +212,13 @@ def _writer(target: Path) -> Iterator[Callable[[pa.Table], None]]:
 
         try:
             yield write
-            for one in opened[1:]:
-                one.close()
-            temporary.chmod(0o644)
-            temporary.replace(target)
         except BaseException:
-            for one in opened[1:]:
+            for one in opened[1:]:  # what went wrong first is what is told
                 with suppress(pa.ArrowException, OSError):
                     one.close()
-            with suppress(OSError):
-                temporary.unlink()
             raise
+        for one in opened[1:]:
+            one.close()
 
 
 def _open(path: Path, schema: pa.Schema) -> Any:

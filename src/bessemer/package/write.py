@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bessemer._version import __version__
 from bessemer.core.errors import UsageError
-from bessemer.core.store import explained
+from bessemer.core.store import replacing
 from bessemer.package import keys
 from bessemer.package.container import FIRST, pack
 from bessemer.package.manifest import Manifest, describe
@@ -56,21 +53,8 @@ def write_package(
     manifest = Manifest(name, version, created, __version__, task, target, describe(content)).to_bytes()
     content["manifest.json"] = manifest
     content["manifest.sig"] = keys.sign(key, manifest)
-    with explained("writing", out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        fd, part = tempfile.mkstemp(dir=out.parent, prefix=".part-", suffix=".bsm")
-        temporary = Path(part)
-        try:
-            with os.fdopen(fd, "wb") as f:
-                for piece in pack(content):
-                    f.write(piece)
-                f.flush()
-                os.fsync(f.fileno())
-            contents = read_package(temporary, trust=[keys.public_of(key)])
-            temporary.chmod(0o644)
-            temporary.replace(out)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
-    return contents
+    with replacing(out) as temporary:
+        with temporary.open("wb") as f:
+            for piece in pack(content):
+                f.write(piece)
+        return read_package(temporary, trust=[keys.public_of(key)])

@@ -34,6 +34,11 @@ def embed(value: Any) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
+def with_timings(page: str, timings: Any) -> str:
+    """The page with the stages' timings in the place kept for them."""
+    return page.replace(TIMINGS, TIMINGS.replace("null", embed(timings)))
+
+
 def asset(name: str) -> str:
     """The text of a file of the page."""
     return resources.files("bessemer.report").joinpath("assets", name).read_text("utf-8")

@@ -15,15 +15,10 @@ TOLERANCE = 1e-4
 
 def run_graph(model: Any, feeds: Mapping[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
     """The named outputs of an ONNX model (or its bytes), on one thread."""
-    import onnxruntime
-
     from bessemer.package.graph import serialize
+    from bessemer.package.session import open_session
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    data = model if isinstance(model, bytes) else serialize(model)
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    session = open_session(model if isinstance(model, bytes) else serialize(model), 1)
     found: list[np.ndarray] = session.run(
         list(outputs), {k: np.ascontiguousarray(v) for k, v in feeds.items()}
     )

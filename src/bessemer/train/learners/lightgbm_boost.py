@@ -48,7 +48,7 @@ class Boosting:
     def __init__(
         self, problem: Problem, train: Part, valid: Part, params: Mapping[str, Any], callbacks: Callbacks
     ) -> None:
-        self._problem, self._valid, self._callbacks = problem, valid, callbacks
+        self._problem, self._callbacks = problem, callbacks
         self._rounds = callbacks.rounds if len(valid) else min(callbacks.rounds, _ROUNDS_UNJUDGED)
         self._metric = problem.metric
         self._checkpoints = Checkpoints(callbacks.workdir / "lightgbm.npz", callbacks.fingerprint)

@@ -1,0 +1,31 @@
+"""Places that are not this disk: fsspec URLs, and the extras that bring their clients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bessemer.core.errors import MissingExtra
+
+#: Scheme -> the Python package that speaks it, and the extra that brings it.
+_EXTRAS = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs")}
+
+
+def open_url(url: str) -> tuple[Any, str]:
+    """The fsspec filesystem of a URL, and the path inside it.
+
+    Raises:
+        MissingExtra: the scheme's client is not installed.
+        ValueError: fsspec knows no such scheme.
+
+    >>> open_url("memory://a/b")[1]
+    '/a/b'
+    """
+    import fsspec
+
+    scheme = url.partition("://")[0]
+    try:
+        fs, inside = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        module, extra = _EXTRAS.get(scheme, (scheme, scheme))
+        raise MissingExtra(scheme, error.name or module, extra) from error
+    return fs, str(inside)
