@@ -178,12 +178,27 @@ def test_given_parts_are_taken_as_they_are(connection, tmp_path) -> None:
     assert found == {part: [i for i in range(30) if i % 3 == k] for k, part in enumerate(PARTS)}
 
 
+def test_given_without_valid_rows_draws_them_from_train(connection, tmp_path) -> None:
+    query = (
+        "SELECT i, CASE WHEN i < 150 THEN 'train' ELSE 'test' END AS part, i % 2 AS y FROM range(200) t(i)"
+    )
+    columns = {"i": "integer", "part": "string", "y": "integer"}
+    data = label(connection, tmp_path / "v", query, columns=columns)
+    split = decide(connection, data, SplitSpec(given="part", valid=0.2), 3)
+    found = parts_of(connection, data, split)
+    assert found["test"] == list(range(150, 200))
+    assert len(found["valid"]) == 30
+    assert sorted(found["train"] + found["valid"]) == list(range(150))
+    assert split.refold == "rows"
+    assert "no valid rows" in split.notes[0]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ("['train', 'test', 'hold']", "'hold'"),
         ("['train', 'test', NULL]", "missing"),
-        ("['train', 'test', 'test']", "valid"),
+        ("['train', 'train', 'valid']", "test"),
     ],
 )
 def test_given_refuses_other_words_and_empty_parts(connection, tmp_path, values: str, message: str) -> None:
@@ -193,6 +208,16 @@ def test_given_refuses_other_words_and_empty_parts(connection, tmp_path, values:
     )
     with pytest.raises(DataError, match=message):
         decide(connection, data, SplitSpec(given="part"), 3)
+
+
+@pytest.mark.parametrize("name", ["c", "k", "key", "place", "train", "known", "n", "s"])
+@pytest.mark.parametrize("method", ["stratified", "given"])
+def test_columns_may_have_any_name(connection, tmp_path, name: str, method: str) -> None:
+    query = f"SELECT i, i % 2 AS y, i * 3 AS {name}, if(i < 20, 'test', 'train') AS part FROM range(100) t(i)"
+    columns = {"i": "integer", "y": "integer", name: "integer", "part": "string"}
+    data = label(connection, tmp_path / "a", query, columns=columns)
+    spec = SplitSpec(given="part") if method == "given" else SplitSpec(method="stratified")
+    assert whole(parts_of(connection, data, decide(connection, data, spec, 1))) == list(range(100))
 
 
 def test_two_rows_cannot_be_split(connection, tmp_path) -> None:

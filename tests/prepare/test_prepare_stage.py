@@ -88,7 +88,7 @@ def test_every_stored_value_is_the_graphs_but_for_cross_fitted_ones(prepare, tas
         query = f"SELECT * REPLACE (y::INT * 3.7 + number / 9 AS y) FROM ({query})"
     found = prepare(query, task=task, spec={"derive": {"half": '"number" / 2', "Ort": "upper(shop)"}})
     folded = [f["kind"] == "target_mean" for f in found.features]
-    assert sum(folded) == 2
+    assert sum(folded) == 3
     for part in PARTS:
         graph = through_the_graph(found, found.rows(part))
         kept = np.logical_not(folded) if part == "train" else np.ones(len(folded), dtype=bool)

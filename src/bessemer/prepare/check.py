@@ -37,6 +37,7 @@ def check(spec: PrepareSpec, data: Labelled) -> dict[str, Expression]:
         faults += error.faults
     faults += _split(spec, data)
     faults += _exclude(spec, data)
+    faults += _weight(spec, data)
     faults += _leaks(derived, data.target)
     dtypes = {**data.columns, **{name: e.dtype for name, e in derived.items()}}
     for name, column in spec.columns.items():
@@ -93,6 +94,19 @@ def _exclude(spec: PrepareSpec, data: Labelled) -> Iterator[Fault]:
             yield _unknown(path, name, [*data.columns, *spec.derive])
         elif name == data.target:
             yield Fault(path, None, f"'{name}' is the target, which is never a feature", "remove it here")
+
+
+def _weight(spec: PrepareSpec, data: Labelled) -> Iterator[Fault]:
+    name, path = spec.weight, "prepare.weight"
+    if name is None:
+        return
+    if name not in data.columns:
+        yield _unknown(path, name, data.columns)
+    elif name == data.target:
+        yield Fault(path, None, f"'{name}' is the target", "weigh rows by another column")
+    elif data.columns[name] not in ("integer", "number"):
+        what = f"'{name}' is a {data.columns[name]} column; a weight is a number"
+        yield Fault(path, None, what, "cast it in `acquire: {sql: ...}`")
 
 
 def _leaks(derived: Mapping[str, Expression], target: str) -> Iterator[Fault]:

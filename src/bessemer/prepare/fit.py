@@ -93,6 +93,8 @@ def _unwanted(column: Column, spec: PrepareSpec, data: Labelled) -> str:
     name, said = column.name, spec.columns.get(column.name, ColumnSpec())
     if name in spec.exclude or said.kind == IGNORE:
         return "excluded"
+    if name == spec.weight:
+        return "it says how much a row counts"
     if said.kind is None and name == spec.split.column:
         if spec.split.by is None:
             return "it names the split's groups" if spec.split.group else "it names the split's parts"

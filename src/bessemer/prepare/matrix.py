@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from bessemer.core.errors import DataError
 from bessemer.core.store import explained
 from bessemer.prepare.assemble import Folded, Preprocessor
 from bessemer.prepare.labelled import Labelled
@@ -128,6 +129,26 @@ def write_matrix(
             targets.write(encode_target(batch.column(data.target), data))
             done += len(values)
             bar.advance(len(values))
+
+
+def write_weights(part: Path, column: str, path: Path) -> None:
+    """How much each row of a part counts, float64 (rows,).
+
+    Raises:
+        DataError: a weight is missing, infinite, or not above 0.
+    """
+    import pyarrow.parquet as pq
+
+    values = pq.read_table(part, columns=[column])[column].to_numpy().astype(np.float64)
+    wrong = ~(np.isfinite(values) & (values > 0))
+    if wrong.any():
+        raise DataError(
+            f"'{column}' is no weight in {int(wrong.sum())} rows",
+            why=f"a weight is a number above 0; one is {values[wrong][0]:g}",
+            fix="filter those rows out, or give them a weight, in `acquire: {sql: ...}`",
+        )
+    with NpyWriter(path, np.float64, values.shape) as file:
+        file.write(values)
 
 
 def _replace(

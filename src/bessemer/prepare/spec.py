@@ -26,7 +26,11 @@ class SplitSpec(Spec):
     group: str | None = Field(
         None, description="a column whose values (customers, patients) are never split between parts"
     )
-    given: str | None = Field(None, description="a text column that says train, valid or test for each row")
+    given: str | None = Field(
+        None,
+        description="a text column that says train, valid or test for each row; without any valid row, "
+        "some of train are drawn",
+    )
     test: Annotated[Share, Field(gt=0, lt=1)] = Field(0.2, description="the share of rows in test")
     valid: Annotated[Share, Field(gt=0, lt=1)] = Field(0.15, description="the share of rows in valid")
 
@@ -103,16 +107,17 @@ class PrepareSpec(Spec):
     columns: dict[str, ColumnSpec] = Field(
         default_factory=dict, description="what a column is taken as, where the default is not right"
     )
+    weight: str | None = Field(
+        None, description="a column of numbers above 0: how much each row counts in training; no feature"
+    )
     max_onehot: int = Field(
         10, ge=0, le=1000, description="categories with up to this many levels get one indicator a level"
     )
     max_categories: int = Field(
         1000, ge=1, le=100_000, description="levels kept of a category; rarer ones count as unseen"
     )
-    target_mean: bool | Literal["auto"] = Field(
-        "auto",
-        description="the mean target of a level as a feature: auto (categories with more than max_onehot levels), "
-        "true (more than 2 levels) or false",
+    target_mean: bool = Field(
+        True, description="the mean target of a level as a feature, for categories with more than 2 levels"
     )
     folds: int = Field(
         5,

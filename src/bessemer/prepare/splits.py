@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from bessemer.core.errors import DataError
 from bessemer.core.sql import literal, quote
@@ -22,11 +22,16 @@ PARTS = ("train", "valid", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """The conditions of the parts over the labelled rows, and what the user should know about them."""
+    """The conditions of the parts over the labelled rows, and what the user should know about them.
+
+    refold: how train and valid may be cut anew for cross-validation: by `rows`, by `group`, or `never`, where
+        the valid part was chosen on purpose (later in time, or given).
+    """
 
     method: str
     conditions: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    refold: Literal["rows", "group", "never"] = "rows"
 
 
 def decide(connection: Any, data: Labelled, spec: SplitSpec, seed: int) -> Split:
@@ -52,7 +57,7 @@ def decide(connection: Any, data: Labelled, spec: SplitSpec, seed: int) -> Split
     if method == "group":
         return _by_group(connection, source, spec, seed)
     if method == "given":
-        return _given(connection, source, spec)
+        return _given(connection, source, spec, seed)
     return _by_chance(connection, data, source, spec, seed, method)
 
 
@@ -88,7 +93,7 @@ def _by_chance(
 ) -> Split:
     cls = data.class_sql() if method == "stratified" else "CAST(0 AS BIGINT)"
     key = mixed_sql(ROW, seed)
-    counts = dict(connection.execute(f"SELECT {cls} AS c, count(*) FROM {source} GROUP BY c").fetchall())
+    counts = dict(connection.execute(f"SELECT {cls} AS c, count(*) FROM {source} GROUP BY 1").fetchall())
     wanted = [(c, *sizes(n, spec)) for c, n in sorted(counts.items())]
     rows = ", ".join(
         f"({c}, {n - valid - test}, {n - test})"
@@ -132,7 +137,7 @@ def _by_time(connection: Any, data: Labelled, source: str, spec: SplitSpec) -> S
     missing = first(f"SELECT count(*) FROM {source} WHERE {key} IS NULL")
     rows = data.rows - missing
     valid, test = sizes(rows, spec)
-    at = f"SELECT {key} AS k FROM {source} WHERE {key} IS NOT NULL ORDER BY k LIMIT 1 OFFSET "
+    at = f"SELECT {key} AS k FROM {source} WHERE {key} IS NOT NULL ORDER BY 1 LIMIT 1 OFFSET "
     test_from = max(first(at + str(rows - test)), smallest[2])
     valid_from = max(first(at + str(rows - test - valid)), smallest[1])
     if valid_from >= test_from:
@@ -140,7 +145,7 @@ def _by_time(connection: Any, data: Labelled, source: str, spec: SplitSpec) -> S
     conditions = _cut(key, text(valid_from), text(test_from))
     conditions["train"] = f"({conditions['train']} OR {key} IS NULL)"
     notes = (f"{missing} rows without '{name}' are in train",) if missing else ()
-    return Split("time", conditions, notes)
+    return Split("time", conditions, notes, refold="never")
 
 
 def _by_group(connection: Any, source: str, spec: SplitSpec, seed: int) -> Split:
@@ -173,13 +178,14 @@ def _by_group(connection: Any, source: str, spec: SplitSpec, seed: int) -> Split
 
     test_place, test_from = cut(test, 3, groups)
     _, valid_from = cut(test + valid, 2, test_place - 1)
-    return Split("group", _cut(key, str(valid_from), str(test_from)))
+    return Split("group", _cut(key, str(valid_from), str(test_from)), refold="group")
 
 
-def _given(connection: Any, source: str, spec: SplitSpec) -> Split:
+def _given(connection: Any, source: str, spec: SplitSpec, seed: int) -> Split:
+    """Parts as a column says; where it names no valid rows, they are drawn from those of train."""
     name = str(spec.given)
     key = f"lower(trim({quote(name)}))"
-    counts = dict(connection.execute(f"SELECT {key} AS k, count(*) FROM {source} GROUP BY k").fetchall())
+    counts = dict(connection.execute(f"SELECT {key} AS k, count(*) FROM {source} GROUP BY 1").fetchall())
     strange = sorted(repr(k) if k is not None else "missing" for k in counts if k not in PARTS)
     if strange:
         raise DataError(
@@ -187,10 +193,24 @@ def _given(connection: Any, source: str, spec: SplitSpec) -> Split:
             why=f"{sum(n for k, n in counts.items() if k not in PARTS)} rows belong to no part",
             fix="map them in `acquire: {sql: ...}`, or filter those rows out",
         )
-    if empty := [part for part in PARTS if part not in counts]:
+    if empty := [part for part in ("train", "test") if part not in counts]:
         raise DataError(
             f"'{name}' puts no rows into {' and '.join(empty)}",
-            why="every part needs rows: train to fit, valid to stop and calibrate, test to judge",
+            why="train and test both need rows: train to fit, test to judge",
             fix=f"give some rows the value '{empty[0]}'",
         )
-    return Split("given", {part: f"{key} = '{part}'" for part in PARTS})
+    conditions = {part: f"{key} = '{part}'" for part in PARTS}
+    if "valid" in counts:
+        return Split("given", conditions, refold="never")
+    chance, (drawn, _) = mixed_sql(ROW, seed), sizes(counts["train"], spec.model_copy(update={"test": 0.0}))
+    (highest,) = connection.execute(
+        f"SELECT {chance} AS k FROM {source} WHERE {conditions['train']} ORDER BY 1 LIMIT 1 OFFSET {max(drawn, 1) - 1}"
+    ).fetchone()
+    train = conditions["train"]
+    conditions |= {
+        "train": f"{train} AND {chance} > {highest}",
+        "valid": f"{train} AND {chance} <= {highest}",
+    }
+    return Split(
+        "given", conditions, (f"'{name}' names no valid rows: {spec.valid:.0%} of train were drawn",)
+    )

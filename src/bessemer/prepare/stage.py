@@ -14,7 +14,7 @@ from bessemer.prepare.check import check
 from bessemer.prepare.fit import fit_columns
 from bessemer.prepare.labelled import Labelled, open_labelled
 from bessemer.prepare.leakage import warn_of_leaks
-from bessemer.prepare.matrix import write_matrix
+from bessemer.prepare.matrix import write_matrix, write_weights
 from bessemer.prepare.parts import check_parts, write_parts
 from bessemer.prepare.spec import PrepareSpec
 from bessemer.prepare.splits import PARTS, Split, decide
@@ -35,13 +35,15 @@ def run(spec: PrepareSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
     folds = Folds(spec.folds, int(ctx.rng("folds").integers(2**32)))
     fit = fit_columns(spec, data, derived, paths["train"], folds, ctx)
     preprocessor = assemble(data, fit, derived)
-    files, rows = _matrix(data, preprocessor, paths, folds, ctx)
+    files, rows = _matrix(spec, data, preprocessor, paths, folds, ctx)
     facts = {
         "rows": rows,
         "task": data.task,
         "classes": list(data.classes),
         "target": data.target,
         "method": split.method,
+        "refold": split.refold,
+        "group": spec.split.group,
     }
     return {
         "splits": ctx.store.put("splits", files, facts),
@@ -68,7 +70,12 @@ def _split(spec: PrepareSpec, data: Labelled, ctx: Context) -> tuple[Split, dict
 
 
 def _matrix(
-    data: Labelled, preprocessor: Preprocessor, paths: Mapping[str, Path], folds: Folds, ctx: Context
+    spec: PrepareSpec,
+    data: Labelled,
+    preprocessor: Preprocessor,
+    paths: Mapping[str, Path],
+    folds: Folds,
+    ctx: Context,
 ) -> tuple[dict[str, Path | bytes], dict[str, int]]:
     """The files of `splits` and the rows of each part."""
     import pyarrow.parquet as pq
@@ -84,4 +91,8 @@ def _matrix(
             if part == "train":
                 warn_of_leaks(data, preprocessor, X, y, ctx)
             files |= {f"{part}.parquet": paths[part], f"{part}.X.npy": X, f"{part}.y.npy": y}
+            if spec.weight is not None:
+                weights = ctx.temporary(f"{part}.weight.npy")
+                write_weights(paths[part], spec.weight, weights)
+                files[f"{part}.weight.npy"] = weights
     return files, rows

@@ -74,7 +74,7 @@ class Categorical:
 def _default(spec: PrepareSpec, column: TrainColumn, levels: int) -> tuple[str, ...]:
     few = levels <= spec.max_onehot
     chosen = ("indicator",) if few else ("frequency", "rank")
-    wanted = not few if spec.target_mean == "auto" else spec.target_mean and levels > 2
+    wanted = spec.target_mean and levels > 2
     return (*chosen, "target_mean") if wanted and column.target.means <= _MOST_MEANS else chosen
 
 
