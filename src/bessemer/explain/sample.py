@@ -27,6 +27,9 @@ TOLERANCE = 1e-4
 #: The most numbers (rows x features x outputs) that are held at once while contributions are computed.
 BLOCK = 4_000_000
 
+#: What explaining all rows may take, in about a nanosecond of one thread; and the fewest rows that say something.
+_WORK, _FEWEST = 5e9, 200
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -77,6 +80,7 @@ def draw(splits: Artifact, subject: Subject, rows: int, ctx: Context) -> Sample:
     X = np.load(splits.path("test.X.npy"), mmap_mode="r")
     if not len(X):
         raise DataError("the test part has no rows to explain", fix="make `prepare.split.test` larger")
+    rows = _affordable(rows, subject, ctx)
     chosen = np.arange(len(X))
     if rows < len(X):
         chosen = np.sort(ctx.rng("sample").choice(len(X), rows, replace=False))
@@ -96,6 +100,15 @@ def draw(splits: Artifact, subject: Subject, rows: int, ctx: Context) -> Sample:
     )
     check_sum(sample)
     return sample
+
+
+def _affordable(rows: int, subject: Subject, ctx: Context) -> int:
+    """Fewer rows where each is dear: an ensemble of thousands of deep trees takes a tenth of a second for one."""
+    most = max(_FEWEST, int(_WORK / max(1.0, subject.contributions.work)))
+    if rows <= most:
+        return rows
+    ctx.note(f"{most} rows are explained instead of {rows:,}: the model is large, and each takes a while")
+    return most
 
 
 def check_sum(sample: Sample) -> None:

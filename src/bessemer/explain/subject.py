@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 #: What a native model's contributions are called and measured against, by the kind of the native model.
 METHODS: Mapping[str, tuple[str, str]] = {
-    "lightgbm": ("tree_path_dependent", "training distribution inside the trees"),
+    "trees": ("tree_path_dependent", "training distribution inside the trees"),
+    "head": ("sampled_shapley", "the median of each feature over the training rows"),
+    "ensemble": ("weighted_members", "the weighted mean of the members' own baselines"),
     "linear": ("linear", "the mean of each feature over the training rows"),
     "constant": ("constant", "none: the score is the same for every row"),
 }

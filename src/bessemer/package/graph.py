@@ -29,6 +29,23 @@ TENSORS: Mapping[str, int] = {
 }
 
 
+def _attribute(name: str, value: Any) -> Any:
+    """An attribute; arrays go in whole, where onnx's own helper looks at every element."""
+    if not isinstance(value, np.ndarray):
+        return helper.make_attribute(name, value)
+    made = onnx.AttributeProto(name=name)
+    if value.dtype.kind == "f":
+        made.type = onnx.AttributeProto.FLOATS
+        made.floats.extend(value.tolist())
+    elif value.dtype.kind == "S":
+        made.type = onnx.AttributeProto.STRINGS
+        made.strings.extend(value.tolist())
+    else:
+        made.type = onnx.AttributeProto.INTS
+        made.ints.extend(value.tolist())
+    return made
+
+
 class GraphBuilder:
     """A graph under construction. Values are named by strings; every method gives the name of its result.
 
@@ -100,7 +117,8 @@ class GraphBuilder:
     ) -> list[str]:
         """Add a node with several outputs and give their names."""
         names = [self.fresh(name or op_type.lower()) for _ in range(outputs)]
-        node = helper.make_node(op_type, list(inputs), names, domain=domain, **attributes)
+        node = helper.make_node(op_type, list(inputs), names, domain=domain)
+        node.attribute.extend(_attribute(key, value) for key, value in sorted(attributes.items()))
         node.name = f"{op_type}:{names[0]}"
         self.nodes.append(node)
         return names

@@ -15,7 +15,7 @@ from bessemer.core.signature import Signature
 from bessemer.package.contributions import Contributions
 from bessemer.package.session import GraphSession
 
-#: Largest difference allowed: of a probability, or of a predicted number relative to the larger of it and 1.
+#: Largest difference allowed: of a probability, or of a predicted number relative to its size (see `sizes`).
 TOLERANCE = 1e-4
 
 _BATCH = 16_384
@@ -44,7 +44,7 @@ def check_parity(
         rows: raw rows.
 
     Returns:
-        rows, worst_score_difference (absolute; relative to the larger of the value and 1 in regression),
+        rows, worst_score_difference (absolute; in regression relative, see `sizes`),
         worst_probability_difference (0 in regression), label_flips (rows whose class differs), tolerance.
 
     Raises:
@@ -56,7 +56,7 @@ def check_parity(
     expected, score = native.score(made["features"]), made["score"].astype(np.float64)
     difference = np.abs(score - expected)
     if not classes:
-        difference = difference / np.maximum(1.0, np.abs(expected))
+        difference = difference / sizes(expected)
     result: dict[str, float | int] = {
         "rows": rows.num_rows,
         "worst_score_difference": _worst(difference),
@@ -76,6 +76,19 @@ def check_parity(
             fix="run again with `bessemer run --force train`; if it stays, report it with the project file",
         )
     return result
+
+
+def sizes(score: np.ndarray) -> np.ndarray:
+    """What a difference of scores (N, K') is measured by: the score itself, its usual size, or 1, whichever is largest.
+
+    The graph adds in float32: a sum whose parts are thousands and whose result is 3 has the rounding of thousands.
+
+    >>> sizes(np.array([[3.0], [4000.0], [4000.0]])).round().tolist()
+    [[3266.0], [4000.0], [4000.0]]
+    """
+    usual = np.sqrt(np.mean(score**2, axis=0)) if len(score) else 1.0
+    found: np.ndarray = np.maximum(np.maximum(1.0, usual), np.abs(score))
+    return found
 
 
 def _worst(difference: np.ndarray) -> float:

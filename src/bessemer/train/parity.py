@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from bessemer.core.errors import PackageError
+from bessemer.package.parity import sizes
 
-#: Of the score, where it is above 1 relative to it: float32 has seven digits, a sum of thousands of trees keeps five.
+#: Of the score, relative to its size: float32 has seven digits, a sum of thousands of trees keeps five.
 TOLERANCE = 1e-4
 
 
@@ -38,7 +39,7 @@ def check_parity(graph: Any, X: np.ndarray, score: np.ndarray) -> float:
     if not len(X):
         return 0.0
     twin = run_graph(graph, {"features": X}, ["score"])[0].astype(np.float64)
-    difference = np.abs(twin - score) / np.maximum(1.0, np.abs(score))
+    difference = np.abs(twin - score) / sizes(score)
     worst = float(np.max(difference))
     if not worst <= TOLERANCE:
         row = int(np.argmax(difference.max(axis=1)))

@@ -8,76 +8,62 @@ never stopped.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bessemer.train.params import Param, resolved
+from bessemer.train.params import Param, Tune, resolved
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from bessemer.train.learner import Callbacks, Part, Problem
+    from bessemer.train.tree_model import TreeModel
 
 _MANY_ROWS = 50_000
 _OBJECTIVES = {"binary": "binary", "multiclass": "multiclass", "regression": "regression"}
-
-
-@dataclass(frozen=True)
-class LightGBMModel:
-    """text: LightGBM's own model text, thresholds floored to float32, the best rounds only."""
-
-    text: str
-    features: int
-    params: Mapping[str, Any]
-    iterations: int
-    curves: Mapping[str, list[tuple[int, float]]]
-    threads: int = 2
-
-    def margin(self, X: np.ndarray) -> np.ndarray:
-        import numpy as np
-
-        booster = self._booster()
-        found = booster.predict(X, raw_score=True, num_threads=self.threads) if len(X) else np.zeros(0)
-        return np.asarray(found, dtype=np.float64).reshape(len(X), booster.num_model_per_iteration())
-
-    def contributions(self, X: np.ndarray) -> np.ndarray:
-        """Path-dependent tree Shapley values (Lundberg et al. 2020)."""
-        import numpy as np
-
-        found = self._booster().predict(X, pred_contrib=True, num_threads=self.threads)
-        return np.asarray(found, dtype=np.float64).reshape(len(X), -1, self.features + 1)
-
-    def _booster(self) -> Any:
-        import lightgbm
-
-        return lightgbm.Booster(model_str=self.text)
-
-    def to_onnx(self) -> Any:
-        from bessemer.train.learners.lightgbm_onnx import to_onnx
-        from bessemer.train.learners.lightgbm_text import parse
-
-        return to_onnx(parse(self.text), self.features)
-
-    def native(self) -> tuple[str, bytes]:
-        return "lightgbm.txt", self.text.encode()
 
 
 class LightGBM:
     """LightGBM with defaults that depend on the number of rows; `params` has its own names for its settings."""
 
     NAME: ClassVar[str] = "lightgbm"
+    MONOTONE: ClassVar[bool] = True
+    QUANTILE: ClassVar[bool] = True
     PARAMS: ClassVar[Mapping[str, Param]] = {
-        "learning_rate": Param(0.05, float, "step of a round", 1e-5, 1),
-        "num_leaves": Param(None, int, "most leaves of a tree; 63, or 31 below 50,000 rows", 2, 4096),
+        "learning_rate": Param(0.05, float, "step of a round", 1e-5, 1, tune=Tune(0.01, 0.2, log=True)),
+        "num_leaves": Param(
+            None,
+            int,
+            "most leaves of a tree; 63, or 31 below 50,000 rows",
+            2,
+            4096,
+            tune=Tune(8, 256, log=True),
+        ),
         "max_depth": Param(-1, int, "deepest tree; -1 for no limit", -1, 64),
-        "min_data_in_leaf": Param(None, int, "fewest rows of a leaf; 100, or 20 below 50,000 rows", 1, 10**9),
+        "min_data_in_leaf": Param(
+            None,
+            int,
+            "fewest rows of a leaf; 100, or 20 below 50,000 rows",
+            1,
+            10**9,
+            tune=Tune(2, 200, log=True),
+        ),
         "min_sum_hessian_in_leaf": Param(1e-3, float, "least curvature in a leaf", 0, 1e9),
         "lambda_l1": Param(0.0, float, "L1 penalty on leaf values", 0, 1e9),
-        "lambda_l2": Param(None, float, "L2 penalty on leaf values; 10, or 1 below 50,000 rows", 0, 1e9),
+        "lambda_l2": Param(
+            None,
+            float,
+            "L2 penalty on leaf values; 10, or 1 below 50,000 rows",
+            0,
+            1e9,
+            tune=Tune(0.01, 100, log=True),
+        ),
         "min_gain_to_split": Param(0.0, float, "least gain of a split", 0, 1e9),
         "path_smooth": Param(0.0, float, "pulls a leaf towards its parent", 0, 1e9),
         "feature_fraction": Param(
-            None, float, "share of the features a tree may use; 0.5, or 0.8 below 50,000 rows", 0.01, 1
+            None,
+            float,
+            "share of the features a tree may use; 0.5, or 0.8 below 50,000 rows",
+            0.01,
+            1,
+            tune=Tune(0.3, 1),
         ),
         "feature_fraction_bynode": Param(1.0, float, "share of the features a split may use", 0.01, 1),
         "bagging_fraction": Param(0.7, float, "share of the rows a tree sees", 0.01, 1),
@@ -88,7 +74,9 @@ class LightGBM:
             0,
             10**6,
         ),
-        "extra_trees": Param(False, bool, "try one random threshold a feature"),
+        "extra_trees": Param(
+            False, bool, "try one random threshold a feature", tune=Tune(words=(False, True))
+        ),
         "max_bin": Param(255, int, "bins a feature is cut into", 2, 65_535),
         "min_data_in_bin": Param(3, int, "fewest rows of a bin", 1, 10**6),
         "max_delta_step": Param(0.0, float, "largest leaf value; 0 for no limit", 0, 1e9),
@@ -102,18 +90,21 @@ class LightGBM:
 
     def fit(
         self, problem: Problem, train: Part, valid: Part, params: Mapping[str, Any], callbacks: Callbacks
-    ) -> LightGBMModel:
+    ) -> TreeModel:
         from bessemer.train.learners.openmp import wait_passively
 
         wait_passively()
-        from bessemer.train.learners.lightgbm_boost import Boosting
+        from bessemer.train.learners.lightgbm_boost import Boosting, margins_of
+        from bessemer.train.learners.lightgbm_trees import to_trees
+        from bessemer.train.tree_model import TreeModel
 
         chosen = _chosen(problem, len(train), params)
         boosting = Boosting(problem, train, valid, chosen, callbacks)
         boosting.run()
         kept = max(1, boosting.best_step)
-        text = boosting.model.head(kept).floored().text()
-        return LightGBMModel(text, train.X.shape[1], chosen, kept, boosting.curves, threads=callbacks.threads)
+        model = boosting.model.head(kept)
+        predict = margins_of(model.text(), callbacks.threads)
+        return TreeModel(to_trees(model, train.X.shape[1]), predict, chosen, kept, boosting.curves)
 
 
 def _chosen(problem: Problem, rows: int, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,4 +123,6 @@ def _chosen(problem: Problem, rows: int, params: Mapping[str, Any]) -> dict[str,
     given = {name: value for name, value in params.items() if value is not None}
     if problem.task != "regression":
         given.pop("objective", None)
+    if problem.quantile is not None:
+        given["objective"] = "quantile"
     return resolved(LightGBM.PARAMS, {**by_data, **given})

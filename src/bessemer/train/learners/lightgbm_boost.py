@@ -104,8 +104,13 @@ class Boosting:
             "num_threads": self._threads(),
             "data_random_seed": self._callbacks.seed("lightgbm/data"),
         }
-        classes = {"num_class": self._problem.classes} if self._problem.task == "multiclass" else {}
-        return {**params, **fixed, **classes}
+        if self._problem.task == "multiclass":
+            fixed["num_class"] = self._problem.classes
+        if self._problem.quantile is not None:
+            fixed["alpha"] = self._problem.quantile
+        if self._problem.monotone is not None:
+            fixed["monotone_constraints"] = list(self._problem.monotone)
+        return {**params, **fixed}
 
     def _threads(self) -> int:
         """One where the work is small: handing it out would cost more. The model does not depend on it."""
@@ -113,7 +118,7 @@ class Boosting:
 
     def _datasets(self) -> dict[str, Any]:
         train = self._parts["train"]
-        weight = self._problem.row_weights(train.y)
+        weight = self._problem.row_weights(train)
         found = {"train": lightgbm.Dataset(train.X, train.y, weight=weight, params=self._params).construct()}
         if valid := self._parts.get("valid"):
             found["valid"] = found["train"].create_valid(valid.X, valid.y, params=self._params).construct()
@@ -134,7 +139,7 @@ class Boosting:
                 self._judge(self._at_the_end(booster))
             else:
                 self._judge(partial(_predictions, booster))
-            state.finished = state.step >= self._rounds or self._stale()
+            state.finished = state.step >= self._rounds or self._stale() or self._callbacks.time_left() <= 0
         new = parse(text or booster.model_to_string())
         new = new.head(max(state.step - first, 0 if first else 1))  # a model has at least its constant trees
         state.text = (self.model.followed_by(new.trees) if first else new).text()
@@ -207,3 +212,14 @@ def _predictions(booster: Any, part: str) -> np.ndarray:
 
     (booster.eval_train if part == "train" else booster.eval_valid)(catch)
     return caught[0]
+
+
+def margins_of(text: str, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    """LightGBM's own margins of a model text: (N, F) float32 -> (N,) or (N, K') float64."""
+    booster = lightgbm.Booster(model_str=text)
+
+    def predict(X: np.ndarray) -> np.ndarray:
+        found: np.ndarray = booster.predict(X, raw_score=True, num_threads=threads)
+        return found
+
+    return predict

@@ -19,7 +19,7 @@ ZERO_RANGE = np.float32(1e-35)
 
 
 @dataclass(frozen=True)
-class Tree:
+class TextTree:
     """One tree: its fields as text, in order, without the number.
 
     Nodes are numbered from 0, leaves are written as -1 - leaf in `left_child` and `right_child`.
@@ -43,19 +43,15 @@ class ModelText:
     """header: the lines before the trees, without `tree_sizes`; per_iteration: trees of one round."""
 
     header: tuple[str, ...]
-    trees: tuple[Tree, ...]
+    trees: tuple[TextTree, ...]
     per_iteration: int
 
     def head(self, iterations: int) -> ModelText:
         """The first so many rounds."""
         return ModelText(self.header, self.trees[: iterations * self.per_iteration], self.per_iteration)
 
-    def followed_by(self, trees: Sequence[Tree]) -> ModelText:
+    def followed_by(self, trees: Sequence[TextTree]) -> ModelText:
         return ModelText(self.header, (*self.trees, *trees), self.per_iteration)
-
-    def floored(self) -> ModelText:
-        """The same model, every threshold a float32 that decides alike."""
-        return ModelText(self.header, tuple(_floored(tree) for tree in self.trees), self.per_iteration)
 
     def text(self) -> str:
         """The whole text, without LightGBM's list of settings: the number of threads is not part of a model."""
@@ -77,19 +73,12 @@ def parse(text: str) -> ModelText:
     return ModelText(header, trees, per_iteration)
 
 
-def _tree(block: str) -> Tree:
+def _tree(block: str) -> TextTree:
     lines = [line.partition("=") for line in block.splitlines()[1:] if line]
     fields = {name: value for name, _, value in lines}
     if int(fields.get("num_cat", "0")) or int(fields.get("is_linear", "0")):
-        raise ValueError("categorical splits and linear leaves have no twin in ONNX")
-    return Tree(fields)
-
-
-def _floored(tree: Tree) -> Tree:
-    if not tree.fields.get("threshold"):
-        return tree
-    exact = exact_threshold(tree.numbers("threshold", np.float64)).astype(np.float64)
-    return Tree({**tree.fields, "threshold": " ".join(map(repr, exact.tolist()))})
+        raise ValueError("categorical splits and linear leaves have no neutral form")
+    return TextTree(fields)
 
 
 def exact_threshold(thresholds: np.ndarray) -> np.ndarray:
