@@ -6,6 +6,7 @@ log-probability a class (multiclass), or the value (regression). Calibration tur
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +27,19 @@ class Part:
 
     X: (N, F) float32, C order; NaN is missing. It may be mapped from disk: read it in blocks.
     y: (N,) float64: the index of the class, or the value.
+    weight: (N,) float64 above 0: how much a row counts; None where all count the same.
     """
 
     X: np.ndarray
     y: np.ndarray
+    weight: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
+
+    def take(self, rows: np.ndarray) -> Part:
+        """The rows of an index or a mask, in memory."""
+        return Part(self.X[rows], self.y[rows], None if self.weight is None else self.weight[rows])
 
 
 @dataclass(frozen=True)
@@ -42,23 +49,32 @@ class Problem:
     classes: how many classes; 0 for regression.
     metric: what the validation rows are judged by.
     weights: a weight for each class, or None.
+    monotone: for each feature 1 (the margin never falls as it grows), -1 (it never rises) or 0; None for no
+        constraint at all. A learner whose `MONOTONE` is false is never given one.
+    quantile: what a regression predicts: this quantile of the target, or its mean (None). A learner whose
+        `QUANTILE` is false is never given one.
     """
 
     task: Task
     classes: int
     metric: Metric
     weights: tuple[float, ...] | None = None
+    monotone: tuple[int, ...] | None = None
+    quantile: float | None = None
 
     @property
     def outputs(self) -> int:
         """K', the number of margins of a row: 1 for binary and regression, else the number of classes."""
         return self.classes if self.task == "multiclass" else 1
 
-    def row_weights(self, y: np.ndarray) -> np.ndarray | None:
-        """(N,) float64, or None where all rows count the same."""
+    def row_weights(self, part: Part) -> np.ndarray | None:
+        """What each row counts, its own weight times that of its class: (N,) float64, or None for all the same."""
         import numpy as np
 
-        return None if self.weights is None else np.asarray(self.weights)[y.astype(np.int64)]
+        if self.weights is None:
+            return part.weight
+        by_class: np.ndarray = np.asarray(self.weights)[part.y.astype(np.int64)]
+        return by_class if part.weight is None else by_class * part.weight
 
 
 @dataclass(frozen=True)
@@ -69,6 +85,8 @@ class Callbacks:
     seed: a seed (31 bits) for a label; the same label gives the same seed in every run.
     workdir: a folder that outlives a killed run, for checkpoints. The next run with the same fingerprint finds it.
     fingerprint: names the data, settings and seed; a checkpoint with another one is not used.
+    time_left: seconds until the learner has to stop with what it has; asked after every round. A learner gives
+        its best round so far then, which may be its first.
     """
 
     on_round: Callable[[str, int, float], None]
@@ -79,14 +97,31 @@ class Callbacks:
     rounds: int = 2000
     early_stopping: int = 50
     checkpoint: int = 100
+    time_left: Callable[[], float] = lambda: math.inf
+
+
+@dataclass(frozen=True)
+class Native:
+    """What exact contributions need. Never code, never a pickle.
+
+    kind: how `package.contributions` reads it.
+    name: of the file in the package's `native` folder.
+    """
+
+    kind: str
+    name: str
+    content: bytes
 
 
 class Fitted(Protocol):
     """A trained model. `params` are all that were used; `curves` are {name: [(step, value)...]}."""
 
-    params: Mapping[str, Any]
-    iterations: int
-    curves: Mapping[str, list[tuple[int, float]]]
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+    @property
+    def iterations(self) -> int: ...
+    @property
+    def curves(self) -> Mapping[str, list[tuple[int, float]]]: ...
 
     def margin(self, X: np.ndarray) -> np.ndarray:
         """(N, F) float32 -> (N, K') float64, computed by the learner's own library."""
@@ -100,16 +135,23 @@ class Fitted(Protocol):
         """An ONNX model, `features` (N, F) float32 -> `score` (N, K') float32, equal to `margin`."""
         ...
 
-    def native(self) -> tuple[str, bytes]:
-        """A file name and its bytes: all that exact contributions need. Never code, never a pickle."""
+    def native(self) -> Native:
+        """All that exact contributions need in production, where the learner's own library may be missing."""
         ...
 
 
 class Learner(Protocol):
-    """Something that learns. `NAME` is its name in the table; `PARAMS` is what `params` may say."""
+    """Something that learns.
+
+    NAME: its name in the table.
+    PARAMS: what `params` may say.
+    MONOTONE, QUANTILE: whether it can keep monotone constraints, and predict a quantile.
+    """
 
     NAME: ClassVar[str]
     PARAMS: ClassVar[Mapping[str, Param]]
+    MONOTONE: ClassVar[bool]
+    QUANTILE: ClassVar[bool]
 
     def fit(
         self, problem: Problem, train: Part, valid: Part, params: Mapping[str, Any], callbacks: Callbacks

@@ -18,9 +18,23 @@ from bessemer.stats.metrics.table import Scorer, lookup
 DEFAULT: Mapping[Task, str] = {"binary": "log_loss", "multiclass": "log_loss", "regression": "rmse"}
 
 
+#: The metric of a regression that predicts a quantile.
+PINBALL = "pinball"
+
+
+def pinball(y: np.ndarray, output: np.ndarray, quantile: float) -> float:
+    """The mean loss that the quantile of the target makes least (Koenker and Bassett 1978).
+
+    >>> pinball(np.array([10.0]), np.array([8.0]), 0.9), pinball(np.array([10.0]), np.array([12.0]), 0.9)
+    (1.8, 0.19999999999999996)
+    """
+    short = y - output
+    return float(np.mean(np.maximum(quantile * short, (quantile - 1) * short)))
+
+
 @dataclass(frozen=True)
 class Metric:
-    """One metric of `stats.metrics` for one task.
+    """One metric of `stats.metrics` for one task, or the loss of a quantile.
 
     >>> metric = Metric("binary", "log_loss")
     >>> metric(np.array([0.0, 1.0]), np.array([0.5, 0.5])), metric.better(0.6, than=0.7)
@@ -29,9 +43,12 @@ class Metric:
 
     task: Task
     name: str
+    quantile: float | None = None
 
     @property
     def maximize(self) -> bool:
+        if self.name == PINBALL:
+            return False
         return lookup(self.task, self.name).greater_is_better
 
     def __call__(self, y: np.ndarray, output: np.ndarray) -> float:
@@ -41,7 +58,10 @@ class Metric:
             y: (N,) float64, the class index or the value.
             output: what `output_of` gives.
         """
-        value = float(Scorer(_outcome(self.task, y, output), [self.name])()[0])
+        if self.name == PINBALL and self.quantile is not None:
+            value = pinball(y, output, self.quantile)
+        else:
+            value = float(Scorer(_outcome(self.task, y, output), [self.name])()[0])
         return float(f"{value:.9g}")
 
     def better(self, value: float, than: float) -> bool:

@@ -10,12 +10,23 @@ from bessemer.core.errors import did_you_mean
 
 
 @dataclass(frozen=True)
+class Tune:
+    """Where a search looks for a parameter's value: a range, on a logarithmic scale or not, or a few words."""
+
+    low: float = 0
+    high: float = 0
+    log: bool = False
+    words: tuple[str | bool, ...] = ()
+
+
+@dataclass(frozen=True)
 class Param:
     """One parameter.
 
     default: the value where none is given; None means that it is chosen from the data.
     low, high: the range, both ends allowed.
     choices: the allowed words, for a parameter that is a word.
+    tune: where a search looks; None for a parameter that is not searched.
     """
 
     default: int | float | str | bool | None
@@ -24,6 +35,7 @@ class Param:
     low: float = float("-inf")
     high: float = float("inf")
     choices: tuple[str, ...] = ()
+    tune: Tune | None = None
 
     def fault(self, value: Any) -> str:
         """What is wrong with the value, or ''."""

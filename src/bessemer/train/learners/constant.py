@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bessemer.core import canonical
+from bessemer.train.learner import Native
 from bessemer.train.params import Param
 
 if TYPE_CHECKING:
@@ -49,14 +50,18 @@ class ConstantModel:
         g.output(score, "float32", ("N", len(self.score)))
         return g.model()
 
-    def native(self) -> tuple[str, bytes]:
-        return "constant.json", canonical.dump_bytes({"score": [float(v) for v in self.score]})
+    def native(self) -> Native:
+        return Native(
+            "constant", "constant.json", canonical.dump_bytes({"score": [float(v) for v in self.score]})
+        )
 
 
 class Constant:
     """Log-odds of the positive class, log priors, or the mean. A class without rows counts as half a row."""
 
     NAME: ClassVar[str] = "constant"
+    MONOTONE: ClassVar[bool] = True
+    QUANTILE: ClassVar[bool] = True
     PARAMS: ClassVar[Mapping[str, Param]] = {}
 
     def fit(
@@ -64,16 +69,38 @@ class Constant:
     ) -> ConstantModel:
         import numpy as np
 
-        return ConstantModel(np.asarray(prior(problem, train.y), dtype=np.float32))
+        base = prior(problem, train.y, problem.row_weights(train))
+        return ConstantModel(np.asarray(base, dtype=np.float32))
 
 
-def prior(problem: Problem, y: np.ndarray) -> np.ndarray:
-    """The best margins (K',) float64 for a model without features."""
+def prior(problem: Problem, y: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """The best margins (K',) float64 for a model without features.
+
+    weight: (N,) how much each row counts; None for all the same.
+    """
     import numpy as np
 
+    weight = np.ones(len(y)) if weight is None else weight
+    if problem.quantile is not None:
+        return np.array([weighted_quantile(y, weight, problem.quantile)])
     if problem.task == "regression":
-        return np.array([np.mean(y)])
-    counts = np.maximum(np.bincount(y.astype(np.int64), minlength=problem.classes), 0.5)
+        return np.array([np.average(y, weights=weight)])
+    counts = np.bincount(y.astype(np.int64), weights=weight, minlength=problem.classes)
+    counts = np.maximum(counts, 0.5 * counts.sum() / len(y))
     if problem.task == "binary":
         return np.array([np.log(counts[1] / counts[0])])
     return np.asarray(np.log(counts / counts.sum()))
+
+
+def weighted_quantile(y: np.ndarray, weight: np.ndarray, quantile: float) -> float:
+    """The least value that at least this share of the weight does not exceed.
+
+    >>> import numpy as np
+    >>> weighted_quantile(np.array([3.0, 1.0, 2.0]), np.ones(3), 0.5)
+    2.0
+    """
+    import numpy as np
+
+    order = np.argsort(y, kind="stable")
+    reached = np.cumsum(weight[order]) >= quantile * weight.sum() * (1 - 1e-12)
+    return float(y[order][np.argmax(reached)])

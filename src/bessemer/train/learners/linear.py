@@ -1,4 +1,4 @@
-"""Logistic or ridge regression on imputed and standardised features."""
+"""Logistic, ridge, elastic-net or quantile regression on imputed and standardised features."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bessemer.core import canonical
-from bessemer.train.learners.constant import prior
-from bessemer.train.params import Param
+from bessemer.train.learner import Native, Part
+from bessemer.train.learners.constant import weighted_quantile
+from bessemer.train.params import Param, Tune
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from bessemer.train.learner import Callbacks, Part, Problem
+    from bessemer.train.learner import Callbacks, Problem
 
 #: The fit holds at most this many values (0.4 GB as float64), whatever the number of columns.
 _MOST_VALUES = 50_000_000
-#: Up to this many coefficients Newton's method is faster than L-BFGS (the Hessian is this number squared).
-_NEWTON_UP_TO = 600
 _BLOCK = 65_536
 
 
@@ -69,17 +68,37 @@ class LinearModel:
         g.output(score, "float32", ("N", len(self.intercept)))
         return g.model()
 
-    def native(self) -> tuple[str, bytes]:
+    def native(self) -> Native:
         fields = ("impute", "mean", "scale", "coef", "intercept")
-        return "linear.json", canonical.dump_bytes({name: getattr(self, name).tolist() for name in fields})
+        return Native(
+            "linear",
+            "linear.json",
+            canonical.dump_bytes({name: getattr(self, name).tolist() for name in fields}),
+        )
 
 
 class Linear:
-    """Scikit-learn's LogisticRegression or Ridge; missing values become the median of the feature."""
+    """Linear models; missing values become the median of the feature."""
 
     NAME: ClassVar[str] = "linear"
+    MONOTONE: ClassVar[bool] = False
+    QUANTILE: ClassVar[bool] = True
     PARAMS: ClassVar[Mapping[str, Param]] = {
-        "l2": Param(1.0, float, "strength of the ridge penalty on standardised coefficients", 1e-9, 1e9),
+        "l2": Param(
+            1.0,
+            float,
+            "strength of the penalty on standardised coefficients",
+            1e-9,
+            1e9,
+            tune=Tune(1e-2, 1e4, log=True),
+        ),
+        "l1_ratio": Param(
+            0.0,
+            float,
+            "share of the penalty that is L1: 0 is ridge, 1 is lasso, between is elastic net",
+            0,
+            1,
+        ),
         "max_rows": Param(200_000, int, "rows to fit on, drawn at random", 100, 10_000_000),
         "max_iter": Param(200, int, "most iterations of the solver", 1, 100_000),
     }
@@ -90,12 +109,14 @@ class Linear:
         import numpy as np
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+        from bessemer.train.learners.linear_solvers import solve
+
         most = min(params["max_rows"], max(1000, _MOST_VALUES // max(1, train.X.shape[1])))
-        X, y = _sample(train, most, callbacks.seed("linear/rows"))
-        impute, mean, scale = (v.astype(np.float32) for v in _statistics(X))
+        X, y, weight = _sample(problem, train, most, callbacks.seed("linear/rows"))
+        impute, mean, scale = (v.astype(np.float32) for v in _statistics(X, weight))
         Z = standardised(X, impute, mean, scale)
         with threadpool_limits(limits=1):  # the order of a threaded sum depends on the number of threads
-            coef, intercept, iterations = _solve(problem, Z, y, params)
+            coef, intercept, iterations = solve(problem, Z, y, weight, params, callbacks.time_left)
         shrunk = coef.astype(np.float32), intercept.astype(np.float32)
         return LinearModel(impute, mean, scale, *shrunk, params=dict(params), iterations=iterations)
 
@@ -111,20 +132,23 @@ def standardised(X: np.ndarray, impute: np.ndarray, mean: np.ndarray, scale: np.
     return wide
 
 
-def _sample(train: Part, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Up to `most` rows in their order; infinity counts as missing here."""
+def _sample(
+    problem: Problem, train: Part, most: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Up to `most` rows in their order, and what each counts; infinity counts as missing here."""
     import numpy as np
 
+    weight = problem.row_weights(train)
     if len(train) > most:
         rows = np.sort(np.random.default_rng(seed).choice(len(train), most, replace=False))
-        X, y = train.X[rows], train.y[rows]
+        X, y, weight = train.X[rows], train.y[rows], None if weight is None else weight[rows]
     else:
         X, y = np.array(train.X), np.asarray(train.y)
     X[np.isinf(X)] = np.nan
-    return X, y
+    return X, y, weight
 
 
-def _statistics(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _statistics(X: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Median, mean and standard deviation of each feature after imputing; a constant one has scale 1."""
     import numpy as np
 
@@ -132,54 +156,17 @@ def _statistics(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     impute, mean, scale = np.zeros(features), np.zeros(features), np.ones(features)
     for f in range(features):
         column = X[:, f].astype(np.float64)
-        known = column[~np.isnan(column)]
-        if not len(known):
+        known = ~np.isnan(column)
+        if not known.any():
             continue
-        impute[f] = np.float32(np.median(known))
-        filled = np.where(np.isnan(column), impute[f], column)
-        mean[f], spread = np.mean(filled), np.std(filled)
+        if weight is None:
+            impute[f] = np.float32(np.median(column[known]))
+        else:
+            impute[f] = np.float32(weighted_quantile(column[known], weight[known], 0.5))
+        filled = np.where(known, column, impute[f])
+        mean[f] = np.average(filled, weights=weight)
+        spread = np.sqrt(np.average((filled - mean[f]) ** 2, weights=weight))
         if spread > 1e-6 * max(abs(mean[f]), 1e-30):  # below that, float32 cannot tell the values apart
             scale[f] = spread
     # squares of float32's extremes leave its range: such a scale would be 0 or infinite
     return impute, mean, np.clip(scale, np.finfo(np.float32).tiny, np.finfo(np.float32).max)
-
-
-def _solve(
-    problem: Problem, Z: np.ndarray, y: np.ndarray, params: Mapping[str, Any]
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Coefficients (K', F), intercepts (K',), iterations. A class that is not in `y` keeps its prior."""
-    import warnings
-
-    import numpy as np
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression, Ridge
-
-    coef, intercept = np.zeros((problem.outputs, Z.shape[1])), prior(problem, y)
-    present = np.unique(y).astype(np.int64)
-    if len(present) < 2:
-        return coef, intercept, 0
-    if problem.task == "regression":
-        centre, spread = float(np.mean(y)), float(np.std(y))
-        ridge = Ridge(alpha=params["l2"], solver="cholesky" if len(Z) > Z.shape[1] else "auto")
-        ridge.fit(Z, (y - centre) / spread)
-        return ridge.coef_[None, :] * spread, np.array([ridge.intercept_ * spread + centre]), 1
-    newton = Z.shape[1] * problem.outputs <= _NEWTON_UP_TO
-    model = LogisticRegression(
-        C=1 / params["l2"], max_iter=params["max_iter"], solver="newton-cholesky" if newton else "lbfgs"
-    )
-    with warnings.catch_warnings():  # a baseline that is nearly converged is still one
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(Z, y.astype(np.int64), sample_weight=problem.row_weights(y))
-    iterations = int(np.max(model.n_iter_))
-    if problem.task == "binary":
-        return model.coef_, model.intercept_, iterations
-    if len(present) == 2:  # scikit-learn gives one row for two classes: half of it speaks for each
-        coef[present], intercept[present] = (
-            np.outer([-0.5, 0.5], model.coef_[0]),
-            model.intercept_ * [-0.5, 0.5],
-        )
-    else:
-        coef[present], intercept[present] = model.coef_, model.intercept_
-    absent = np.setdiff1d(np.arange(problem.classes), present)
-    intercept[absent] = intercept[present].min() + prior(problem, y)[absent]
-    return coef, intercept, iterations

@@ -1,0 +1,139 @@
+"""XGBoost as an engine of boosting: matrices made once, a booster a segment, its trees in the neutral form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xgboost
+
+from bessemer.core.errors import DataError
+from bessemer.package.trees.model import Tree, Trees
+from bessemer.package.trees.shapley import TreeShapley
+from bessemer.train.learners.boosting import Boosting
+from bessemer.train.learners.constant import prior
+from bessemer.train.tree_model import TreeModel
+
+if TYPE_CHECKING:
+    from bessemer.train.learner import Callbacks, Part, Problem
+
+_OBJECTIVES = {"binary": "binary:logistic", "multiclass": "multi:softprob", "regression": "reg:squarederror"}
+#: Values in the training matrix: below, handing work to threads costs more than it saves.
+_WORTH_THREADS = 500_000
+_FLOAT_MAX = np.float32(3.4e38)
+
+
+def fit(
+    problem: Problem, train: Part, valid: Part, params: Mapping[str, Any], callbacks: Callbacks
+) -> TreeModel:
+    """One fit, from the first round to the model."""
+    parts = {"train": train, **({"valid": valid} if len(valid) else {})}
+    base = prior(problem, train.y, problem.row_weights(train)).astype(np.float32).astype(np.float64)
+    try:
+        engine = XGBoostEngine(problem, parts, params, callbacks)
+        boosting = Boosting(engine, problem, parts, base, callbacks, "xgboost")
+        trees, rounds = boosting.run()
+    except xgboost.core.XGBoostError as error:
+        raise DataError("XGBoost could not train on this data", why=str(error).splitlines()[0]) from error
+    # not through XGBoost: the boosters of a fit that was killed on the way are gone, and its sums with them
+    predict = TreeShapley(trees, callbacks.threads).margin
+    return TreeModel(trees, predict, dict(params), rounds, boosting.curves)
+
+
+class XGBoostEngine:
+    """See `boosting.Engine`. The first booster of a segment gets its start as base margins, never a base score."""
+
+    def __init__(
+        self, problem: Problem, parts: Mapping[str, Part], params: Mapping[str, Any], callbacks: Callbacks
+    ) -> None:
+        self._problem, self._callbacks, self._features = problem, callbacks, parts["train"].X.shape[1]
+        threads = callbacks.threads if parts["train"].X.size >= _WORTH_THREADS else 1
+        self._params = {**params, **_objective(problem), "nthread": threads, "verbosity": 0}
+        self._params |= {"tree_method": "hist", "base_score": 0.5 if problem.task == "binary" else 0.0}
+        if problem.monotone is not None:
+            self._params["monotone_constraints"] = f"({','.join(map(str, problem.monotone))})"
+        self._matrices: dict[str, Any] = {}
+        for name, part in parts.items():
+            reference = {"ref": self._matrices["train"]} if name != "train" else {}
+            self._matrices[name] = xgboost.QuantileDMatrix(
+                _finite(part.X),
+                part.y,
+                weight=problem.row_weights(part),
+                nthread=threads,
+                max_bin=params["max_bin"],
+                **reference,
+            )
+        self._booster: Any = None
+        self._round = 0
+
+    def begin(self, segment: int, margins: dict[str, np.ndarray]) -> None:
+        for name, matrix in self._matrices.items():
+            matrix.set_base_margin(margins[name])
+        seed = self._callbacks.seed(f"xgboost/{segment}")
+        self._booster = xgboost.Booster({**self._params, "seed": seed}, list(self._matrices.values()))
+        self._round = 0
+
+    def step(self) -> bool:
+        self._booster.update(self._matrices["train"], self._round)
+        self._round += 1
+        return True
+
+    def margins(self, part: str) -> np.ndarray:
+        found = self._booster.predict(self._matrices[part], output_margin=True)
+        return np.asarray(found, dtype=np.float32).reshape(-1, self._problem.outputs)
+
+    def trees(self, rounds: int) -> Trees:
+        saved = json.loads(self._booster.save_raw("json"))
+        trees = saved["learner"]["gradient_booster"]["model"]["trees"]
+        k = self._problem.outputs
+        made = tuple(_tree(tree, i % k) for i, tree in enumerate(trees[: rounds * k]))
+        return Trees(made, np.zeros(k), self._features)
+
+
+def _objective(problem: Problem) -> dict[str, Any]:
+    if problem.quantile is not None:
+        return {"objective": "reg:quantileerror", "quantile_alpha": problem.quantile}
+    if problem.metric.name in ("mae", "median_ae"):
+        return {"objective": "reg:absoluteerror"}
+    found: dict[str, Any] = {"objective": _OBJECTIVES[problem.task]}
+    return {**found, "num_class": problem.classes} if problem.task == "multiclass" else found
+
+
+def _finite(X: np.ndarray) -> np.ndarray:
+    """XGBoost refuses infinity; beyond every threshold there is nothing to tell it from the largest float32."""
+    return np.clip(X, -_FLOAT_MAX, _FLOAT_MAX) if np.isinf(X).any() else X
+
+
+def _tree(saved: Mapping[str, Any], target: int) -> Tree:
+    """`x < t` goes left in XGBoost: for a float32 that is `x <= ` the float32 before t."""
+    left = np.array(saved["left_children"], dtype=np.int64)
+    right = np.array(saved["right_children"], dtype=np.int64)
+    order = _top_down(left, right)
+    branch = left[order] >= 0
+    number = np.empty(len(left), dtype=np.int32)
+    number[order[branch]] = np.arange(branch.sum())
+    number[order[~branch]] = -1 - np.arange((~branch).sum())
+    inner, leaf = order[branch], order[~branch]
+    condition = np.array(saved["split_conditions"], dtype=np.float32)
+    return Tree(
+        feature=np.array(saved["split_indices"], dtype=np.int32)[inner],
+        threshold=np.nextafter(condition[inner], np.float32(-np.inf)),
+        missing_left=np.array(saved["default_left"], dtype=bool)[inner],
+        left=number[left[inner]],
+        right=number[right[inner]],
+        value=condition[leaf].astype(np.float64)[:, None],
+        cover=np.array(saved["sum_hessian"], dtype=np.float64)[leaf],
+        target=target,
+    )
+
+
+def _top_down(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The nodes that can be reached, parents first: pruned nodes stay in XGBoost's arrays."""
+    found: list[int] = [0]
+    sides: Sequence[tuple[int, int]] = list(zip(left.tolist(), right.tolist(), strict=True))
+    for node in found:
+        if sides[node][0] >= 0:
+            found.extend(sides[node])
+    return np.array(found, dtype=np.int64)
