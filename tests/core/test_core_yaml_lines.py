@@ -23,6 +23,17 @@ def test_numbers_dates_and_nulls() -> None:
     }  # fmt: skip
 
 
+def test_numbers_longer_than_python_reads_stay_texts() -> None:
+    assert parse("a: " + "9" * 5000).value == {"a": "9" * 5000}
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, "- " * 200_000, "{a: " * 100_000, "? " * 200_000])
+def test_what_is_nested_too_deeply_is_a_fault_before_it_ends_the_stack(text: str) -> None:
+    (fault,) = parse(text).faults
+    assert "too deep" in fault.what
+    assert fault.line == 1
+
+
 def test_every_path_has_its_line() -> None:
     document = parse("a:\n  b:\n    - x\n    - {c: 1}\n")
     assert document.lines["a.b.1.c"] == 4

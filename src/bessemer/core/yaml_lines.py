@@ -17,6 +17,8 @@ from bessemer.core.errors import Fault
 MAX_BYTES = 1_000_000
 MAX_NODES = 100_000
 MAX_DEPTH = 40
+#: Longer numbers stay texts: Python refuses to read some, and nobody writes one.
+MAX_DIGITS = 400
 
 _BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
 _INT = re.compile(r"^[-+]?[0-9][0-9_]*$")
@@ -58,6 +60,9 @@ def parse(text: str) -> Document:
         document.faults.append(Fault("", None, f"the file is larger than {MAX_BYTES:,} bytes"))
         return document
     try:
+        if (line := _too_deep(text)) is not None:
+            document.faults.append(Fault("", line, "too deep for a project file"))
+            return document
         node = yaml.compose(text, Loader=_LOADER)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -72,6 +77,19 @@ def parse(text: str) -> Document:
     if node is not None:
         document.value = _construct(document, node, "", 0)
     return document
+
+
+def _too_deep(text: str) -> int | None:
+    """The line where the nesting gets too deep. libyaml composes recursively, and 10,000 brackets end its stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH + 1:
+                return event.start_mark.line + 1 if event.start_mark else 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return None
 
 
 def _yaml_fix(problem: str) -> str:
@@ -134,6 +152,8 @@ def _scalar(node: Any) -> Any:
         return None
     if _BOOL.match(text):
         return text.lower() == "true"
+    if len(text) > MAX_DIGITS:
+        return text
     if _INT.match(text):
         return int(text.replace("_", ""))
     if _FLOAT.match(text):

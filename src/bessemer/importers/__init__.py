@@ -1,0 +1,1 @@
+"""Other tools' project files, turned into ours: a folder a tool, behind one table."""

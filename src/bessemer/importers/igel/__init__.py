@@ -1,0 +1,1 @@
+"""igel's file: dataset, model and target, in YAML or JSON."""

@@ -1,0 +1,1 @@
+"""Ludwig's config: features, preprocessing, trainer, combiner and hyperopt, in today's and in older keys."""
