@@ -1,0 +1,1 @@
+"""The parts of `benchmarks/automl.py`: the tools, their environments, the measuring from outside and the tables."""
