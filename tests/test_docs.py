@@ -19,9 +19,10 @@ from bessemer.core import project_file
 from bessemer.core.plugins import PluginTable
 from bessemer.core.project_file import TopLevel
 from bessemer.flow import STAGES, sections
+from bessemer.train.plugins import LEARNERS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*/README.md")])
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*/README.md")])
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -92,6 +93,21 @@ def test_every_plugin_is_documented_and_loads() -> None:
         for name in table:
             assert f"`{name}`" in text, f"docs page of {where} does not name `{name}`"
             assert table.load(name)
+
+
+def test_automl_has_its_page_with_every_setting_and_searcher() -> None:
+    from bessemer.train.search.plugins import SEARCHERS
+    from bessemer.train.spec import AutoMLSpec
+
+    text = page_of("automl")
+    assert not [name for name in [*settings(AutoMLSpec), *SEARCHERS] if f"`{name}`" not in text]
+    assert all(SEARCHERS.load(name) for name in SEARCHERS)
+
+
+@pytest.mark.parametrize("learner", list(LEARNERS))
+def test_every_learner_has_its_page_with_every_parameter(learner: str) -> None:
+    text = page_of(f"learners/{learner.replace('_', '-')}")
+    assert not [name for name in LEARNERS.load(learner).PARAMS if f"`{name}`" not in text]
 
 
 def test_every_error_code_is_documented() -> None:

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from bessemer._version import __version__
 from bessemer.core import canonical, project_file
 from bessemer.core.artifact import Artifact, ArtifactRef
-from bessemer.core.errors import Fault, ProjectError, StoreError, UsageError, did_you_mean
+from bessemer.core.errors import EnvironmentFault, Fault, ProjectError, StoreError, UsageError, did_you_mean
 from bessemer.core.lineage import Step, lineage
 from bessemer.core.lock import exclusive
 from bessemer.core.remote_store import open_store
@@ -30,6 +30,7 @@ from bessemer.flow import SETTINGS, STAGES, sections
 from bessemer.tracking import Tracking
 
 if TYPE_CHECKING:
+    from bessemer.importers.findings import Finding
     from bessemer.package.model import Model
 
 STATE = ".bessemer"
@@ -188,6 +189,7 @@ class Project:
         if "evaluation" in artifacts:
             evaluation = self.store.get(artifacts["evaluation"]).json("evaluation.json")
             run.metric, run.metrics = evaluation["metric"], evaluation["metrics"]
+        training = self._training(run, artifacts)
         if "report" in artifacts:
             from bessemer.report.html import with_timings
 
@@ -197,7 +199,7 @@ class Project:
                 for s in run.stages
             ]
             run.report = self.folder / BUILD / "report.html"
-            page = with_timings(html, {"stages": timings, "total": run.seconds})
+            page = with_timings(html, {"stages": timings, "total": run.seconds, "training": training})
             write_atomic(run.report, page.encode())
         if "package" in artifacts:
             artifact = self.store.get(artifacts["package"])
@@ -206,6 +208,18 @@ class Project:
             data = artifact.path(name)
             if not run.package.exists() or run.package.read_bytes() != data.read_bytes():
                 write_atomic(run.package, data.read_bytes())
+
+    def _training(self, run: Run, artifacts: Mapping[str, ArtifactRef]) -> dict[str, Any]:
+        """The timings of training; the leaderboard that has them goes into the build folder."""
+        if "timings" not in artifacts:
+            return {}
+        from bessemer.train.leaderboard import board
+
+        history, timings = (self.store.get(artifacts[n]).json(f"{n}.json") for n in ("history", "timings"))
+        run.leaderboard = self.folder / BUILD / "leaderboard.json"
+        write_atomic(run.leaderboard, canonical.dump_bytes({"run": run.id, **board(history, timings)}))
+        found: dict[str, Any] = timings
+        return found
 
     def _record(self, run: Run) -> None:
         self.store.write_record("runs", run.id, asdict(run))
@@ -254,6 +268,25 @@ class Project:
         """
         return lineage(self.store, self.artifact(name, run).ref.digest)
 
+    def leaderboard(self, run: str = "latest") -> dict[str, Any]:
+        """All models that a run has tried.
+
+        Returns:
+            `rows`, the best first: learner, metric, value with low and high (95 %), chosen, weight in the ensemble,
+            fit_seconds, predict_microseconds (a row), bytes (of the native form), params, note. After AutoML also
+            `automl`: budget and used (seconds), folds, rows, weights, and skipped (learner, why, and needed_seconds
+            where that is known). With comparators also `compared`: learner, budget (seconds), and why there is no
+            row of it, or ''. Their rows have no bytes (None).
+
+        Raises:
+            UsageError: the run trained nothing.
+        """
+        from bessemer.train.leaderboard import board
+
+        history = self.artifact("history", run).json("history.json")
+        timings = self.artifact("timings", run).json("timings.json")
+        return {"run": self.show(run).id, **board(history, timings)}
+
     def artifact(self, name: str, run: str = "latest") -> Artifact:
         """An artifact of a run, by its name in the flow (`splits`, `evaluation`...).
 
@@ -297,6 +330,76 @@ def scaffold(name: str, *, data: str, target: str, folder: str | Path = ".", ove
     text = made.project_text(name, data, target, rows, columns, made.classes(parquet, target))
     write_atomic(path, text.encode("utf-8"))
     return path
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A project file that was written from another tool's, and what could not be kept.
+
+    tool: `ludwig` or `igel`. findings: in the order of the tool's file; those that became something are
+    approximate, the others have no counterpart.
+    """
+
+    path: Path
+    tool: str
+    target: str
+    findings: tuple[Finding, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        from bessemer.importers.findings import plain
+
+        return {
+            "project": str(self.path),
+            "tool": self.tool,
+            "target": self.target,
+            "approximate": plain(row for row in self.findings if row.became),
+            "without_counterpart": plain(row for row in self.findings if not row.became),
+        }
+
+
+def import_project(
+    file: str | Path,
+    *,
+    tool: str = "",
+    data: str = "",
+    output: str | Path = project_file.FILE,
+    force: bool = False,
+) -> Imported:
+    """Turn the project file of another tool (Ludwig, igel) into one of ours.
+
+    Args:
+        file: Ludwig's config, or igel's file, YAML or JSON.
+        tool: `ludwig` or `igel`; found from the file's keys by default.
+        data: where the data is, if the tool's file does not say it: a file, folder, glob or URL.
+        output: the project file to write.
+        force: replace a project file that is there.
+
+    Raises:
+        ProjectError: the tool's file cannot be read, has faults, or says nothing that can run here.
+        UsageError: a project file is there already, or it is not said where the data is or which tool this is.
+    """
+    from bessemer.importers.translate import translate
+
+    path = Path(output)
+    if path.exists() and not force:
+        raise UsageError(f"{path} is there already", fix="give --force to replace it, or --output FILE")
+    made = translate(Path(file), tool=tool, data=data, folder=path.parent)
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as trial:
+        trial.write(made.text)
+        trial.flush()
+        try:
+            project_file.load(Path(trial.name), sections(), partial(_expand, folder=path.parent))
+        except ProjectError as error:
+            named = (
+                "--data" if data and {fault.path for fault in error.faults} == {"data"} else Path(file).name
+            )
+            raise ProjectError([Fault(f.path, None, f.what, f.fix) for f in error.faults], named) from None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFault(f"cannot write {path}: {error.strerror}", fix="--output FILE") from None
+    write_atomic(path, made.text.encode("utf-8"))
+    return Imported(path, made.tool, made.target, made.findings)
 
 
 def _expand(value: dict[str, Any], folder: Path | None = None) -> list[Fault]:

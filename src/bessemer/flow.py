@@ -52,10 +52,11 @@ STAGES: tuple[StageRow, ...] = (
     StageRow(
         "train",
         takes=("splits", "preprocessor"),
-        gives=("model", "history"),
+        gives=("model", "history", "timings"),
         does="fits the model and its baselines, calibrates, writes the one graph",
         run="bessemer.train.stage:run",
         spec="bessemer.train.spec:TrainSpec",
+        columns="bessemer.train.check:check_columns",
     ),
     StageRow(
         "evaluate",

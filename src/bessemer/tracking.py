@@ -68,8 +68,9 @@ class Tracking:
                     label = f"test_{name}" if part == "value" else f"test_{name}.{part}"
                     self._process.emit("metric", {"name": label, "value": value, "step": 0})
         self._process.emit("tags", {"bessemer.run": self.run, "bessemer.package": run["package"] or ""})
-        if run["report"]:
-            self._process.emit("artifacts", {"path": run["report"]})
+        for made in ("report", "leaderboard"):
+            if run[made]:
+                self._process.emit("artifacts", {"path": run[made]})
         return self._process.close(status=_STATUS.get(run["status"], "FAILED"))  # type: ignore[arg-type]
 
 

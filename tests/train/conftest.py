@@ -1,79 +1,15 @@
-"""Inputs of the train stage: splits and a preprocessor that passes numbers through."""
+"""The train stage on made rows."""
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from stage_support import NAMES, make_context, make_parts, put_inputs
 
-from bessemer.core import canonical
-from bessemer.core.artifact import ArtifactRef
-from bessemer.core.signature import Field, Signature
-from bessemer.core.stage import Context
-from bessemer.core.store import Store
-from bessemer.package.graph import GraphBuilder, serialize
-from bessemer.testing.learners import rows
 from bessemer.train.learner import Part
-
-NAMES = {"binary": ["no", "yes"], "multiclass": ["a", "b", "c", "d"], "regression": []}
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-
-
-def npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
-
-
-def make_context(folder: Path, emitted: list[tuple[str, Any]] | None = None, seed: int = 7) -> Context:
-    (folder / "work").mkdir(parents=True, exist_ok=True)
-    return Context(
-        store=Store(folder / "store"),
-        stage="train",
-        shared={},
-        seed=seed,
-        project_dir=folder,
-        workdir=folder / "work",
-        emit=lambda kind, data: None if emitted is None else emitted.append((kind, dict(data))),
-    )
-
-
-def preprocessor(columns: list[str]) -> tuple[bytes, Signature]:
-    g = GraphBuilder("preprocessor")
-    inputs = [g.input(name, "float32", ("N", 1)) for name in columns]
-    g.output(g.op("Concat", inputs, axis=1, name="features"), "float32", ("N", len(columns)))
-    fields = tuple(Field(name, "number", "float32") for name in columns)
-    return serialize(g.model()), Signature(fields, (), "binary", "y")
-
-
-def put_inputs(store: Store, task: str, parts: dict[str, Part], classes: list[Any]) -> dict[str, ArtifactRef]:
-    columns = [f"column {i}" for i in range(parts["train"].X.shape[1])]
-    graph, signature = preprocessor(columns)
-    files = {f"{name}.X.npy": npy(part.X) for name, part in parts.items()}
-    files |= {f"{name}.y.npy": npy(part.y) for name, part in parts.items()}
-    facts = {"rows": {name: len(part) for name, part in parts.items()}, "task": task, "classes": classes}
-    features = [{"name": c, "group": c, "kind": "number", "meaning": c} for c in columns]
-    return {
-        "splits": store.put("splits", files, {**facts, "target": "y", "method": "random"}),
-        "preprocessor": store.put(
-            "preprocessor",
-            {
-                "preprocessor.onnx": graph,
-                "features.json": canonical.dump_bytes(features),
-                "signature.json": canonical.dump_bytes(signature.to_json()),
-            },
-            {"features": len(columns), "inputs": len(columns)},
-        ),
-    }
-
-
-def make_parts(task: str, n: int = 1500) -> dict[str, Part]:
-    return {name: rows(task, n, seed) for seed, name in enumerate(("train", "valid", "test"))}  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -85,6 +21,7 @@ def train_stage(tmp_path: Path) -> Callable[..., Any]:
         parts: dict[str, Part] | None = None,
         classes: list[Any] | None = None,
         folder: str = "run",
+        features: list[dict[str, str]] | None = None,
         **settings: Any,
     ) -> tuple[Any, Any, list[tuple[str, Any]]]:
         from bessemer.train.spec import TrainSpec
@@ -93,7 +30,7 @@ def train_stage(tmp_path: Path) -> Callable[..., Any]:
         emitted: list[tuple[str, Any]] = []
         ctx = make_context(tmp_path / folder, emitted)
         names = NAMES[task] if classes is None else classes
-        inputs = put_inputs(ctx.store, task, parts or make_parts(task), names)
+        inputs = put_inputs(ctx.store, task, parts or make_parts(task), names, features)
         out = run(TrainSpec(**settings), inputs, ctx)
         return ctx.open(out["model"]), ctx.open(out["history"]), emitted
 

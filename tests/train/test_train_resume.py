@@ -51,7 +51,7 @@ def test_stopped_and_resumed_is_the_same(task: str, tmp_path: Path) -> None:
         with pytest.raises(Stop):  # stopped a second time, further on
             fit(task, tmp_path / f"{stop}", stop=min(stop + 12, 40))
         resumed = fit(task, tmp_path / f"{stop}")
-        assert resumed.text == whole.text
+        assert resumed.native() == whole.native()
         assert resumed.curves == whole.curves
 
 
@@ -63,7 +63,7 @@ def test_early_stopping_counts_across_segments(tmp_path: Path) -> None:
     assert (whole.iterations, curve[-1][0]) == (best, best + 15)
     with pytest.raises(Stop):
         fit("regression", tmp_path / "cut", stop=best + 14, **settings)
-    assert fit("regression", tmp_path / "cut", **settings).text == whole.text
+    assert fit("regression", tmp_path / "cut", **settings).native() == whole.native()
 
 
 def test_a_resumed_fit_reports_the_rounds_before_it(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_the_model_does_not_depend_on_the_threads(tmp_path: Path) -> None:
         one, two = (fit("binary", tmp_path / str(n), threads=n, rounds=15) for n in (1, 2))
     finally:
         lightgbm_boost._WORTH_THREADS = before
-    assert one.text == two.text
+    assert one.native() == two.native()
 
 
 def test_the_margins_of_a_segment_are_those_of_its_trees(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from conftest import make_context, make_parts, put_inputs
+from stage_support import make_context, make_parts, put_inputs
 from bessemer.train.spec import TrainSpec
 from bessemer.train.stage import run
 at = int(sys.argv[2])

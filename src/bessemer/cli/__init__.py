@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from keyword import iskeyword
 
 import click
 
 from bessemer._version import __version__
 
-#: Command -> what it does, in the order of `--help`. The module of a command has its name.
+#: Command -> what it does, in the order of `--help`. The module of a command has its name, and
+#: an underscore where Python keeps the word for itself.
 COMMANDS = {
     "init": "Write a commented project file from what a data file looks like.",
+    "import": "Turn a project file of Ludwig or igel into one of Bessemer.",
     "run": "Run the flow; what is cached is not run again.",
     "runs": "List the runs of the project.",
     "show": "Show one run, or several side by side.",
+    "leaderboard": "Show all models that a run has tried.",
     "lineage": "Show what an artifact was made from.",
     "flow": "Show the stages, what each takes and gives.",
     "report": "Say where the report of the last run is, or open it.",
@@ -36,7 +40,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"bessemer.cli.{name}").command
+        module = f"{name}_" if iskeyword(name) else name
+        command: click.Command = import_module(f"bessemer.cli.{module}").command
         return command
 
     def resolve_command(

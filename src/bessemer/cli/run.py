@@ -68,6 +68,9 @@ def _summary(run: Run) -> None:
         out.print(f"  report   {near(run.report)}", soft_wrap=True)
     if run.package:
         out.print(f"  package  {near(run.package)}", soft_wrap=True)
-        out.print(f"\nnext: [bold]bessemer serve {near(run.package)}[/]", soft_wrap=True)
+        out.print(
+            f"\nnext: [bold]bessemer serve {near(run.package)}[/], [bold]bessemer leaderboard[/]",
+            soft_wrap=True,
+        )
     else:
         out.print("\nnext: [bold]bessemer run[/]")

@@ -10,13 +10,15 @@ from typing import Any
 
 from bessemer.core.runner import StageResult
 
+_FILES = ("package", "report", "leaderboard")
+
 
 @dataclass
 class Run:
     """What a run did and gave.
 
-    status: running, done, failed, interrupted or killed. seconds: wall clock. package, report: the files in the
-    project's build folder, when the run came that far. metrics: name -> {value, low, high} on the test rows.
+    status: running, done, failed, interrupted or killed. seconds: wall clock. package, report, leaderboard: the files
+    in the project's build folder, when the run came that far. metrics: name -> {value, low, high} on the test rows.
     stages: a `StageResult` for each stage, in order.
     """
 
@@ -27,6 +29,7 @@ class Run:
     seconds: float = 0.0
     package: Path | None = None
     report: Path | None = None
+    leaderboard: Path | None = None
     metric: str = ""
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     stages: list[StageResult] = field(default_factory=list)
@@ -37,16 +40,16 @@ class Run:
         """The run as plain JSON data."""
         value = asdict(self)
         value["run"] = value.pop("id")
-        value["package"] = str(self.package) if self.package else None
-        value["report"] = str(self.report) if self.report else None
+        for name in _FILES:
+            value[name] = str(value[name]) if value[name] else None
         del value["pid"]
         return value
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Run:
         values = dict(record)
-        for name in ("package", "report"):
-            values[name] = Path(values[name]) if values[name] else None
+        for name in _FILES:
+            values[name] = Path(values[name]) if values.get(name) else None
         values["stages"] = [StageResult(**stage) for stage in values["stages"]]
         run = cls(**values)
         if run.status == "running" and not _alive(run.pid):

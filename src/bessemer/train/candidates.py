@@ -3,42 +3,31 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bessemer.train.calibrate import Calibration, choose
+from bessemer.train.automl.folds import Fold
+from bessemer.train.calibrate import choose
+from bessemer.train.leaderboard import interval, ordered, row, timing
 from bessemer.train.metrics import Metric, output_of
+from bessemer.train.outcome import Candidate, Outcome
 from bessemer.train.params import resolved
 from bessemer.train.plugins import LEARNERS
 
 if TYPE_CHECKING:
     from bessemer.core.stage import Context
-    from bessemer.train.learner import Callbacks, Fitted, Part, Problem
+    from bessemer.train.learner import Callbacks, Part, Problem
     from bessemer.train.spec import TrainSpec
 
 #: What `auto` tries, the simplest first: of two equals the simpler one ships.
 AUTO = ("linear", "lightgbm")
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A fitted learner, its calibration, and its metric on the judging rows (N, K' margins)."""
-
-    learner: str
-    fitted: Fitted
-    calibration: Calibration
-    margin: np.ndarray
-    value: float
-
-    def note(self) -> str:
-        """What the leaderboard says beside the figure."""
-        said = [f"{self.fitted.iterations} rounds"] if self.learner == "lightgbm" else []
-        if self.calibration.method != "none":
-            said.append(f"calibrated ({self.calibration.method})")
-        return ", ".join(said)
+#: Always fitted, and kept beside the model.
+BASELINES = ("constant", "linear")
+_PARITY_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -61,19 +50,22 @@ class Trial:
         learner = LEARNERS.load(name)
         given = self.spec.params if name == self.spec.learner else {}
         params = resolved(learner.PARAMS, given)
+        begin = time.perf_counter()
         fitted = learner().fit(self.problem, self.train, self.valid, params, self.callbacks)
         task, judged = self.problem.task, self.judged
+        fit_seconds, begin = time.perf_counter() - begin, time.perf_counter()
         margin = fitted.margin(judged.X)
+        microseconds = 1e6 * (time.perf_counter() - begin) / max(1, len(judged))
         mode = "none" if name == "constant" or not len(self.valid) else self.spec.calibrate
         calibration = choose(mode, task, margin, judged.y, rng)
         value = self.problem.metric(judged.y, output_of(task, calibration.score(margin)))
-        return Candidate(name, fitted, calibration, margin, value)
+        return Candidate(name, fitted, calibration, margin, value, fit_seconds, microseconds)
 
 
 def fit_all(trial: Trial, ctx: Context) -> dict[str, Candidate]:
     """The baselines and what the project asks for, the slow one last."""
     wanted = AUTO if trial.spec.learner == "auto" else (trial.spec.learner,)
-    names = dict.fromkeys(("constant", "linear", *wanted))
+    names = dict.fromkeys((*BASELINES, *wanted))
     return {name: trial.fit(name, ctx.rng("calibrate", name)) for name in names}
 
 
@@ -88,20 +80,52 @@ def pick(candidates: dict[str, Candidate], spec: TrainSpec, metric: Metric) -> C
     return best
 
 
-def leaderboard(candidates: dict[str, Candidate], chosen: Candidate, metric: Metric) -> list[dict[str, Any]]:
-    """Rows of {learner, metric, value, chosen, note}, the best first."""
-    rows = [
-        {
-            "learner": c.learner,
-            "metric": metric.name,
-            "value": None if math.isnan(c.value) else c.value,
-            "chosen": c is chosen,
-            "note": c.note(),
-        }
-        for c in candidates.values()
-    ]
-    sign = -1 if metric.maximize else 1
-    return sorted(rows, key=lambda row: math.inf if row["value"] is None else sign * row["value"])
+def outcome(trial: Trial, candidates: dict[str, Candidate], chosen: Candidate) -> Outcome:
+    """All of it, for the artifacts."""
+    problem, judged = trial.problem, trial.judged
+    rows = [_row(c, problem, judged.y, chosen=c is chosen) for c in candidates.values()]
+    return Outcome(
+        problem=problem,
+        chosen=chosen,
+        baselines={name: candidates[name] for name in BASELINES},
+        y=judged.y,
+        rows=np.asarray(judged.X[:_PARITY_ROWS]),
+        score=chosen.calibration.score(chosen.margin[:_PARITY_ROWS]),
+        leaderboard=ordered(rows, problem.metric),
+        timings={"fits": {n: timing(c.fit_seconds, c.predict_microseconds) for n, c in candidates.items()}},
+        curves={f"{n}.{curve}": p for n, c in candidates.items() for curve, p in c.fitted.curves.items()},
+        params={name: dict(c.fitted.params) for name, c in candidates.items()},
+        folds=(_cut(trial),),
+    )
+
+
+def _cut(trial: Trial) -> Fold:
+    rows = np.arange(len(trial.train) + len(trial.valid))
+    learn = rows[: len(trial.train)]
+    return Fold(learn, rows[len(learn) :] if len(trial.valid) else learn)
+
+
+def _row(candidate: Candidate, problem: Problem, y: np.ndarray, *, chosen: bool) -> dict[str, Any]:
+    output = output_of(problem.task, candidate.calibration.score(candidate.margin))
+    spread = interval(problem.metric, y, output, candidate.value)
+    return row(
+        candidate.learner,
+        problem.metric,
+        candidate.value,
+        spread,
+        chosen=chosen,
+        note=_note(candidate),
+        bytes=len(candidate.fitted.native().content),
+        params=dict(candidate.fitted.params),
+    )
+
+
+def _note(candidate: Candidate) -> str:
+    """What the leaderboard says beside the figure."""
+    said = [f"{candidate.fitted.iterations} rounds"] if candidate.fitted.curves else []
+    if candidate.calibration.method != "none":
+        said.append(f"calibrated ({candidate.calibration.method})")
+    return ", ".join(said)
 
 
 def usable_metric(metrics: Sequence[Metric], y: np.ndarray, classes: int) -> Metric | None:

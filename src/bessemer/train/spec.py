@@ -2,22 +2,97 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from bessemer.core.errors import did_you_mean
-from bessemer.core.spec import Spec
+from bessemer.core.spec import Duration, Spec
+from bessemer.train.comparators.plugins import COMPARATORS, compared_only
 from bessemer.train.plugins import LEARNERS
+from bessemer.train.search.plugins import SEARCHERS
+
+
+class AutoMLSpec(Spec):
+    """A portfolio of learners, a search and an ensemble, within a budget."""
+
+    budget: Duration = Field(
+        120.0,
+        gt=0,
+        description="seconds (or 90s, 2m, 1h) for the whole stage: wall clock, or CPU time where that is less",
+    )
+    learners: list[str] = Field(
+        default_factory=list, description="the learners to try; all that are installed when nothing is said"
+    )
+    members: int = Field(
+        5, ge=1, le=20, description="the most members of the ensemble; 1 ships a single model"
+    )
+    folds: Literal["auto"] | Annotated[int, Field(ge=2, le=20)] = Field(
+        "auto", description="folds of the bags; `auto` is 8 below 3,000 rows, 5 below 50,000, else 3"
+    )
+    search: str = Field(
+        "tpe",
+        description="how the time after the portfolio is searched: `tpe`, `random`, `grid`, `hyperband`, `asha`, "
+        "`cmaes`, `population`, or `none`",
+    )
+    trials: int | None = Field(
+        None, ge=1, description="the most trials of the search; no limit but the budget"
+    )
+    distill: str | None = Field(
+        None,
+        description="ship one small model of this learner that learnt what the ensemble says, instead of the ensemble",
+        examples=["lightgbm"],
+    )
+
+    @field_validator("learners")
+    @classmethod
+    def _known_learners(cls, learners: list[str]) -> list[str]:
+        for name in learners:
+            if name not in LEARNERS.names():
+                raise ValueError(_no_learner(name, LEARNERS.names()))
+        return learners
+
+    @field_validator("distill")
+    @classmethod
+    def _known_student(cls, distill: str | None) -> str | None:
+        if distill is not None and distill not in LEARNERS.names():
+            raise ValueError(_no_learner(distill, LEARNERS.names()))
+        return distill
+
+    @field_validator("search")
+    @classmethod
+    def _known_search(cls, search: str) -> str:
+        known = ("none", *SEARCHERS.names())
+        if search not in known:
+            raise ValueError(f"no searcher '{search}'\n{did_you_mean(search, known)}")
+        return search
+
+
+def _no_learner(name: str, known: Iterable[str]) -> str:
+    return compared_only(name) or f"no learner '{name}'\n{did_you_mean(name, known)}"
+
+
+def _with_budget(value: Any) -> Any:
+    """`automl: 2m` is `automl: {budget: 2m}`; `automl: true` has all defaults."""
+    if value is True:
+        return {}
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return {"budget": value}
+    return value
 
 
 class TrainSpec(Spec):
     """How the model is trained."""
 
+    automl: Annotated[AutoMLSpec | None, BeforeValidator(_with_budget)] = Field(
+        None, description="a portfolio, a search and an ensemble within a budget: `2m`, or the settings below"
+    )
+
     learner: str = Field(
         "auto",
-        description="`auto` (fits `linear` and `lightgbm`, ships the better one on the validation rows), "
-        "`lightgbm`, `linear` or `constant`",
+        description="`auto` (fits `linear` and `lightgbm`, ships the better one on the validation rows), or "
+        "one by name; not with `automl`",
     )
     params: dict[str, bool | int | float | str] = Field(
         default_factory=dict, description="parameters of the named learner; not with `auto`"
@@ -27,6 +102,13 @@ class TrainSpec(Spec):
         description="what early stopping and `auto` judge by on the validation rows; `auto` is log_loss for "
         "classes and rmse for numbers",
         examples=["log_loss", "roc_auc", "accuracy", "rmse", "mae"],
+    )
+    monotone: dict[str, Literal["increasing", "decreasing"]] = Field(
+        default_factory=dict,
+        description="numeric columns that move the prediction one way only, for learners that can promise it",
+    )
+    quantile: float | None = Field(
+        None, gt=0, lt=1, description="predict this quantile of a number rather than its mean"
     )
     rounds: int = Field(2000, ge=1, le=1_000_000, description="the most boosting rounds")
     early_stopping: int = Field(
@@ -45,13 +127,28 @@ class TrainSpec(Spec):
         ge=1,
         description="save the boosting every so many rounds, so that a killed run goes on from there",
     )
+    compare: dict[str, Annotated[Duration, Field(gt=0)]] = Field(
+        default_factory=dict,
+        description="others' AutoML to compare with, never shipped: each by name with its own time, on top of the rest",
+        examples=[{"h2o": "2m"}],
+    )
+
+    @field_validator("compare")
+    @classmethod
+    def _known_comparators(cls, compare: dict[str, float]) -> dict[str, float]:
+        for name in compare:
+            if name not in COMPARATORS:
+                raise ValueError(
+                    f"nothing to compare with is named '{name}'\n{did_you_mean(name, COMPARATORS)}"
+                )
+        return compare
 
     @field_validator("learner")
     @classmethod
     def _known_learner(cls, learner: str) -> str:
         known = ("auto", *LEARNERS.names())
         if learner not in known:
-            raise ValueError(f"no learner '{learner}'\n{did_you_mean(learner, known)}")
+            raise ValueError(_no_learner(learner, known))
         return learner
 
     @field_validator("metric")
@@ -63,15 +160,30 @@ class TrainSpec(Spec):
 
     @model_validator(mode="after")
     def _params_fit_the_learner(self) -> TrainSpec:
+        if self.automl is not None and self.learner != "auto":
+            raise ValueError(f"automl: tries several learners; say `automl: {{learners: [{self.learner}]}}`")
         if self.learner == "auto" and self.params:
             raise ValueError(
                 "params: say which learner they are for: `learner: lightgbm` (`auto` tries several)"
             )
         if wrong := params_faults(self.learner, self.params):
             raise ValueError("; ".join(wrong))
+        if unkept := self._promises():
+            raise ValueError(unkept)
         if isinstance(self.class_weight, dict) and any(not w > 0 for w in self.class_weight.values()):
             raise ValueError("class_weight: every weight must be above 0")
         return self
+
+    def _promises(self) -> str:
+        """What the named learner cannot keep, or ''."""
+        if self.learner == "auto" or LEARNERS.ref(self.learner).missing():
+            return ""
+        learner = LEARNERS.load(self.learner)
+        if self.monotone and not learner.MONOTONE:
+            return f"monotone: {self.learner} has no monotone constraints"
+        if self.quantile is not None and not learner.QUANTILE:
+            return f"quantile: {self.learner} does not predict quantiles"
+        return ""
 
 
 def params_faults(learner: str, params: dict[str, Any]) -> list[str]:

@@ -10,51 +10,71 @@ import numpy as np
 from bessemer.core import canonical
 from bessemer.core.errors import DataError, Fault, ProjectError, did_you_mean
 from bessemer.stats.metrics.table import METRICS
-from bessemer.train.candidates import Candidate, Trial, fit_all, pick, usable_metric
+from bessemer.train.candidates import Trial, fit_all, pick, usable_metric
+from bessemer.train.candidates import outcome as outcome_of
+from bessemer.train.comparators.compare import check_needs, compared
 from bessemer.train.learner import Callbacks, Part, Problem
-from bessemer.train.metrics import DEFAULT, Metric
+from bessemer.train.metrics import DEFAULT, PINBALL, Metric
+from bessemer.train.monotone import directions
 from bessemer.train.weights import class_weights, weight_faults
-from bessemer.train.write import write_history, write_model
+from bessemer.train.write import write_history, write_model, write_timings
 
 if TYPE_CHECKING:
     from bessemer.core.artifact import Artifact, ArtifactRef
     from bessemer.core.signature import Task
     from bessemer.core.stage import Context
+    from bessemer.train.outcome import Outcome
     from bessemer.train.spec import TrainSpec
 
 
 def run(spec: TrainSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dict[str, ArtifactRef]:
-    """splits, preprocessor -> model, history.
+    """splits, preprocessor -> model, history, timings.
 
     Raises:
         ProjectError: settings that do not fit the task or its classes; all faults at once.
         DataError: nothing to learn from.
-        MissingExtra: the learner is not installed.
+        MissingExtra: the learner or a comparator is not installed.
+        EnvironmentFault: a comparator needs what this machine lacks (Java).
         PackageError: the ONNX graph and the trained model disagree.
         StoreError: disk full or not writable.
     """
     splits, preprocessor = ctx.open(inputs["splits"]), ctx.open(inputs["preprocessor"])
     check(spec, splits.meta["task"], splits.meta["classes"])
+    check_needs(spec)
     train, valid = _part(splits, "train"), _part(splits, "valid")
     if not len(train) or not train.X.shape[1]:
         raise DataError(
             f"nothing to learn from: {len(train)} training rows and {train.X.shape[1]} features",
             fix="see what `prepare` and `validate` left out: bessemer show",
         )
-    problem = _problem(spec, splits, train, valid, ctx)
+    problem = _problem(spec, splits, preprocessor, train, valid, ctx)
     fingerprint = canonical.digest(
         {"spec": spec, "seed": ctx.seed, "inputs": {name: ref.digest for name, ref in inputs.items()}}
     )
-    with ctx.progress("train", spec.rounds) as bar:
-        callbacks = _callbacks(spec, ctx, fingerprint, _round_reporter(ctx, bar.advance))
-        trial = Trial(spec, problem, train, valid, callbacks)
-        candidates = fit_all(trial, ctx)
-    chosen = pick(candidates, spec, problem.metric)
-    _warn_of_baselines(candidates, chosen, problem.metric, ctx)
+    if spec.automl is not None:
+        from bessemer.train.automl.stage import fit_automl
+
+        callbacks = _callbacks(spec, ctx, fingerprint, lambda name, step, value: None)
+        outcome = fit_automl(spec, problem, splits, preprocessor, train, valid, callbacks, ctx)
+    else:
+        with ctx.progress("train", spec.rounds) as bar:
+            callbacks = _callbacks(spec, ctx, fingerprint, _round_reporter(ctx, bar.advance))
+            outcome = _fit_learner(Trial(spec, problem, train, valid, callbacks), ctx)
+    if spec.compare:
+        outcome = compared(spec, outcome, splits, preprocessor, (train, valid), callbacks, ctx)
+    _warn_of_baselines(outcome, ctx)
     return {
-        "model": write_model(trial, candidates, chosen, splits, preprocessor, ctx),
-        "history": write_history(trial, candidates, chosen, ctx),
+        "model": write_model(outcome, splits, preprocessor, ctx),
+        "history": write_history(outcome, ctx),
+        "timings": write_timings(outcome, ctx),
     }
+
+
+def _fit_learner(trial: Trial, ctx: Context) -> Outcome:
+    """The named learner, or the better of those that `auto` tries."""
+    candidates = fit_all(trial, ctx)
+    chosen = pick(candidates, trial.spec, trial.problem.metric)
+    return outcome_of(trial, candidates, chosen)
 
 
 def check(spec: TrainSpec, task: Task, classes: list[Any]) -> None:
@@ -67,20 +87,33 @@ def check(spec: TrainSpec, task: Task, classes: list[Any]) -> None:
     if task == "regression" and spec.calibrate == "sigmoid":
         fix = "leave it out; calibration is for classes"
         faults.append(Fault("train.calibrate", None, "the target is a number, which has no probability", fix))
+    if spec.quantile is not None and task != "regression":
+        what = f"a quantile is of a number, and this is a {task} task"
+        faults.append(Fault("train.quantile", None, what, "leave it out"))
+    if spec.monotone and task == "multiclass":
+        what = "with several classes there is no one prediction to move"
+        faults.append(Fault("train.monotone", None, what, "leave it out"))
     if faults:
         raise ProjectError(faults)
 
 
 def _part(splits: Artifact, name: str) -> Part:
     X = np.load(splits.path(f"{name}.X.npy"), mmap_mode="r", allow_pickle=False)
-    return Part(X, np.load(splits.path(f"{name}.y.npy"), allow_pickle=False))
+    weight = None
+    if f"{name}.weight.npy" in splits.files:
+        weight = np.load(splits.path(f"{name}.weight.npy"), allow_pickle=False)
+    return Part(X, np.load(splits.path(f"{name}.y.npy"), allow_pickle=False), weight)
 
 
-def _problem(spec: TrainSpec, splits: Artifact, train: Part, valid: Part, ctx: Context) -> Problem:
+def _problem(
+    spec: TrainSpec, splits: Artifact, preprocessor: Artifact, train: Part, valid: Part, ctx: Context
+) -> Problem:
     """The problem, with a metric that the judging rows can tell: one class has no area under a curve."""
     task, classes = splits.meta["task"], splits.meta["classes"]
     default = Metric(task, DEFAULT[task])
     metric = default if spec.metric == "auto" else Metric(task, spec.metric)
+    if spec.quantile is not None:
+        default = metric = Metric(task, PINBALL, spec.quantile)
     judged = valid if len(valid) else train
     if not len(valid):
         ctx.note("no validation rows: boosting runs a fixed number of rounds and nothing is calibrated")
@@ -89,7 +122,14 @@ def _problem(spec: TrainSpec, splits: Artifact, train: Part, valid: Part, ctx: C
         ctx.warn(
             f"{metric.name} has no value on the validation rows (all of one class?); {usable.name} judges instead"
         )
-    return Problem(task, len(classes), usable, class_weights(spec.class_weight, classes, train.y))
+    return Problem(
+        task,
+        len(classes),
+        usable,
+        class_weights(spec.class_weight, classes, train.y),
+        directions(spec.monotone, preprocessor.json("features.json")),
+        spec.quantile,
+    )
 
 
 def _callbacks(
@@ -120,11 +160,9 @@ def _round_reporter(ctx: Context, advance: Callable[[float], None]) -> Callable[
     return report
 
 
-def _warn_of_baselines(
-    candidates: dict[str, Candidate], chosen: Candidate, metric: Metric, ctx: Context
-) -> None:
-    constant = candidates["constant"]
-    if chosen is not constant and not metric.better(chosen.value, constant.value):
+def _warn_of_baselines(outcome: Outcome, ctx: Context) -> None:
+    chosen, constant, metric = outcome.chosen, outcome.baselines["constant"], outcome.problem.metric
+    if chosen.learner != "constant" and not metric.better(chosen.value, constant.value):
         ctx.warn(
             f"the model ({metric.name} {chosen.value:.4g}) is no better than a constant ({constant.value:.4g}) "
             "on the validation rows: the features say nothing about the target"

@@ -8,26 +8,17 @@ from bessemer.core import canonical
 from bessemer.core.signature import Signature
 from bessemer.stats.metrics.table import METRICS
 from bessemer.train.assemble import assemble, class_labels, output_fields, with_outputs
-from bessemer.train.candidates import Candidate, Trial, leaderboard
 from bessemer.train.metrics import all_metrics, output_of
 from bessemer.train.parity import check_parity
 
 if TYPE_CHECKING:
     from bessemer.core.artifact import Artifact, ArtifactRef
     from bessemer.core.stage import Context
+    from bessemer.train.learner import Native
+    from bessemer.train.outcome import Outcome
 
-_PARITY_ROWS = 10_000
-_BASELINES = ("constant", "linear")
 
-
-def write_model(
-    trial: Trial,
-    candidates: dict[str, Candidate],
-    chosen: Candidate,
-    splits: Artifact,
-    preprocessor: Artifact,
-    ctx: Context,
-) -> ArtifactRef:
+def write_model(outcome: Outcome, splits: Artifact, preprocessor: Artifact, ctx: Context) -> ArtifactRef:
     """Assemble the graph, check it against the trained model, and store everything.
 
     Raises:
@@ -37,27 +28,24 @@ def write_model(
 
     from bessemer.package.graph import serialize
 
-    problem = trial.problem
-    task, classes, features = problem.task, splits.meta["classes"], trial.train.X.shape[1]
+    chosen, task = outcome.chosen, outcome.problem.task
+    classes, features = splits.meta["classes"], outcome.rows.shape[1]
     head = chosen.fitted.to_onnx()
-    rows = trial.judged.X[:_PARITY_ROWS]
-    expected = chosen.calibration.score(chosen.margin[:_PARITY_ROWS])
-    check_parity(with_outputs(head, chosen.calibration, task, classes, features), rows, expected)
+    check_parity(with_outputs(head, chosen.calibration, task, classes, features), outcome.rows, outcome.score)
     graph = onnx.load_model_from_string(preprocessor.bytes("preprocessor.onnx"))
     whole = assemble(graph, head, chosen.calibration, task, classes)
     onnx.checker.check_model(whole)
-    name, native = chosen.fitted.native()
+    native = chosen.fitted.native()
     files: dict[str, Any] = {
         "model.onnx": serialize(whole),
         "signature.json": canonical.dump_bytes(_signature(splits, preprocessor).to_json()),
-        "model.json": canonical.dump_bytes(_model_json(trial, chosen, splits, preprocessor)),
-        f"native/{name}": native,
+        "model.json": canonical.dump_bytes(_model_json(outcome, native, splits, preprocessor)),
+        f"native/{native.name}": native.content,
     }
-    for baseline in _BASELINES:
-        fitted, calibration = candidates[baseline].fitted, candidates[baseline].calibration
-        made = with_outputs(fitted.to_onnx(), calibration, task, classes, features)
-        files[f"baselines/{baseline}.onnx"] = serialize(made)
-    meta = {"learner": chosen.learner, "task": task, "metric": problem.metric.name}
+    for name, baseline in outcome.baselines.items():
+        made = with_outputs(baseline.fitted.to_onnx(), baseline.calibration, task, classes, features)
+        files[f"baselines/{name}.onnx"] = serialize(made)
+    meta = {"learner": chosen.learner, "task": task, "metric": outcome.problem.metric.name}
     return ctx.store.put("model", files, meta)
 
 
@@ -68,9 +56,9 @@ def _signature(splits: Artifact, preprocessor: Artifact) -> Signature:
     return Signature(inputs, output_fields(meta["task"], classes), meta["task"], meta["target"], classes)
 
 
-def _model_json(trial: Trial, chosen: Candidate, splits: Artifact, preprocessor: Artifact) -> dict[str, Any]:
+def _model_json(outcome: Outcome, native: Native, splits: Artifact, preprocessor: Artifact) -> dict[str, Any]:
     meta, features = splits.meta, preprocessor.json("features.json")
-    task, judged = trial.problem.task, trial.judged
+    chosen, task = outcome.chosen, outcome.problem.task
     output = output_of(task, chosen.calibration.score(chosen.margin))
     return {
         "learner": chosen.learner,
@@ -78,28 +66,27 @@ def _model_json(trial: Trial, chosen: Candidate, splits: Artifact, preprocessor:
         "task": task,
         "classes": meta["classes"],
         "target": meta["target"],
-        "metric": trial.problem.metric.name,
+        "metric": outcome.problem.metric.name,
         "iterations": chosen.fitted.iterations,
         "calibration": vars(chosen.calibration),
         "features": features,
         "groups": list(dict.fromkeys(feature["group"] for feature in features)),
-        "native": {"kind": chosen.learner, "file": f"native/{chosen.fitted.native()[0]}"},
-        "valid": all_metrics(task, judged.y, output, list(METRICS[task])),
+        "native": {"kind": native.kind, "file": f"native/{native.name}"},
+        "valid": all_metrics(task, outcome.y, output, list(METRICS[task])),
     }
 
 
-def write_history(
-    trial: Trial, candidates: dict[str, Candidate], chosen: Candidate, ctx: Context
-) -> ArtifactRef:
+def write_history(outcome: Outcome, ctx: Context) -> ArtifactRef:
     """Curves named LEARNER.CURVE, the leaderboard, and every parameter that was used."""
-    curves = {
-        f"{name}.{curve}": points
-        for name, candidate in candidates.items()
-        for curve, points in candidate.fitted.curves.items()
-    }
     history = {
-        "curves": curves,
-        "leaderboard": leaderboard(candidates, chosen, trial.problem.metric),
-        "params": {name: dict(c.fitted.params) for name, c in candidates.items()},
+        "curves": outcome.curves,
+        "leaderboard": outcome.leaderboard,
+        "params": outcome.params,
+        **outcome.facts,
     }
     return ctx.store.put("history", {"history.json": canonical.dump_bytes(history)}, {})
+
+
+def write_timings(outcome: Outcome, ctx: Context) -> ArtifactRef:
+    """What differs from run to run, and so is no input of any stage."""
+    return ctx.store.put("timings", {"timings.json": canonical.dump_bytes(outcome.timings)}, {})

@@ -3,18 +3,39 @@
 function training(D) {
   const H = D.history || {}, board = list(H.leaderboard), curves = Object.entries(H.curves || {}).filter(([, points]) => list(points).length > 1);
   if (!board.length && !curves.length) return null;
-  const params = Object.entries(D.model.params || {});
+  const params = Object.entries(D.model.params || {}), A = H.automl, needed = measured().needed || {};
+  const skipped = [...list(A && A.skipped), ...list(H.compared).filter((r) => r.why)];
   return [
     h("div", { class: "grid" },
       lossCharts(curves).map(([title, lines]) => card(title, null, lossChart(title, lines, D.model.iterations))),
-      board.length > 0 && card("Leaderboard", "Each learner on the validation rows.", sortable([
-        { name: "Learner", cell: (r) => [r.chosen ? h("strong", null, word(r.learner)) : word(r.learner), r.chosen ? " ✓" : ""], key: (r) => r.learner },
-        { name: word(board[0].metric || "value"), number: true, cell: (r) => score(r.value), key: (r) => r.value },
-        { name: "Note", wide: true, cell: (r) => r.note || "" },
-      ], board, { label: "Leaderboard" })),
+      board.length > 0 && card("Leaderboard", A ? automlWords(A) : "Each learner on the validation rows.", sortable(leaderboardColumns(board, A), board, { label: "Leaderboard", limit: 20 })),
+      skipped.length > 0 && card("Left out", "What the budget had no time for, or could not be tried.", sortable([
+        { name: "Learner", cell: (r) => word(r.learner), key: (r) => r.learner },
+        { name: "Needed", number: true, cell: (r) => (has(needed[r.learner]) ? `${num(needed[r.learner])} s` : ""), key: (r) => needed[r.learner] },
+        { name: "Why", wide: true, cell: (r) => r.why },
+      ], skipped, { label: "Left out", limit: 10 })),
     ),
     params.length > 0 && h("div", { style: "margin-top:16px" }, card("Parameters", null, h("dl", { class: "pairs" }, params.map(([k, v]) => h("div", null, h("dt", null, k), h("dd", null, has(v) && typeof v === "object" ? JSON.stringify(v) : String(v))))))),
   ];
+}
+function leaderboardColumns(board, A) {
+  const fits = measured().fits || {}, of = (r) => fits[r.learner] || {}, timed = board.some((r) => fits[r.learner]);
+  return [
+    { name: "Learner", cell: (r) => [r.chosen ? h("strong", null, word(r.learner)) : word(r.learner), r.chosen ? " ✓" : ""], key: (r) => r.learner },
+    { name: word(board[0].metric || "value"), number: true, cell: (r) => score(r.value), key: (r) => r.value },
+    { name: "95 %", number: true, cell: (r) => (has(r.low) ? `${score(r.low)} to ${score(r.high)}` : "") },
+    A && { name: "Weight", number: true, cell: (r) => (r.weight ? percent(r.weight) : ""), key: (r) => r.weight },
+    timed && { name: "Fit", number: true, cell: (r) => `${num(of(r).fit_seconds)} s`, key: (r) => of(r).fit_seconds },
+    timed && { name: "A row", number: true, cell: (r) => `${num(of(r).predict_microseconds)} µs`, key: (r) => of(r).predict_microseconds },
+    { name: "Size", number: true, cell: (r) => (has(r.bytes) ? `${num(r.bytes / 1e6)} MB` : ""), key: (r) => r.bytes },
+    { name: "Note", wide: true, cell: (r) => r.note || "" },
+  ].filter(Boolean);
+}
+// What differs from run to run stands beside the page's own data, and only in the copy in the build folder.
+const measured = () => (JSON.parse(document.getElementById("bessemer-timings").textContent) || {}).training || {};
+function automlWords(A) {
+  const used = measured().used, kind = A.folds > 1 ? plural(A.folds, "fold") : "one validation part";
+  return `Out of fold: ${kind} of ${num(A.rows)} training rows. Budget: ${num(A.budget)} s${has(used) ? `, used ${num(used)} s` : ""}.`;
 }
 // Curves of one metric (train, valid) share a chart: names end or start with the part.
 function lossCharts(curves) {

@@ -6,14 +6,18 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from bessemer.core.lock import exclusive
 from bessemer.train.trackers.tracker import RunInfo, Status
 
 #: The server's limits for one request.
 _METRICS, _PARAMS, _TAGS = 1000, 100, 100
 _PARAM_LENGTH, _TAG_LENGTH = 6000, 8000
+#: Seconds that another run may take to make the database.
+_WAIT = 120.0
 
 
 class MLflow:
@@ -33,7 +37,9 @@ class MLflow:
         database = (info.folder / "mlflow.db").absolute()
         self._client = MlflowClient(tracking_uri=f"sqlite:///{database}" if local else info.setting)
         files = (info.folder / "mlartifacts").absolute().as_uri() if local else None
-        experiment = self._experiment(info.project, files)
+        # the first to come makes the tables: a second one meanwhile would find half of them
+        with exclusive(info.folder / "mlflow.lock", wait=_WAIT) if local else nullcontext():
+            experiment = self._experiment(info.project, files)
         self._run = self._client.create_run(experiment, run_name=info.run).info.run_id
 
     def _experiment(self, name: str, files: str | None) -> str:

@@ -1,0 +1,1 @@
+"""AutoML: a portfolio of learners in folds, a search, and one weighted ensemble, within a hard budget."""

@@ -1,0 +1,242 @@
+"""One member in folds: a fit for each fold, judged on the rows the fit did not learn from."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bessemer.core import canonical
+from bessemer.package.trees.codec import decode
+from bessemer.train.automl.members import Member
+from bessemer.train.automl.pairs import fit_pairs, with_features
+from bessemer.train.automl.target import in_target_units, log_part, log_problem, stopped_by_loss
+from bessemer.train.checkpoint import Checkpoints
+from bessemer.train.learner import Callbacks, Native, Problem
+from bessemer.train.metrics import output_of
+from bessemer.train.native_model import restored
+from bessemer.train.paired import PairedModel
+from bessemer.train.params import resolved
+from bessemer.train.plugins import LEARNERS
+from bessemer.train.tree_model import TreeModel
+
+if TYPE_CHECKING:
+    from bessemer.train.automl.clock import Clock
+    from bessemer.train.automl.folds import Fold, Resampling
+    from bessemer.train.automl.pairs import Category
+    from bessemer.train.learner import Fitted
+
+#: A fold may take this much more than its even share of the time: early stopping makes most of them shorter.
+_LONGEST_FOLD = 1.3
+#: A fit that is stopped short of its last rounds is nearly as good: so much more time may be missing.
+_LATE = 1.6
+#: Rounds that boosting goes to where nothing stops it.
+_USUAL_ROUNDS = 300
+
+
+@dataclass(frozen=True)
+class FoldFit:
+    """The fit of one fold.
+
+    margin: (J', K') of the fold's judged rows. seconds: it took; predict_seconds: of predicting those rows.
+    cut: whether it was stopped for time. size: bytes of its native form.
+    """
+
+    fitted: Fitted
+    margin: np.ndarray
+    seconds: float
+    predict_seconds: float
+    cut: bool
+    size: int
+
+    @property
+    def whole_seconds(self) -> float:
+        """What it would have taken if it had not been cut."""
+        rounds = max(1, self.fitted.iterations)
+        return self.seconds * max(1.0, _USUAL_ROUNDS / rounds) if self.cut else self.seconds
+
+
+@dataclass(frozen=True)
+class Bag:
+    """A member that was fitted in every fold.
+
+    margins: (J, K') of the judged rows, each from the fit that did not learn from it.
+    """
+
+    member: Member
+    folds: tuple[FoldFit, ...]
+    margins: np.ndarray
+
+    @property
+    def fits(self) -> tuple[Fitted, ...]:
+        return tuple(fold.fitted for fold in self.folds)
+
+    @property
+    def seconds(self) -> float:
+        return sum(fold.seconds for fold in self.folds)
+
+    @property
+    def size(self) -> int:
+        return sum(fold.size for fold in self.folds)
+
+
+class OutOfTime(Exception):
+    """The folds of a member do not fit into what is left; `needed` seconds were still to go."""
+
+    def __init__(self, needed: float) -> None:
+        self.needed = needed
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where members are fitted: the rows, the problem, the clock, and the folder of finished folds.
+
+    categories: the categorical columns, for members that learn from pairs of them.
+    """
+
+    problem: Problem
+    resampling: Resampling
+    callbacks: Callbacks
+    clock: Clock
+    categories: tuple[Category, ...] = ()
+
+    def fit(
+        self,
+        member: Member,
+        *,
+        must: bool = False,
+        most: float = math.inf,
+        after_fold: Callable[[int, Callable[[], float]], None] = lambda n, value: None,
+    ) -> Bag:
+        """Fit every fold.
+
+        Args:
+            must: fit all folds, however short each has to be.
+            most: seconds for a fold.
+            after_fold: called with the number of folds done, and a function for the metric so far; may raise.
+
+        Raises:
+            OutOfTime: the folds that are left would not end in time; not with `must`.
+        """
+        folds = self.resampling.folds
+        margins = np.full((len(self.resampling.judged), self.problem.outputs), math.nan)
+        done: list[FoldFit] = []
+        for number, fold in enumerate(folds):
+            todo, left = len(folds) - number, self.clock.left()
+            if done and not must and (needed := max(one.seconds for one in done) * todo) > left * _LATE:
+                raise OutOfTime(needed)
+            even = must or todo == 1
+            one = self._fold(member, number, fold, min(most, left / todo * (1.0 if even else _LONGEST_FOLD)))
+            margins[self.resampling.place(fold)] = one.margin
+            done.append(one)
+            self._record_time()
+            after_fold(number + 1, partial(self._value_so_far, margins))
+        return Bag(member, tuple(done), margins)
+
+    def has(self, member: Member) -> bool:
+        """Whether an earlier, killed run has finished all folds of a member."""
+        return all(self._file(member, number).exists() for number in range(len(self.resampling.folds)))
+
+    def forget(self, member: Member) -> None:
+        """Remove what is kept of a member's folds: it will not ship."""
+        for number in range(len(self.resampling.folds)):
+            self._file(member, number).unlink(missing_ok=True)
+
+    def _value_so_far(self, margins: np.ndarray) -> float:
+        done = ~np.isnan(margins[:, 0])
+        output = output_of(self.problem.task, margins[done])
+        return self.problem.metric(self.resampling.y[done], output)
+
+    # one fold ---------------------------------------------------------------------------------------
+    def _key(self, member: Member, number: int) -> str:
+        rows = len(self.resampling.folds[number].learn)
+        what = [member.name, dict(member.params), member.log_target, member.pairs, number, rows]
+        return canonical.digest(what)[:16]
+
+    def _file(self, member: Member, number: int) -> Path:
+        return self.callbacks.workdir / f"fold-{self._key(member, number)}.npz"
+
+    def _fold(self, member: Member, number: int, fold: Fold, seconds: float) -> FoldFit:
+        """One fit; one that an earlier, killed run had finished is taken from its file."""
+        saved = Checkpoints(self._file(member, number), self.callbacks.fingerprint)
+        if (found := saved.load()) is not None:
+            return _loaded(*found)
+        begin = self.clock.used()
+        fitted = self._fit(member, number, fold, seconds)
+        native, took = fitted.native(), self.clock.used() - begin
+        before = time.perf_counter()
+        margin = fitted.margin(np.ascontiguousarray(self.resampling.pool.X[fold.judge]))
+        predicting, cut = time.perf_counter() - before, took >= seconds
+        state = {
+            "kind": native.kind,
+            "name": native.name,
+            "params": dict(fitted.params),
+            "iterations": fitted.iterations,
+            "curves": {name: [list(p) for p in points] for name, points in fitted.curves.items()},
+            "seconds": took,
+            "predict_seconds": predicting,
+            "cut": cut,
+        }
+        content = np.frombuffer(native.content, dtype=np.uint8)
+        saved.save(state, {"native": content, "margin": margin})
+        if isinstance(fitted, TreeModel):  # as it would be read back: leaves are float32 there
+            fitted = replace(fitted, trees=decode(native.content))
+        return FoldFit(fitted, margin, took, predicting, cut, len(native.content))
+
+    def _fit(self, member: Member, number: int, fold: Fold, seconds: float) -> Fitted:
+        learner = LEARNERS.load(member.learner)
+        problem, pool = stopped_by_loss(self.problem), self.resampling.pool
+        learn, judge = pool.take(fold.learn), pool.take(fold.judge)
+        if member.log_target:
+            problem, learn, judge = log_problem(problem), log_part(learn), log_part(judge)
+        folder = self.callbacks.workdir / f"fit-{self._key(member, number)}"
+        folder.mkdir(parents=True, exist_ok=True)
+        deadline = self.clock.used() + seconds
+        seed = self.callbacks.seed
+        callbacks = replace(
+            self.callbacks,
+            workdir=folder,
+            seed=lambda label: seed(f"{member.name}/{number}/{label}"),
+            time_left=lambda: deadline - self.clock.used(),
+        )
+        params = resolved(learner.PARAMS, member.params)
+        rng = np.random.default_rng(seed(f"{member.name}/{number}/pairs"))
+        pairs = fit_pairs(problem, learn, self.categories, rng) if member.pairs else None
+        if pairs is not None:
+            encoder, told = pairs
+            problem = with_features(problem, encoder.features)
+            learn, judge = replace(learn, X=told), replace(judge, X=encoder.added(judge.X))
+        fitted: Fitted = learner().fit(problem, learn, judge, params, callbacks)
+        shutil.rmtree(folder)
+        if member.log_target:
+            fitted = in_target_units(fitted) or fitted
+        return fitted if pairs is None else PairedModel(encoder, fitted)
+
+    def _record_time(self) -> None:
+        spent_file(self.callbacks).save({"used": self.clock.used()}, {})
+
+
+def spent_file(callbacks: Callbacks) -> Checkpoints:
+    """Where the seconds used so far are kept, for a run that is killed and goes on."""
+    return Checkpoints(callbacks.workdir / "clock.npz", callbacks.fingerprint)
+
+
+def _loaded(state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> FoldFit:
+    native = Native(state["kind"], state["name"], arrays["native"].tobytes())
+    curves = {name: [(int(s), float(v)) for s, v in points] for name, points in state["curves"].items()}
+    fitted = restored(native, state["params"], int(state["iterations"]), curves)
+    return FoldFit(
+        fitted,
+        arrays["margin"],
+        float(state["seconds"]),
+        float(state["predict_seconds"]),
+        bool(state["cut"]),
+        len(native.content),
+    )

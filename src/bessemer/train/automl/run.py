@@ -1,0 +1,296 @@
+"""The driver: floor, portfolio, search and ensemble, one after the other, until the budget is used."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bessemer.core.errors import BessemerError
+from bessemer.train.automl.bag import Bag, OutOfTime, Workshop
+from bessemer.train.automl.members import FLOOR, PORTFOLIO, ROUGH, Member, leaning, portfolio
+from bessemer.train.automl.select import STEPS, select
+from bessemer.train.automl.size import fitted_to_budget
+from bessemer.train.automl.study import search
+from bessemer.train.automl.target import worth_a_log
+from bessemer.train.metrics import output_of
+from bessemer.train.plugins import LEARNERS
+
+if TYPE_CHECKING:
+    from bessemer.core.stage import Context
+    from bessemer.train.automl.folds import Resampling
+    from bessemer.train.spec import AutoMLSpec
+
+#: Learners whose rounds can be fewer and larger, where time is short.
+BOOSTING = ("lightgbm", "xgboost", "catboost", "hist_boosting")
+#: Less of its usual rounds than this and a boosted model is not worth its time.
+_FASTEST = 4.0
+#: Candidates that the ensemble is chosen from, and whose fits are kept.
+_KEPT = 8
+#: Rows that the ensemble is chosen on, at most.
+_JUDGED = 50_000
+#: Kept for the end: seconds, a share of the budget, and seconds for each megabyte of the models that may ship.
+_END, _END_SHARE, _END_PER_MEGABYTE = 0.6, 0.02, 0.35
+#: A student is fitted twice, on rows that each stand for two classes.
+_STUDENT = 4.0
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A member that was not fitted, why, and the seconds it would have needed (NaN where that is not known)."""
+
+    member: Member
+    why: str
+    needed: float = math.nan
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What is remembered of every bag, also of those whose fits are not kept.
+
+    fold_seconds: of a fold, if it had not been cut. microseconds: of predicting a row.
+    rounds: of each fold. interval: 95 % of the value.
+    """
+
+    member: Member
+    value: float
+    seconds: float
+    fold_seconds: float
+    microseconds: float
+    size: int
+    rounds: tuple[int, ...]
+    params: Mapping[str, Any]
+    curves: Mapping[str, list[tuple[int, float]]]
+    interval: tuple[float, float]
+
+
+@dataclass
+class Found:
+    """All that was tried, by name, and the bags whose fits are kept: the best, and the floor."""
+
+    tried: dict[str, Tried] = field(default_factory=dict)
+    bags: dict[str, Bag] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+class AutoML:
+    """One run of it.
+
+    Args:
+        workshop: the problem, the folds, the clock.
+        refold: cuts the same rows into another number of folds.
+    """
+
+    def __init__(
+        self, spec: AutoMLSpec, workshop: Workshop, refold: Callable[[int], Resampling], ctx: Context
+    ) -> None:
+        self.spec, self.shop, self.refold, self.ctx = spec, workshop, refold, ctx
+        self.found = Found()
+        self._end = _END + _END_SHARE * spec.budget
+        self._judging = 0.0  # seconds of the metric, for the rows that the ensemble is chosen on
+
+    # the parts of a run -----------------------------------------------------------------------------
+    def run(self) -> Found:
+        """Everything the budget allows. Whatever happens, the floor is there."""
+        self.shop.clock.reserve = self._end
+        self.shop = fitted_to_budget(self.shop, FLOOR[-1], self.refold, self.ctx)
+        for member in FLOOR:
+            self.fit(member, must=True)
+        todo = list(self._members())
+        while todo:
+            self.attempt(todo.pop(0))
+            todo = leaning(todo, self._lean())
+        self._logarithms()
+        self._pairs()
+        search(self)
+        return self.found
+
+    def _members(self) -> Iterator[Member]:
+        usable = []
+        for name in LEARNERS.names():
+            why = self._unusable(name)
+            if not why:
+                usable.append(name)
+            elif not self.spec.learners or name in self.spec.learners:
+                self._skip(Member(name, name), why)
+        yield from portfolio(self.spec.learners, usable)
+
+    def _lean(self) -> int:
+        """Whether the data want rougher models than the defaults (1) or smoother ones (-1); 0 while nothing tells."""
+        rough, plain = (self.found.tried.get(name) for name in (ROUGH.name, FLOOR[-1].name))
+        if rough is None or plain is None:
+            return 0
+        return 1 if self.shop.problem.metric.better(rough.value, plain.value) else -1
+
+    def _unusable(self, name: str) -> str:
+        """Why a learner cannot be tried on this problem, or ''."""
+        if missing := LEARNERS.ref(name).missing():
+            return f"not installed: {missing}"
+        learner = LEARNERS.load(name)
+        if self.shop.problem.monotone is not None and not learner.MONOTONE:
+            return "has no monotone constraints"
+        if self.shop.problem.quantile is not None and not learner.QUANTILE:
+            return "does not predict quantiles"
+        return ""
+
+    def may_ship(self, learner: str) -> bool:
+        """Whether a learner may be in the model: the floor is fitted for comparison, whatever was asked for."""
+        wanted = not self.spec.learners or learner in self.spec.learners
+        return (wanted or learner == FLOOR[-1].learner) and not self._unusable(learner)
+
+    def _logarithms(self) -> None:
+        """The best boosted members again on the logarithm of the target, where the target looks like it."""
+        problem, y = self.shop.problem, self.shop.resampling.pool.y
+        if problem.task != "regression" or problem.quantile is not None or not worth_a_log(y):
+            return
+        boosted = [
+            b.member for b in self.ranked() if b.member.learner in BOOSTING and not b.member.log_target
+        ]
+        for member in boosted[:2]:
+            self.attempt(replace(member, name=f"{member.name}, log target", log_target=True))
+
+    def _pairs(self) -> None:
+        """The best boosted members again, told of pairs of categories."""
+        if len(self.shop.categories) < 2:
+            return
+        boosted = [bag.member for bag in self.ranked() if bag.member.learner in BOOSTING]
+        for member in boosted[:2]:
+            self.attempt(replace(member, name=f"{member.name}, pairs", cost=1.3 * member.cost, pairs=True))
+
+    # one member -------------------------------------------------------------------------------------
+    def attempt(self, member: Member) -> Bag | None:
+        """Fit a member if its folds fit into what is left, with quicker rounds if need be; else note it."""
+        needed = self.expected(member) * len(self.shop.resampling.folds)
+        left = self.shop.clock.left()
+        if needed > left and not self.shop.has(member):
+            quicker = _quicker(member, needed / left) if left > 0 else None
+            if quicker is None:
+                self._skip(member, "the budget was used", needed)
+                return None
+            member = quicker
+        return self.fit(member)
+
+    def fit(self, member: Member, **options: Any) -> Bag | None:
+        """Fit a member, whatever it takes, and remember it. None where that failed: it is among the skipped."""
+        try:
+            bag = self.shop.fit(member, **options)
+        except OutOfTime as stopped:
+            self._skip(member, "its folds did not end in time", stopped.needed)
+            return None
+        except (BessemerError, MemoryError) as error:
+            self._skip(member, str(error).partition("\n")[0] or "out of memory")
+            return None
+        self._add(bag)
+        return bag
+
+    def _add(self, bag: Bag) -> None:
+        from bessemer.train.leaderboard import interval
+
+        problem, resampling, name = self.shop.problem, self.shop.resampling, bag.member.name
+        output = output_of(problem.task, bag.margins)
+        begin = time.perf_counter()
+        value = problem.metric(resampling.y, output)
+        self._judging = time.perf_counter() - begin
+        first = bag.fits[0]
+        self.found.tried[name] = Tried(
+            bag.member,
+            value,
+            bag.seconds,
+            sum(fold.whole_seconds for fold in bag.folds) / len(bag.folds),
+            1e6 * sum(fold.predict_seconds for fold in bag.folds) / max(1, len(resampling.y)),
+            bag.size,
+            tuple(fitted.iterations for fitted in bag.fits),
+            dict(first.params),
+            first.curves,
+            interval(problem.metric, resampling.y, output, value),
+        )
+        self.found.bags[name] = bag
+        self._keep_the_best()
+        self._reserve()
+        self.ctx.metric(f"automl.{problem.metric.name}", value, len(self.found.tried))
+        self.ctx.note(
+            f"{name}: {problem.metric.name} {value:.5g}, {len(bag.folds)} fits, {bag.seconds:.1f} s"
+        )
+
+    def _keep_the_best(self) -> None:
+        floor = {member.name for member in FLOOR}
+        for extra in self.ranked()[_KEPT:]:
+            if extra.member.name not in floor:
+                del self.found.bags[extra.member.name]
+
+    def _reserve(self) -> None:
+        """What choosing, assembling, checking and writing will take."""
+        rows = len(self.shop.resampling.y)
+        judging = self._judging * min(1.0, _JUDGED / max(1, rows)) * len(self.found.bags) * STEPS / 2
+        ships = sum(bag.size for bag in self.ranked()[: self.spec.members]) / 1e6
+        self.shop.clock.reserve = self._end = (
+            _END + _END_SHARE * self.spec.budget + judging + ships * _END_PER_MEGABYTE
+        )
+        if self.spec.distill is not None:
+            self.shop.clock.reserve += _STUDENT * self.expected(_student(self.spec.distill))
+
+    def begin_end(self) -> None:
+        """The time that was kept for the student is now the student's."""
+        self.shop.clock.reserve = self._end
+
+    def ranked(self) -> list[Bag]:
+        """The kept bags, the best first."""
+        metric, tried = self.shop.problem.metric, self.found.tried
+        sign = -1 if metric.maximize else 1
+
+        def key(bag: Bag) -> float:
+            value = tried[bag.member.name].value
+            return math.inf if math.isnan(value) else sign * value
+
+        return sorted(self.found.bags.values(), key=key)
+
+    def expected(self, member: Member) -> float:
+        """Seconds of a fold: as measured for this learner, scaled to this member; else from LightGBM's."""
+        same = [t for t in self.found.tried.values() if t.member.learner == member.learner]
+        for tried in (*same, *self.found.tried.values()):
+            if tried.member.learner in (member.learner, "lightgbm"):
+                return tried.fold_seconds * member.cost / tried.member.cost
+        return 0.0
+
+    def _skip(self, member: Member, why: str, needed: float = math.nan) -> None:
+        self.found.skipped.append(Skipped(member, why, needed))
+        more = "" if math.isnan(needed) else f"; it would have needed about {needed:.0f} s"
+        self.ctx.note(f"{member.name} was left out: {why}{more}")
+
+    # the ensemble -----------------------------------------------------------------------------------
+    def weights(self) -> dict[str, float]:
+        """The greedy ensemble over the kept bags, by name."""
+        resampling, problem = self.shop.resampling, self.shop.problem
+        rows = np.arange(len(resampling.y))
+        if len(rows) > _JUDGED:
+            rows = np.sort(self.ctx.rng("automl", "judged").choice(rows, _JUDGED, replace=False))
+        y = resampling.y[rows]
+
+        def judge(margins: np.ndarray) -> float:
+            return problem.metric(y, output_of(problem.task, margins))
+
+        bags = [bag for bag in self.ranked() if np.isfinite(bag.margins).all()]
+        bags = [bag for bag in bags if not self._unusable(bag.member.learner)] or bags
+        if bags[0].member.name != "constant":  # a weight for the constant only shrinks the others
+            bags = [bag for bag in bags if bag.member.name != "constant"]
+        best = {bag.member.name: bag.margins[rows] for bag in bags}
+        return select(best, judge, problem.metric.better, self.spec.members)
+
+
+def _student(learner: str) -> Member:
+    known = (m for m in (*FLOOR, *PORTFOLIO) if m.learner == learner)
+    return next(known, Member(learner, learner))
+
+
+def _quicker(member: Member, times: float) -> Member | None:
+    """The member with so many times fewer and larger rounds; None where that is too few or not possible."""
+    if member.learner not in BOOSTING or times > _FASTEST:
+        return None
+    table = LEARNERS.load(member.learner).PARAMS
+    given = member.params.get("learning_rate", table["learning_rate"].default) or 0.07
+    params = {**member.params, "learning_rate": min(0.3, float(given) * times)}
+    return replace(member, name=f"{member.name}, quick", params=params, cost=member.cost / times)

@@ -1,0 +1,113 @@
+"""AutoML inside the train stage: the clock starts, the folds are cut, everything is tried, one model comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bessemer.train.automl.bag import Workshop, spent_file
+from bessemer.train.automl.clock import Clock
+from bessemer.train.automl.folds import Fold, Resampling, count_for, joined, resample
+from bessemer.train.automl.outcome import finish
+from bessemer.train.automl.pairs import categories
+from bessemer.train.automl.run import AutoML
+
+if TYPE_CHECKING:
+    from bessemer.core.artifact import Artifact
+    from bessemer.core.stage import Context
+    from bessemer.train.learner import Callbacks, Part, Problem
+    from bessemer.train.outcome import Outcome
+    from bessemer.train.spec import AutoMLSpec, TrainSpec
+
+#: Copies of the features that are in memory at once: the pool, a fold's rows, and the learner's own forms of them.
+_COPIES = 5
+_FEWEST_ROWS = 1000
+
+
+def fit_automl(
+    spec: TrainSpec,
+    problem: Problem,
+    splits: Artifact,
+    preprocessor: Artifact,
+    train: Part,
+    valid: Part,
+    callbacks: Callbacks,
+    ctx: Context,
+) -> Outcome:
+    """One model within the budget of `spec.automl`."""
+    assert spec.automl is not None
+    spent = spent_file(callbacks).load()
+    clock = Clock(spec.automl.budget, spent=spent[0]["used"] if spent else 0.0)
+    with ctx.progress("automl", spec.automl.budget) as bar:
+
+        def on_round(name: str, step: int, value: float) -> None:
+            bar.advance(max(0.0, clock.used() - bar.done))
+
+        refold, count, rows = _folds(spec.automl, problem, splits, train, valid, ctx)
+        shop = Workshop(
+            problem,
+            refold(count),
+            replace(callbacks, on_round=on_round),
+            clock,
+            categories(preprocessor.json("features.json"), train.X),
+        )
+        automl = AutoML(spec.automl, shop, refold, ctx)
+        automl.run()
+        folds = tuple(Fold(rows[f.learn], rows[f.judge]) for f in automl.shop.resampling.folds)
+        return replace(finish(automl, spec, ctx), folds=folds)
+
+
+def _folds(
+    automl: AutoMLSpec, problem: Problem, splits: Artifact, train: Part, valid: Part, ctx: Context
+) -> tuple[Callable[[int], Resampling], int, np.ndarray]:
+    """What cuts the rows into so many folds, as the split allows it, how many there should be, and which rows (their
+    numbers in train, then valid) the pool has."""
+    refold, groups = splits.meta["refold"], None
+    if refold == "group":
+        groups = groups_of(splits, splits.meta["group"])
+    numbers = np.arange(len(train) + len(valid))
+    most = max(_FEWEST_ROWS, ctx.memory // (_COPIES * 4 * train.X.shape[1]))
+    if (rows := len(train) + len(valid)) > most:
+        share = most / rows
+        ctx.warn(
+            f"learns from {share:.0%} of {rows:,} rows: more do not fit into {ctx.memory / 2**30:.1f} GB; "
+            "give the run more memory (`resources: {memory: 8GB}`)"
+        )
+        (train, in_train), (valid, in_valid) = (
+            _sample(part, share, ctx.rng("automl", name))
+            for part, name in ((train, "train"), (valid, "valid"))
+        )
+        numbers = np.flatnonzero(np.concatenate([in_train, in_valid]))
+        if groups is not None:
+            groups = groups[numbers]
+    pool = joined(train, valid)
+    judges = len(valid) if refold == "never" else 0
+
+    def cut(count: int) -> Resampling:
+        rng = ctx.rng("automl", "folds", count)
+        return resample(pool, count, rng, classes=problem.classes, groups=groups, judges=judges)
+
+    return cut, count_for(len(pool)) if automl.folds == "auto" else automl.folds, numbers
+
+
+def _sample(part: Part, share: float, rng: np.random.Generator) -> tuple[Part, np.ndarray]:
+    """So much of a part, in its order, and the (N,) mask of what is in it."""
+    chosen = rng.permutation(len(part)) < round(len(part) * share)
+    return part.take(chosen), chosen
+
+
+def groups_of(splits: Artifact, column: str) -> np.ndarray:
+    """(N,) the number of the group of each row of train, then valid; missing is a group too."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    parts = [
+        pq.read_table(splits.path(f"{name}.parquet"), columns=[column])[column] for name in ("train", "valid")
+    ]
+    chunks = [chunk.cast(pa.string()) for part in parts for chunk in part.chunks]
+    codes = pa.chunked_array(chunks, pa.string()).combine_chunks().dictionary_encode(null_encoding="encode")
+    found: np.ndarray = codes.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return found
