@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bessemer.train.automl.clock import Clock
 from bessemer.train.automl.folds import count_for, holdout, resample
-from bessemer.train.automl.members import FLOOR, PORTFOLIO, leaning, portfolio
+from bessemer.train.automl.members import FIRST, FLOOR, LATER, leaning, portfolio
 from bessemer.train.automl.select import select
 from bessemer.train.automl.target import in_target_units, log_problem, worth_a_log
 from bessemer.train.learner import Part, Problem
@@ -104,23 +104,24 @@ def test_the_clock_takes_the_lesser_of_wall_and_cpu_time() -> None:
 
 
 def test_portfolio_order_and_filters() -> None:
-    everything = [m.name for m in portfolio([], LEARNERS.names())]
-    assert everything[0] == "catboost"
-    assert everything == [m.name for m in PORTFOLIO]
-    assert {m.learner for m in portfolio(["catboost"], LEARNERS.names())} == {"catboost"}
-    assert portfolio(["catboost"], ["lightgbm"]) == []
+    first, later = portfolio([], LEARNERS.names())
+    assert first[0].name == "catboost"
+    assert (tuple(first), tuple(later)) == (FIRST, LATER)
+    first, later = portfolio(["catboost"], LEARNERS.names())
+    assert {m.learner for m in (*first, *later)} == {"catboost"}
+    assert portfolio(["catboost"], ["lightgbm"]) == ([], [])
     assert [m.learner for m in FLOOR] == ["constant", "linear", "lightgbm"]
 
 
 def test_what_is_found_decides_which_way_the_portfolio_goes_on() -> None:
-    names = lambda lean: [m.name for m in leaning(PORTFOLIO, lean)]  # noqa: E731
-    assert names(0) == [m.name for m in PORTFOLIO]
+    names = lambda lean: [m.name for m in leaning(LATER, lean)]  # noqa: E731
+    assert names(0) == [m.name for m in LATER]
     assert names(1).index("catboost (depth 8)") < names(1).index("catboost (depth 4)")
     assert names(-1).index("catboost (depth 4)") < names(-1).index("catboost (depth 8)")
 
 
 def test_every_member_has_parameters_its_learner_knows() -> None:
-    for member in (*FLOOR, *PORTFOLIO):
+    for member in (*FLOOR, *FIRST, *LATER):
         assert set(member.params) <= set(LEARNERS.load(member.learner).PARAMS), member.name
 
 

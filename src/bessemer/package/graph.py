@@ -29,11 +29,13 @@ TENSORS: Mapping[str, int] = {
 }
 
 
-def _attribute(name: str, value: Any) -> Any:
-    """An attribute; arrays go in whole, where onnx's own helper looks at every element."""
+def _add_attribute(node: Any, name: str, value: Any) -> None:
+    """Add an attribute to a node; arrays go in whole, where onnx's own helper looks at every element."""
+    made = node.attribute.add()
     if not isinstance(value, np.ndarray):
-        return helper.make_attribute(name, value)
-    made = onnx.AttributeProto(name=name)
+        made.CopyFrom(helper.make_attribute(name, value))
+        return
+    made.name = name
     if value.dtype.kind == "f":
         made.type = onnx.AttributeProto.FLOATS
         made.floats.extend(value.tolist())
@@ -43,7 +45,6 @@ def _attribute(name: str, value: Any) -> Any:
     else:
         made.type = onnx.AttributeProto.INTS
         made.ints.extend(value.tolist())
-    return made
 
 
 class GraphBuilder:
@@ -57,8 +58,12 @@ class GraphBuilder:
     """
 
     def __init__(self, name: str) -> None:
-        self.name = name
-        self.nodes: list[Any] = []
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+        empty = helper.make_graph([], name, [], [])
+        # Nodes are made where they stay: those of large models take tens of megabytes, and each copy its time.
+        self._model = helper.make_model(
+            empty, opset_imports=opsets, ir_version=IR_VERSION, producer_name="bessemer"
+        )
         self.inputs: dict[str, Any] = {}
         self.outputs: dict[str, Any] = {}
         self.initializers: dict[str, Any] = {}
@@ -117,10 +122,11 @@ class GraphBuilder:
     ) -> list[str]:
         """Add a node with several outputs and give their names."""
         names = [self.fresh(name or op_type.lower()) for _ in range(outputs)]
-        node = helper.make_node(op_type, list(inputs), names, domain=domain)
-        node.attribute.extend(_attribute(key, value) for key, value in sorted(attributes.items()))
+        node = self._model.graph.node.add()
+        node.CopyFrom(helper.make_node(op_type, list(inputs), names, domain=domain))
+        for key, value in sorted(attributes.items()):
+            _add_attribute(node, key, value)
         node.name = f"{op_type}:{names[0]}"
-        self.nodes.append(node)
         return names
 
     def cast(self, value: str, tensor: str, *, name: str = "") -> str:
@@ -146,7 +152,7 @@ class GraphBuilder:
             self.initializers[new] = copy
             renamed[tensor.name] = new
         for node in model.graph.node:
-            copy = onnx.NodeProto()
+            copy = self._model.graph.node.add()
             copy.CopyFrom(node)
             for output in node.output:
                 if output:
@@ -154,20 +160,19 @@ class GraphBuilder:
             copy.input[:] = [renamed[i] if i else "" for i in node.input]
             copy.output[:] = [renamed[o] if o else "" for o in node.output]
             copy.name = f"{node.op_type}:{copy.output[0]}"
-            self.nodes.append(copy)
         return {o.name: renamed[o.name] for o in model.graph.output}
 
     def model(self) -> Any:
-        """The finished ONNX model; the same calls give the same bytes."""
-        graph = helper.make_graph(
-            self.nodes,
-            self.name,
-            list(self.inputs.values()),
-            list(self.outputs.values()),
-            list(self.initializers.values()),
-        )
-        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="bessemer")
+        """The finished ONNX model; the same calls give the same bytes. It is the builder's own: build no further."""
+        graph = self._model.graph
+        for field, values in (
+            (graph.input, self.inputs),
+            (graph.output, self.outputs),
+            (graph.initializer, self.initializers),
+        ):
+            del field[:]
+            field.extend(values.values())
+        return self._model
 
 
 def serialize(model: Any) -> bytes:

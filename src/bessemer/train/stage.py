@@ -16,6 +16,7 @@ from bessemer.train.comparators.compare import check_needs, compared
 from bessemer.train.learner import Callbacks, Part, Problem
 from bessemer.train.metrics import DEFAULT, PINBALL, Metric
 from bessemer.train.monotone import directions
+from bessemer.train.openmp import spin_briefly
 from bessemer.train.weights import class_weights, weight_faults
 from bessemer.train.write import write_history, write_model, write_timings
 
@@ -38,6 +39,7 @@ def run(spec: TrainSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dic
         PackageError: the ONNX graph and the trained model disagree.
         StoreError: disk full or not writable.
     """
+    spin_briefly()
     splits, preprocessor = ctx.open(inputs["splits"]), ctx.open(inputs["preprocessor"])
     check(spec, splits.meta["task"], splits.meta["classes"])
     check_needs(spec)

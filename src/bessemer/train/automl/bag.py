@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import shutil
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -29,14 +32,14 @@ from bessemer.train.tree_model import TreeModel
 
 if TYPE_CHECKING:
     from bessemer.train.automl.clock import Clock
-    from bessemer.train.automl.folds import Fold, Resampling
+    from bessemer.train.automl.folds import Resampling
     from bessemer.train.automl.pairs import Category
     from bessemer.train.learner import Fitted
 
 #: A fold may take this much more than its even share of the time: early stopping makes most of them shorter.
 _LONGEST_FOLD = 1.3
 #: A fit that is stopped short of its last rounds is nearly as good: so much more time may be missing.
-_LATE = 1.6
+_LATE = 1.25
 #: Rounds that boosting goes to where nothing stops it.
 _USUAL_ROUNDS = 300
 
@@ -68,23 +71,25 @@ class Bag:
     """A member that was fitted in every fold.
 
     margins: (J, K') of the judged rows, each from the fit that did not learn from it.
+    seconds: that all of it took.
     """
 
     member: Member
     folds: tuple[FoldFit, ...]
     margins: np.ndarray
+    seconds: float
 
     @property
     def fits(self) -> tuple[Fitted, ...]:
         return tuple(fold.fitted for fold in self.folds)
 
     @property
-    def seconds(self) -> float:
-        return sum(fold.seconds for fold in self.folds)
-
-    @property
     def size(self) -> int:
         return sum(fold.size for fold in self.folds)
+
+
+class Stopped(Exception):
+    """A fit that nobody waits for any more."""
 
 
 class OutOfTime(Exception):
@@ -125,20 +130,32 @@ class Workshop:
         Raises:
             OutOfTime: the folds that are left would not end in time; not with `must`.
         """
-        folds = self.resampling.folds
         margins = np.full((len(self.resampling.judged), self.problem.outputs), math.nan)
         done: list[FoldFit] = []
-        for number, fold in enumerate(folds):
-            todo, left = len(folds) - number, self.clock.left()
-            if done and not must and (needed := max(one.seconds for one in done) * todo) > left * _LATE:
-                raise OutOfTime(needed)
-            even = must or todo == 1
-            one = self._fold(member, number, fold, min(most, left / todo * (1.0 if even else _LONGEST_FOLD)))
-            margins[self.resampling.place(fold)] = one.margin
-            done.append(one)
-            self._record_time()
-            after_fold(number + 1, partial(self._value_so_far, margins))
-        return Bag(member, tuple(done), margins)
+        begin = self.clock.used()
+        with closing(Crew(self, member, must=must, most=most).results()) as results:
+            for fold, one in zip(self.resampling.folds, results, strict=True):
+                margins[self.resampling.place(fold)] = one.margin
+                done.append(one)
+                self._record_time()
+                after_fold(len(done), partial(self._value_so_far, margins))
+        return Bag(member, tuple(done), margins, self.clock.used() - begin)
+
+    @property
+    def at_once(self) -> int:
+        """Folds that are fitted at the same time. Two fits of a thread each take less time than one after the other
+        of two threads each, and the number of threads does not change a fit."""
+        return min(len(self.resampling.folds), self.callbacks.threads)
+
+    def waves(self, folds: int | None = None) -> int:
+        """How many times the time of a fold so many folds (all, by default) take."""
+        return math.ceil((len(self.resampling.folds) if folds is None else folds) / self.at_once)
+
+    def _threads(self, number: int) -> int:
+        """Threads of a fold's fit: the last folds share what those before them have left."""
+        folds = len(self.resampling.folds)
+        beside = min(self.at_once, folds - number // self.at_once * self.at_once)
+        return max(1, self.callbacks.threads // beside)
 
     def has(self, member: Member) -> bool:
         """Whether an earlier, killed run has finished all folds of a member."""
@@ -163,13 +180,23 @@ class Workshop:
     def _file(self, member: Member, number: int) -> Path:
         return self.callbacks.workdir / f"fold-{self._key(member, number)}.npz"
 
-    def _fold(self, member: Member, number: int, fold: Fold, seconds: float) -> FoldFit:
-        """One fit; one that an earlier, killed run had finished is taken from its file."""
+    def fold(self, member: Member, number: int, seconds: float, stopped: threading.Event) -> FoldFit:
+        """One fit; one that an earlier, killed run had finished is taken from its file.
+
+        Args:
+            seconds: it may take. stopped: set when nobody waits for it any more.
+
+        Raises:
+            Stopped: it was set.
+        """
+        fold = self.resampling.folds[number]
         saved = Checkpoints(self._file(member, number), self.callbacks.fingerprint)
         if (found := saved.load()) is not None:
             return _loaded(*found)
         begin = self.clock.used()
-        fitted = self._fit(member, number, fold, seconds)
+        fitted = self._fit(member, number, seconds, stopped)
+        if stopped.is_set():  # it may have been cut anywhere: not to be found by a run that goes on
+            raise Stopped
         native, took = fitted.native(), self.clock.used() - begin
         before = time.perf_counter()
         margin = fitted.margin(np.ascontiguousarray(self.resampling.pool.X[fold.judge]))
@@ -190,9 +217,13 @@ class Workshop:
             fitted = replace(fitted, trees=decode(native.content))
         return FoldFit(fitted, margin, took, predicting, cut, len(native.content))
 
-    def _fit(self, member: Member, number: int, fold: Fold, seconds: float) -> Fitted:
+    def _fit(self, member: Member, number: int, seconds: float, stopped: threading.Event) -> Fitted:
         learner = LEARNERS.load(member.learner)
-        problem, pool = stopped_by_loss(self.problem), self.resampling.pool
+        problem, pool, fold = (
+            stopped_by_loss(self.problem),
+            self.resampling.pool,
+            self.resampling.folds[number],
+        )
         learn, judge = pool.take(fold.learn), pool.take(fold.judge)
         if member.log_target:
             problem, learn, judge = log_problem(problem), log_part(learn), log_part(judge)
@@ -204,7 +235,8 @@ class Workshop:
             self.callbacks,
             workdir=folder,
             seed=lambda label: seed(f"{member.name}/{number}/{label}"),
-            time_left=lambda: deadline - self.clock.used(),
+            threads=self._threads(number),
+            time_left=lambda: 0.0 if stopped.is_set() else deadline - self.clock.used(),
         )
         params = resolved(learner.PARAMS, member.params)
         rng = np.random.default_rng(seed(f"{member.name}/{number}/pairs"))
@@ -221,6 +253,44 @@ class Workshop:
 
     def _record_time(self) -> None:
         spent_file(self.callbacks).save({"used": self.clock.used()}, {})
+
+
+class Crew:
+    """Fits the folds of a member, several at once; their results come in the order of the folds.
+
+    Args:
+        must: fit all folds, however short each has to be. most: seconds for a fold.
+    """
+
+    def __init__(self, shop: Workshop, member: Member, *, must: bool, most: float) -> None:
+        self._shop, self._member, self._must, self._most = shop, member, must, most
+        self._stopped = threading.Event()
+        self._took: list[float] = []  # seconds of each fold that has ended
+
+    def results(self) -> Generator[FoldFit, None, None]:
+        """One after the other. When the iterator is closed, or a fold fails, the fits that go on are stopped.
+
+        Raises:
+            OutOfTime: the folds that are left would not end in time.
+        """
+        with ThreadPoolExecutor(self._shop.at_once, thread_name_prefix="fold") as pool:
+            folds = [pool.submit(self._fit, number) for number in range(len(self._shop.resampling.folds))]
+            try:
+                for fold in folds:
+                    yield fold.result()
+            finally:
+                self._stopped.set()
+                pool.shutdown(cancel_futures=True)
+
+    def _fit(self, number: int) -> FoldFit:
+        shop, left = self._shop, self._shop.clock.left()
+        waves = shop.waves(len(shop.resampling.folds) - number)
+        if self._took and not self._must and (needed := max(self._took) * waves) > left * _LATE:
+            raise OutOfTime(needed)
+        share = left / waves * (1.0 if self._must or waves == 1 else _LONGEST_FOLD)
+        one = shop.fold(self._member, number, min(self._most, share), self._stopped)
+        self._took.append(one.seconds)
+        return one
 
 
 def spent_file(callbacks: Callbacks) -> Checkpoints:

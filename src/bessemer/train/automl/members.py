@@ -34,17 +34,17 @@ FLOOR = (
     Member("lightgbm", "lightgbm"),
 )
 
-#: LightGBM with many small leaves: good in itself, and beside the default it tells which way the data leans.
+#: LightGBM with many small leaves: good in itself, and beside the default it tells which way the data lean.
 ROUGH = Member(
     "lightgbm (small leaves)",
     "lightgbm",
     {"num_leaves": 127, "min_data_in_leaf": 3, "feature_fraction": 0.6, "learning_rate": 0.03},
-    4.0,
+    2.5,
     capacity=1,
 )
 
 #: Found to lead on CPU over many tables (TabRepo, Salinas and Erickson 2024; AutoGluon's zero-shot portfolio).
-PORTFOLIO = (
+FIRST = (
     Member("catboost", "catboost", cost=3.5),
     ROUGH,
     Member(
@@ -54,20 +54,24 @@ PORTFOLIO = (
         2.5,
     ),
     Member("xgboost", "xgboost", cost=1.5),
-    Member("catboost (depth 8)", "catboost", {"depth": 8}, cost=6.0, capacity=1),
+)
+
+#: What comes after them, the wrong-headed last: see `leaning`.
+LATER = (
+    Member("catboost (depth 4)", "catboost", {"depth": 4}, cost=3.0, capacity=-1),
+    Member("catboost (depth 8)", "catboost", {"depth": 8}, cost=7.0, capacity=1),
     Member("lightgbm (extra trees)", "lightgbm", {"extra_trees": True}, cost=2.2, capacity=-1),
-    Member("catboost (depth 4)", "catboost", {"depth": 4}, cost=2.5, capacity=-1),
     Member("lightgbm (few leaves)", "lightgbm", {"num_leaves": 15, "learning_rate": 0.03}, 1.5, capacity=-1),
-    Member("ebm", "ebm", cost=8.0, capacity=-1),
-    Member("mlp", "mlp", cost=20.0),
     Member("extra_trees", "extra_trees", cost=1.5),
     Member("random_forest", "random_forest", cost=2.0),
     Member("hist_boosting", "hist_boosting", cost=1.5),
+    Member("ebm", "ebm", cost=25.0),
+    Member("mlp", "mlp", cost=25.0),
 )
 
 
-def portfolio(wanted: Iterable[str], usable: Iterable[str]) -> list[Member]:
-    """The members to try after the floor, in order.
+def portfolio(wanted: Iterable[str], usable: Iterable[str]) -> tuple[list[Member], list[Member]]:
+    """The members to try after the floor, in order: the first, and the later ones.
 
     Args:
         wanted: learners the project file names, or none for all of the portfolio; one that is not in the
@@ -75,16 +79,20 @@ def portfolio(wanted: Iterable[str], usable: Iterable[str]) -> list[Member]:
         usable: learners that are installed and can do this problem.
     """
     named, can = list(wanted), set(usable)
-    members = [m for m in PORTFOLIO if m.learner in can and (not named or m.learner in named)]
-    known = {m.learner for m in (*FLOOR, *PORTFOLIO)}
+
+    def those(members: Iterable[Member]) -> list[Member]:
+        return [m for m in members if m.learner in can and (not named or m.learner in named)]
+
+    known = {m.learner for m in (*FLOOR, *FIRST, *LATER)}
     extra = [Member(name, name) for name in named if name in can and name not in known]
-    return [*members, *extra]
+    return those(FIRST), [*those(LATER), *extra]
 
 
 def leaning(members: Iterable[Member], lean: int) -> list[Member]:
-    """The members in the order for data that lean to rough models (1), to smooth ones (-1) or to neither (0).
+    """The members in the order for data that lean to rough models (1), to smooth ones (-1) or to neither (0): what is
+    of the other kind comes last.
 
     >>> [m.name for m in leaning((Member("a", "a", capacity=-1), Member("b", "b"), Member("c", "c", capacity=1)), 1)]
-    ['c', 'b', 'a']
+    ['b', 'c', 'a']
     """
-    return sorted(members, key=lambda member: -lean * member.capacity)
+    return sorted(members, key=lambda member: lean * member.capacity < 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from bessemer.core.errors import BessemerError
 from bessemer.train.automl.bag import Bag, OutOfTime, Workshop
-from bessemer.train.automl.members import FLOOR, PORTFOLIO, ROUGH, Member, leaning, portfolio
+from bessemer.train.automl.members import FIRST, FLOOR, LATER, ROUGH, Member, leaning, portfolio
 from bessemer.train.automl.select import STEPS, select
 from bessemer.train.automl.size import fitted_to_budget
 from bessemer.train.automl.study import search
@@ -27,14 +27,20 @@ if TYPE_CHECKING:
 
 #: Learners whose rounds can be fewer and larger, where time is short.
 BOOSTING = ("lightgbm", "xgboost", "catboost", "hist_boosting")
-#: Less of its usual rounds than this and a boosted model is not worth its time.
-_FASTEST = 4.0
+#: With more than so many times fewer and larger rounds a boosted model is not worth its time.
+_FASTEST = 2.5
+#: What may need so much more than there is left is tried: its last fold is cut a little, or it takes less than thought.
+_CLOSE = 1.1
+#: An error that is larger by more than this tells that a logarithm does not suit the target.
+_NEAR = 1.01
 #: Candidates that the ensemble is chosen from, and whose fits are kept.
 _KEPT = 8
 #: Rows that the ensemble is chosen on, at most.
 _JUDGED = 50_000
 #: Kept for the end: seconds, a share of the budget, and seconds for each megabyte of the models that may ship.
-_END, _END_SHARE, _END_PER_MEGABYTE = 0.6, 0.02, 0.35
+_END, _END_SHARE, _END_PER_MEGABYTE = 0.6, 0.02, 0.2
+#: Members that most ensembles have; one of more, or larger, ones has to end in time all the same: see `weights`.
+_SHIPPED = 3
 #: A student is fitted twice, on rows that each stand for two classes.
 _STUDENT = 4.0
 
@@ -100,16 +106,17 @@ class AutoML:
         self.shop = fitted_to_budget(self.shop, FLOOR[-1], self.refold, self.ctx)
         for member in FLOOR:
             self.fit(member, must=True)
-        todo = list(self._members())
-        while todo:
-            self.attempt(todo.pop(0))
-            todo = leaning(todo, self._lean())
+        first, later = self._members()
+        for member in first:
+            self.attempt(member)
         self._logarithms()
+        for member in leaning(later, self._lean()):
+            self.attempt(member)
         self._pairs()
         search(self)
         return self.found
 
-    def _members(self) -> Iterator[Member]:
+    def _members(self) -> tuple[list[Member], list[Member]]:
         usable = []
         for name in LEARNERS.names():
             why = self._unusable(name)
@@ -117,7 +124,7 @@ class AutoML:
                 usable.append(name)
             elif not self.spec.learners or name in self.spec.learners:
                 self._skip(Member(name, name), why)
-        yield from portfolio(self.spec.learners, usable)
+        return portfolio(self.spec.learners, usable)
 
     def _lean(self) -> int:
         """Whether the data want rougher models than the defaults (1) or smoother ones (-1); 0 while nothing tells."""
@@ -143,15 +150,20 @@ class AutoML:
         return (wanted or learner == FLOOR[-1].learner) and not self._unusable(learner)
 
     def _logarithms(self) -> None:
-        """The best boosted members again on the logarithm of the target, where the target looks like it."""
+        """Good boosted members again on the logarithm of the target, where the target looks like it: the quickest of
+        the best, and another one if that is not a bad idea here."""
         problem, y = self.shop.problem, self.shop.resampling.pool.y
         if problem.task != "regression" or problem.quantile is not None or not worth_a_log(y):
             return
-        boosted = [
-            b.member for b in self.ranked() if b.member.learner in BOOSTING and not b.member.log_target
-        ]
-        for member in boosted[:2]:
-            self.attempt(replace(member, name=f"{member.name}, log target", log_target=True))
+        boosted = [bag.member for bag in self.ranked() if bag.member.learner in BOOSTING]
+        best = {member.learner: member for member in reversed(boosted)}
+        for member in sorted(best.values(), key=self.needed)[:2]:
+            bag = self.attempt(replace(member, name=f"{member.name}, log target", log_target=True))
+            if (
+                bag is not None
+                and self.found.tried[bag.member.name].value > _NEAR * self.found.tried[member.name].value
+            ):
+                break
 
     def _pairs(self) -> None:
         """The best boosted members again, told of pairs of categories."""
@@ -164,9 +176,8 @@ class AutoML:
     # one member -------------------------------------------------------------------------------------
     def attempt(self, member: Member) -> Bag | None:
         """Fit a member if its folds fit into what is left, with quicker rounds if need be; else note it."""
-        needed = self.expected(member) * len(self.shop.resampling.folds)
-        left = self.shop.clock.left()
-        if needed > left and not self.shop.has(member):
+        needed, left = self.needed(member), self.shop.clock.left() - self._end_of(member)
+        if needed > left * _CLOSE and not self.shop.has(member):
             quicker = _quicker(member, needed / left) if left > 0 else None
             if quicker is None:
                 self._skip(member, "the budget was used", needed)
@@ -226,7 +237,7 @@ class AutoML:
         """What choosing, assembling, checking and writing will take."""
         rows = len(self.shop.resampling.y)
         judging = self._judging * min(1.0, _JUDGED / max(1, rows)) * len(self.found.bags) * STEPS / 2
-        ships = sum(bag.size for bag in self.ranked()[: self.spec.members]) / 1e6
+        ships = sum(bag.size for bag in self.ranked()[: min(_SHIPPED, self.spec.members)]) / 1e6
         self.shop.clock.reserve = self._end = (
             _END + _END_SHARE * self.spec.budget + judging + ships * _END_PER_MEGABYTE
         )
@@ -247,6 +258,19 @@ class AutoML:
             return math.inf if math.isnan(value) else sign * value
 
         return sorted(self.found.bags.values(), key=key)
+
+    def _end_of(self, member: Member) -> float:
+        """Seconds that writing a member takes beyond those of the largest it would stand in for."""
+        same = [t for t in self.found.tried.values() if t.member.learner == member.learner]
+        size = max((t.size * member.cost / t.member.cost for t in same), default=0.0)
+        count = min(_SHIPPED, self.spec.members)
+        ships = [bag.size for bag in self.ranked()[:count]]
+        replaced = min(ships) if len(ships) == count else 0.0
+        return max(0.0, size - replaced) / 1e6 * _END_PER_MEGABYTE
+
+    def needed(self, member: Member) -> float:
+        """Seconds of all folds of a member."""
+        return self.expected(member) * self.shop.waves()
 
     def expected(self, member: Member) -> float:
         """Seconds of a fold: as measured for this learner, scaled to this member; else from LightGBM's."""
@@ -277,12 +301,24 @@ class AutoML:
         bags = [bag for bag in bags if not self._unusable(bag.member.learner)] or bags
         if bags[0].member.name != "constant":  # a weight for the constant only shrinks the others
             bags = [bag for bag in bags if bag.member.name != "constant"]
-        best = {bag.member.name: bag.margins[rows] for bag in bags}
-        return select(best, judge, problem.metric.better, self.spec.members)
+        while True:
+            best = {bag.member.name: bag.margins[rows] for bag in bags}
+            found = select(best, judge, problem.metric.better, self.spec.members)
+            chosen = [bag for bag in bags if bag.member.name in found]
+            if len(bags) == 1 or sum(bag.size for bag in chosen) / 1e6 <= self._affordable():
+                return found
+            largest = max(chosen, key=lambda bag: bag.size)
+            self._skip(largest.member, "writing a model of its size would not end in time")
+            bags = [bag for bag in bags if bag is not largest]
+
+    def _affordable(self) -> float:
+        """Megabytes of models that can still be assembled, checked and written within the budget."""
+        seconds = self.shop.clock.left() + self.shop.clock.reserve - _END
+        return seconds / _END_PER_MEGABYTE
 
 
 def _student(learner: str) -> Member:
-    known = (m for m in (*FLOOR, *PORTFOLIO) if m.learner == learner)
+    known = (m for m in (*FLOOR, *FIRST, *LATER) if m.learner == learner)
     return next(known, Member(learner, learner))
 
 

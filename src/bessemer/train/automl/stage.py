@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from bessemer.train.outcome import Outcome
     from bessemer.train.spec import AutoMLSpec, TrainSpec
 
-#: Copies of the features that are in memory at once: the pool, a fold's rows, and the learner's own forms of them.
-_COPIES = 5
+#: Copies of the features that are in memory at once: the pool, and for each fit at work a fold's rows and the
+#: learner's own forms of them.
+_COPIES, _COPIES_OF_A_FIT = 1, 3
 _FEWEST_ROWS = 1000
 
 
@@ -41,10 +43,12 @@ def fit_automl(
     assert spec.automl is not None
     spent = spent_file(callbacks).load()
     clock = Clock(spec.automl.budget, spent=spent[0]["used"] if spent else 0.0)
+    turn = threading.Lock()
     with ctx.progress("automl", spec.automl.budget) as bar:
 
         def on_round(name: str, step: int, value: float) -> None:
-            bar.advance(max(0.0, clock.used() - bar.done))
+            with turn:  # several fits report at once
+                bar.advance(max(0.0, clock.used() - bar.done))
 
         refold, count, rows = _folds(spec.automl, problem, splits, train, valid, ctx)
         shop = Workshop(
@@ -69,7 +73,8 @@ def _folds(
     if refold == "group":
         groups = groups_of(splits, splits.meta["group"])
     numbers = np.arange(len(train) + len(valid))
-    most = max(_FEWEST_ROWS, ctx.memory // (_COPIES * 4 * train.X.shape[1]))
+    copies = _COPIES + _COPIES_OF_A_FIT * ctx.threads
+    most = max(_FEWEST_ROWS, ctx.memory // (copies * 4 * train.X.shape[1]))
     if (rows := len(train) + len(valid)) > most:
         share = most / rows
         ctx.warn(

@@ -104,8 +104,7 @@ class Study:
         file = Checkpoints(callbacks.workdir / f"trial-{trial.number}.npz", callbacks.fingerprint)
         if (found := file.load()) is not None:
             return self._again(trial, member, found[0])
-        folds = len(self.automl.shop.resampling.folds)
-        if self.automl.expected(member) * folds > self.automl.shop.clock.left():
+        if self.automl.needed(member) > self.automl.shop.clock.left():
             self._late += 1
             raise _NoTime
         told: list[float] = []

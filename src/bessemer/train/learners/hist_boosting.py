@@ -40,9 +40,6 @@ class HistBoosting:
         Raises:
             EnvironmentFault: the installed scikit-learn grows its trees in a way that is not known here.
         """
-        from bessemer.train.learners.openmp import wait_passively
-
-        wait_passively()
         from bessemer.train.learners.hist_boosting_engine import fit
 
         return fit(problem, train, valid, params, callbacks)

@@ -91,9 +91,6 @@ class LightGBM:
     def fit(
         self, problem: Problem, train: Part, valid: Part, params: Mapping[str, Any], callbacks: Callbacks
     ) -> TreeModel:
-        from bessemer.train.learners.openmp import wait_passively
-
-        wait_passively()
         from bessemer.train.learners.lightgbm_boost import Boosting, margins_of
         from bessemer.train.learners.lightgbm_trees import to_trees
         from bessemer.train.tree_model import TreeModel
