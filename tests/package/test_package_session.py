@@ -117,6 +117,33 @@ def test_only_what_is_asked_for_is_run(make_trained: Any) -> None:
     assert [o.name for o in cut.session.get_outputs()] == ["features"]
 
 
+def test_a_heavy_graph_is_loaded_once_and_says_the_same(
+    model_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = GraphSession(model_of.model, model_of.signature.inputs)
+    feeds = to_feeds(model_of.table, model_of.signature.inputs)
+    asked = (OUTPUTS, ["prediction"], ["score"], ["features"])
+    expected = [whole.run(model_of.table, outputs) for outputs in asked]
+    opened = []
+    open_session = session_module.open_session
+    monkeypatch.setattr(session_module, "HEAVY", 1)
+
+    def noted(model: bytes, threads: int) -> Any:
+        opened.append({o.name for o in onnx.load_model_from_string(model).graph.output})
+        return open_session(model, threads)
+
+    monkeypatch.setattr(session_module, "open_session", noted)
+    heavy = GraphSession(model_of.model, model_of.signature.inputs)
+    for outputs, found in zip(asked, expected, strict=True):
+        same(heavy.run(model_of.table, outputs), found)
+        same(heavy.run(model_of.table.slice(0, 3), outputs), {n: v[:3] for n, v in found.items()})
+        same(heavy.run_feeds(feeds, outputs), found)
+    assert sum("score" in outputs for outputs in opened) == 1, (
+        "what comes after the features is in one session"
+    )
+    assert heavy.run(model_of.table.slice(0, 0), ["score"])["score"].shape[0] == 0
+
+
 def test_no_rows_give_empty_arrays(model_of: Any) -> None:
     session = GraphSession(model_of.model, model_of.signature.inputs)
     found = session.run(model_of.table.slice(0, 0), OUTPUTS)

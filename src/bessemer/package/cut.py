@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import onnx
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 # Operators that treat every row by itself whatever their attributes are.
 _ELEMENTWISE = frozenset(
@@ -142,6 +142,19 @@ def extract(model: Any, inputs: Sequence[Any], outputs: Sequence[str]) -> Any:
     declared = {o.name: o for o in model.graph.output}
     part.graph.output.extend(declared.get(name, onnx.ValueInfoProto(name=name)) for name in outputs)
     return part
+
+
+def behind(model: Any, value: str, outputs: Sequence[str]) -> Any:
+    """The part of a model from a float32 value (N, F) of it to `outputs`, as a model of its own; None where there is no
+    such value, or the outputs need more than it."""
+    if value not in values(model) or value in outputs:
+        return None
+    producer = {name: node for node in model.graph.node for name in node.output if name}
+    needed = _needed(producer, outputs, [value])
+    if value not in needed or any(i.name in needed for i in model.graph.input):
+        return None
+    given = helper.make_tensor_value_info(value, TensorProto.FLOAT, ["N", None])
+    return extract(model, [given], outputs)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,16 @@
 """Running the graph over Arrow data.
 
-A small batch runs through the graph as it is. A large one is cut (see `package.cut`): what depends on one
-text column alone is computed once for each distinct value and looked up by row, because handing a text
-tensor to onnxruntime costs a Python object and a copy a row. Both ways run the same nodes on the same values.
+A heavy graph (thousands of trees) is loaded once, as the part behind its features, whatever is asked of it; what
+makes the features is a graph of its own. A small batch runs through a graph as it is. A large one is cut (see
+`package.cut`): what depends on one text column alone is computed once for each distinct value and looked up by row,
+because handing a text tensor to onnxruntime costs a Python object and a copy a row. All ways run the same nodes on
+the same values.
 """
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,12 +25,16 @@ from onnx import helper
 
 from bessemer.core.errors import UsageError, did_you_mean
 from bessemer.core.signature import MISSING_TIMESTAMP, Field
-from bessemer.package.cut import Cut, extract, find_cut, values
+from bessemer.package.cut import Cut, behind, extract, find_cut, values
 from bessemer.package.feeds import NUMPY, to_columns, to_tensor
 from bessemer.package.graph import serialize
 
 #: From this many rows on, distinct texts are encoded once.
 CUT_ROWS = 64
+#: A graph of this many bytes is heavy: onnxruntime takes ten times as much memory for each session of it.
+HEAVY = 4 << 20
+#: What the learner sees: the value where a heavy graph is parted.
+FEATURES = "features"
 
 
 def _element(kind: str) -> int:
@@ -110,6 +118,35 @@ def _distinct(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return distinct, codes.to_numpy(zero_copy_only=False)
 
 
+def _give_back() -> None:
+    """Let the system have what was freed: glibc keeps the hundreds of megabytes that parsing a large graph took."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
+
+
+class _Halves:
+    """A heavy graph in two: raw columns -> features, and one session from the features to all outputs."""
+
+    def __init__(
+        self, front: Any, head: bytes, outputs: set[str], inputs: Sequence[Field], threads: int
+    ) -> None:
+        self.outputs = outputs
+        self.front = GraphSession(front, inputs, threads=threads)
+        self._head = open_session(head, threads)
+        _give_back()
+
+    def knows(self, outputs: Sequence[str]) -> bool:
+        return all(name == FEATURES or name in self.outputs for name in outputs)
+
+    def run(self, features: np.ndarray, outputs: Sequence[str]) -> dict[str, np.ndarray]:
+        wanted = [name for name in outputs if name != FEATURES]
+        found: dict[str, np.ndarray] = {FEATURES: features}
+        if wanted:
+            found |= zip(wanted, self._head.run(wanted, {FEATURES: features}), strict=True)
+        return {name: found[name] for name in outputs}
+
+
 class GraphSession:
     """A graph that is run over Arrow tables; safe to use from several threads.
 
@@ -134,6 +171,9 @@ class GraphSession:
         self._lock = threading.Lock()
         self._whole: dict[tuple[str, ...], _Whole] = {}
         self._cuts: dict[tuple[str, ...], _Cut | None] = {}
+        size = len(self._source) if isinstance(self._source, bytes) else self._source.ByteSize()
+        self._heavy = size >= HEAVY
+        self._parted: _Halves | None = None
 
     def _model(self) -> Any:
         if isinstance(self._source, bytes):  # parsed again for each new set of outputs rather than kept
@@ -147,6 +187,25 @@ class GraphSession:
             if name not in known:
                 raise UsageError(f"the graph has no value '{name}'", fix=did_you_mean(name, sorted(known)))
         return model
+
+    def _halves(self, outputs: Sequence[str]) -> _Halves | None:
+        """The halves of a heavy graph that give these outputs; None where the graph is to be run as a whole."""
+        with self._lock:
+            if self._heavy and self._parted is None:
+                self._part()
+        return self._parted if self._parted is not None and self._parted.knows(outputs) else None
+
+    def _part(self) -> None:
+        """Load the halves, if there are two."""
+        model = self._model()
+        outputs = {o.name for o in model.graph.output}
+        head = behind(model, FEATURES, sorted(outputs))
+        self._heavy = head is not None
+        if head is None:
+            return
+        front, content = extract(model, model.graph.input, [FEATURES]), serialize(head)
+        del model, head  # each takes several times the graph's bytes, as onnxruntime's own will
+        self._parted = _Halves(front, content, outputs, self.inputs, self.threads)
 
     def _session(self, outputs: tuple[str, ...]) -> _Whole:
         with self._lock:
@@ -180,6 +239,9 @@ class GraphSession:
             UsageError: the graph has no such value.
         """
         names = tuple(outputs)
+        if table.num_rows and (halves := self._halves(names)) is not None:
+            made = halves.front.run(table, [FEATURES], allow_missing=allow_missing)
+            return halves.run(made[FEATURES], names)
         columns = to_columns(table, self.inputs, allow_missing=allow_missing)
         if table.num_rows >= CUT_ROWS and (cut := self._cut_session(names)) is not None:
             found = cut.run(columns, self.inputs)
@@ -191,6 +253,9 @@ class GraphSession:
         """The same for tensors of shape (N, 1) that are ready: one for each input, of its tensor type."""
         names = tuple(outputs)
         rows = len(next(iter(feeds.values()))) if feeds else 0
+        if rows and (halves := self._halves(names)) is not None:
+            made = halves.front.run_feeds(feeds, [FEATURES])
+            return halves.run(made[FEATURES], names)
         if rows:
             return dict(zip(names, self._session(names).run(feeds), strict=True))
         # Not every kernel takes an empty tensor: run a row of missing values and give none of it.
