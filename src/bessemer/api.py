@@ -274,9 +274,10 @@ class Project:
         Returns:
             `rows`, the best first: learner, metric, value with low and high (95 %), chosen, weight in the ensemble,
             fit_seconds, predict_microseconds (a row), bytes (of the native form), params, note. After AutoML also
-            `automl`: budget and used (seconds), folds, rows, weights, and skipped (learner, why, and needed_seconds
-            where that is known). With comparators also `compared`: learner, budget (seconds), and why there is no
-            row of it, or ''. Their rows have no bytes (None).
+            `automl`: budget and used (seconds), folds, rows, weights, skipped (learner, why, and needed_seconds
+            where that is known), and where a model was distilled the metric of it and of the ensemble. With comparators
+            also `compared`: learner, budget (seconds), and why there is no row of it, or ''. Their rows have no bytes
+            (None).
 
         Raises:
             UsageError: the run trained nothing.

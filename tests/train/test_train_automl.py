@@ -146,10 +146,14 @@ def test_a_distilled_model_is_one_small_model(train_stage: Any, task: str) -> No
     settings = {"budget": 60, "learners": QUICK, "search": "none", "folds": 2, "distill": "lightgbm"}
     parts = {name: wavy(seed) for seed, name in enumerate(("train", "valid", "test"))}
     given = {"parts": parts} if task == "regression" else {}
-    model, history, _ = train_stage(task, automl=settings, rounds=60, **given)
-    board = history.json("history.json")["leaderboard"]
+    model, history, emitted = train_stage(task, automl=settings, rounds=60, **given)
+    told = history.json("history.json")
+    board, distilled = told["leaderboard"], told["automl"]["distilled"]
     (chosen,) = [row for row in board if row["chosen"]]
     assert chosen["learner"] == model.meta["learner"] == "lightgbm, distilled"
+    assert chosen["value"] == distilled["student"]
+    assert distilled["ensemble"] < 1.1 * distilled["student"], "both are told, on the same rows"
+    assert any("where the ensemble has" in data["text"] for kind, data in emitted if kind == "note")
     ensemble = next((row for row in board if row["learner"] == "ensemble"), None)
     assert ensemble is None or chosen["bytes"] < ensemble["bytes"]
     floor = next(row for row in board if row["learner"] == "constant")

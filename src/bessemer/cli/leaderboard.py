@@ -90,8 +90,11 @@ def _words(board: Mapping[str, Any]) -> list[str]:
     lines, skipped = [], [one for one in board.get("compared", []) if one["why"]]
     if (found := board.get("automl")) is not None:
         kind = f"{found['folds']} folds" if found["folds"] > 1 else "one validation part"
-        used = f"used {found['used']:.0f} of {found['budget']:.0f} s"
+        used = f"fitted for {found['used']:.0f} s of a budget of {found['budget']:.0f} s"
         lines.append(f"{used}; {kind} of {found['rows']:,} training rows")
+        if (distilled := found.get("distilled")) is not None:
+            values = (_figure(distilled[name]) for name in ("student", "ensemble"))
+            lines.append("the distilled model has {} on the first fold, the ensemble {}".format(*values))
         skipped = [*found["skipped"], *skipped]
     notes = {row["learner"]: row["note"] for row in board["rows"]}
     if out.width < _WIDE:

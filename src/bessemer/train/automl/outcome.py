@@ -18,7 +18,7 @@ from bessemer.train.outcome import Candidate, Outcome
 
 if TYPE_CHECKING:
     from bessemer.core.stage import Context
-    from bessemer.train.automl.bag import Bag
+    from bessemer.train.automl.bag import Bag, Workshop
     from bessemer.train.automl.run import AutoML
     from bessemer.train.spec import TrainSpec
 
@@ -34,9 +34,12 @@ def finish(automl: AutoML, spec: TrainSpec, ctx: Context) -> Outcome:
     chosen = _candidate(name, found.bags, weights, automl, spec, ctx)
     _say(weights, chosen, automl, ctx)
     y, board = shop.resampling.y, _leaderboard(automl, chosen, weights)
+    facts = _facts(automl, weights)
     if (student := _student(automl, chosen, weights, spec, ctx)) is not None:
-        chosen, y = student, y[shop.resampling.place(shop.resampling.folds[0])]
-        board = _with_student(board, student, y, automl)
+        place = shop.resampling.place(shop.resampling.folds[0])
+        y = y[place]
+        facts["distilled"] = {"student": student.value, "ensemble": _on(place, chosen, shop, y)}
+        board, chosen = _with_student(board, student, y, automl), student
     rows = np.ascontiguousarray(shop.resampling.pool.X[shop.resampling.judged[:_PARITY_ROWS]])
     return Outcome(
         problem=shop.problem,
@@ -52,7 +55,7 @@ def finish(automl: AutoML, spec: TrainSpec, ctx: Context) -> Outcome:
         leaderboard=board,
         curves={f"{n}.{curve}": p for n, tried in found.tried.items() for curve, p in tried.curves.items()},
         params={n: tried.params for n, tried in found.tried.items()},
-        facts={"automl": _facts(automl, weights)},
+        facts={"automl": facts},
         timings=_timings(automl, weights),
     )
 
@@ -147,8 +150,15 @@ def _student(
             )
             ctx.warn(f"{said}: the ensemble ships")
             return None
-    ctx.note(f"ships {student.learner}: {metric.name} {student.value:.5g} on the first fold")
+    said = f"ships {student.learner}: {metric.name} {student.value:.5g} on the first fold"
+    ctx.note(f"{said}, where the ensemble has {_on(place, teacher, shop, y):.5g}")
     return student
+
+
+def _on(place: np.ndarray, candidate: Candidate, shop: Workshop, y: np.ndarray) -> float:
+    """The metric of a candidate on some of the judged rows."""
+    score = candidate.calibration.score(candidate.margin[place])
+    return shop.problem.metric(y, output_of(shop.problem.task, score))
 
 
 def _with_student(
