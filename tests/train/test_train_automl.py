@@ -8,16 +8,29 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from stage_support import make_context, put_inputs
 
+from bessemer.core.errors import DataError
 from bessemer.package.natives import open_native
-from bessemer.testing.learners import rows
+from bessemer.testing.learners import callbacks, problem, rows
+from bessemer.train.automl.bag import Workshop
+from bessemer.train.automl.clock import Clock
+from bessemer.train.automl.folds import Resampling, resample
+from bessemer.train.automl.members import Member
+from bessemer.train.automl.size import fitted_to_budget
+from bessemer.train.checkpoint import Checkpoints
+from bessemer.train.leaderboard import board
 from bessemer.train.learner import Part
 from bessemer.train.parity import run_graph
+from bessemer.train.spec import TrainSpec
+from bessemer.train.stage import run
 
 QUICK = ["lightgbm", "xgboost", "catboost", "linear"]
 
@@ -134,6 +147,86 @@ def test_weights_monotone_and_quantile_reach_every_member(train_stage: Any) -> N
     assert 0.85 < share < 0.95
 
 
+def workshop(folder: Path, clock: Clock, folds: int = 3) -> tuple[Workshop, Callable[[int], Resampling]]:
+    pool = rows("regression", 600)
+
+    def refold(count: int) -> Resampling:
+        return resample(pool, count, np.random.default_rng(0), classes=0)
+
+    return Workshop(problem("regression"), refold(folds), callbacks(folder, rounds=20), clock), refold
+
+
+def test_a_run_that_goes_on_keeps_its_folds_and_what_is_finished(tmp_path: Path) -> None:
+    """However little of the budget is left: the folds are cut once, and finished ones are not too late."""
+    member = Member("lightgbm", "lightgbm")
+    ctx = make_context(tmp_path)
+    shop, refold = workshop(tmp_path / "fits", Clock(600.0))
+    first = fitted_to_budget(shop, member, refold, ctx).fit(member)
+    assert len(first.folds) == 3
+    late, refold = workshop(tmp_path / "fits", Clock(600.0, spent=599.9))
+    again = fitted_to_budget(late, member, refold, ctx)
+    np.testing.assert_array_equal(again.fit(member).margins, first.margins)
+
+
+def test_a_fold_that_fails_is_told_and_the_others_are_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(self: Any, problem: Any, train: Part, *_: Any) -> None:
+        raise RuntimeError("could not allocate\nmore words")
+
+    monkeypatch.setattr("bessemer.train.learners.lightgbm.LightGBM.fit", fit)
+    shop, _ = workshop(tmp_path / "fits", Clock(600.0))
+    with pytest.raises(DataError, match=r"lightgbm failed: could not allocate$"):
+        shop.fit(Member("lightgbm", "lightgbm"))
+
+
+def test_few_rows_judge_where_few_rows_learn(tmp_path: Path) -> None:
+    """A budget for a thousand rows is not spent on judging the others; every class stays."""
+    shop, _ = workshop(tmp_path / "fits", Clock(600.0))
+    y = np.zeros(600)
+    y[:3] = 1
+    pool = Part(shop.resampling.pool.X, y)
+    shop = replace(
+        shop, problem=problem("binary"), resampling=resample(pool, 3, np.random.default_rng(0), classes=2)
+    )
+    (tmp_path / "fits").mkdir(exist_ok=True)
+    Checkpoints(tmp_path / "fits" / "size.npz", "conformance").save({"folds": 1, "rows": 50}, {})
+    small = fitted_to_budget(
+        shop, Member("lightgbm", "lightgbm"), lambda n: shop.resampling, make_context(tmp_path)
+    )
+    (fold,) = small.resampling.folds
+    assert len(fold.learn) == pytest.approx(50, abs=2)
+    assert len(fold.judge) == pytest.approx(50, abs=2)
+    assert set(y[fold.learn]) == set(y[fold.judge]) == {0.0, 1.0}
+
+
+def test_the_grid_is_walked_once(train_stage: Any) -> None:
+    settings = {"budget": 600, "learners": ["lightgbm"], "search": "grid", "trials": 40, "folds": 2}
+    _, history, _ = train_stage("regression", automl=settings, rounds=3)
+    trials = [row for row in history.json("history.json")["leaderboard"] if "#" in row["learner"]]
+    assert len({json.dumps(row["params"], sort_keys=True) for row in trials}) == len(trials) == 40
+
+
+def test_a_student_has_its_times_on_the_leaderboard(tmp_path: Path) -> None:
+    ctx = make_context(tmp_path)
+    inputs = put_inputs(
+        ctx.store, "regression", {n: wavy(i) for i, n in enumerate(("train", "valid", "test"))}, []
+    )
+    automl = {"budget": 60, "learners": QUICK, "search": "none", "folds": 2, "distill": "lightgbm"}
+    out = run(TrainSpec.model_validate({"automl": automl, "rounds": 40}), inputs, ctx)
+    history, timings = (ctx.open(out[name]).json(f"{name}.json") for name in ("history", "timings"))
+    for row in board(history, timings)["rows"]:
+        assert row["fit_seconds"] >= 0, row["learner"]
+        assert not row.get("weight") or row["chosen"], "what does not ship has no weight"
+
+
+def test_a_student_has_to_keep_what_the_project_promises() -> None:
+    for promise in ({"monotone": {"x": "increasing"}}, {"quantile": 0.9}):
+        student = "mlp" if "monotone" in promise else "random_forest"
+        with pytest.raises(ValueError, match=student):
+            TrainSpec.model_validate({"automl": {"distill": student}, **promise})
+
+
 def wavy(seed: int) -> Part:
     """Nothing that a linear model could learn, with noise that a student is spared."""
     rng = np.random.default_rng(seed)
@@ -178,7 +271,8 @@ def test_killed_on_the_way_it_goes_on_and_ends_the_same(tmp_path: Path) -> None:
             ctx = make_context(Path(sys.argv[1]))
             inputs = put_inputs(ctx.store, "binary", make_parts("binary"), NAMES["binary"])
             spec = TrainSpec(rounds=60, automl={{"budget": 600, "learners": ["lightgbm", "xgboost"], "trials": 4}})
-            print(run(spec, inputs, ctx)["model"].digest)
+            found = run(spec, inputs, ctx)
+            print(found["model"].digest, found["history"].digest)
             """
         )
     )

@@ -138,7 +138,8 @@ def test_log_target_is_judged_in_the_target_s_units() -> None:
 def test_only_trees_can_be_turned_back_from_a_logarithm() -> None:
     from bessemer.train.learners.constant import ConstantModel
 
-    assert in_target_units(ConstantModel(np.float32([1.0]), {}, 0, {})) is None
+    with pytest.raises(TypeError, match="ConstantModel"):
+        in_target_units(ConstantModel(np.float32([1.0]), {}, 0, {}))
 
 
 def test_defaults_lie_inside_the_ranges_that_are_searched() -> None:

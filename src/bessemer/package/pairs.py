@@ -41,6 +41,17 @@ class PairEncoder:
         """P * W, how many features it adds."""
         return len(self.start) * int(self.table.shape[1])
 
+    def fits(self) -> bool:
+        """Whether the arrays are of the shapes that belong together."""
+        pairs, columns = len(self.start), len(self.columns)
+        shapes = (self.codes.shape, self.start.shape, self.columns.shape, self.owners.shape)
+        whole = shapes == ((columns, pairs), (pairs,), (columns,), (pairs, 2)) and self.table.ndim == 2
+        return (
+            whole
+            and min(columns, pairs, self.table.size) > 0
+            and min(self.columns.min(), self.owners.min()) >= 0
+        )
+
     def places(self, X: np.ndarray) -> np.ndarray:
         """(N, F) float32 -> (N, P) int64: where each pair of levels stands in the table."""
         found: np.ndarray = (X[:, self.columns] @ self.codes + self.start).astype(np.int64)
@@ -104,7 +115,7 @@ def decode_paired(content: bytes) -> tuple[PairEncoder, str, bytes]:
         head = json.loads(line)
         kind = str(head["kind"])
         encoder = PairEncoder(**{n: np.array(head["encoder"][n], dtype=t) for n, t in _ARRAYS.items()})
-        if kind in ("ensemble", "pairs") or encoder.table.ndim != 2 or encoder.owners.shape[1] != 2:
+        if kind in ("ensemble", "pairs") or not encoder.fits():
             raise ValueError(f"a '{kind}' of pairs")
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise FormatError("the native model of pairs cannot be read", why=str(error)) from error

@@ -175,14 +175,15 @@ class TrainSpec(Spec):
         return self
 
     def _promises(self) -> str:
-        """What the named learner cannot keep, or ''."""
-        if self.learner == "auto" or LEARNERS.ref(self.learner).missing():
-            return ""
-        learner = LEARNERS.load(self.learner)
-        if self.monotone and not learner.MONOTONE:
-            return f"monotone: {self.learner} has no monotone constraints"
-        if self.quantile is not None and not learner.QUANTILE:
-            return f"quantile: {self.learner} does not predict quantiles"
+        """What the named learner, or the one that is distilled into, cannot keep, or ''."""
+        for name in (self.learner, self.automl.distill if self.automl else None):
+            if name is None or name == "auto" or LEARNERS.ref(name).missing():
+                continue
+            learner = LEARNERS.load(name)
+            if self.monotone and not learner.MONOTONE:
+                return f"monotone: {name} has no monotone constraints"
+            if self.quantile is not None and not learner.QUANTILE:
+                return f"quantile: {name} does not predict quantiles"
         return ""
 
 

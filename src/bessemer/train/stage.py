@@ -17,6 +17,7 @@ from bessemer.train.learner import Callbacks, Part, Problem
 from bessemer.train.metrics import DEFAULT, PINBALL, Metric
 from bessemer.train.monotone import directions
 from bessemer.train.openmp import spin_briefly
+from bessemer.train.plugins import LEARNERS
 from bessemer.train.weights import class_weights, weight_faults
 from bessemer.train.write import write_history, write_model, write_timings
 
@@ -43,6 +44,8 @@ def run(spec: TrainSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dic
     splits, preprocessor = ctx.open(inputs["splits"]), ctx.open(inputs["preprocessor"])
     check(spec, splits.meta["task"], splits.meta["classes"])
     check_needs(spec)
+    if spec.automl is not None and spec.automl.distill is not None:
+        LEARNERS.load(spec.automl.distill)  # says now, not when the budget is used, what is not installed
     train, valid = _part(splits, "train"), _part(splits, "valid")
     if not len(train) or not train.X.shape[1]:
         raise DataError(

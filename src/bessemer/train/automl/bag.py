@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bessemer.core import canonical
+from bessemer.core.errors import DataError
 from bessemer.package.trees.codec import decode
 from bessemer.train.automl.members import Member
 from bessemer.train.automl.pairs import fit_pairs, with_features
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from bessemer.train.automl.clock import Clock
     from bessemer.train.automl.folds import Resampling
     from bessemer.train.automl.pairs import Category
-    from bessemer.train.learner import Fitted
+    from bessemer.train.learner import Fitted, Learner, Part
 
 #: A fold may take this much more than its even share of the time: early stopping makes most of them shorter.
 _LONGEST_FOLD = 1.3
@@ -48,7 +49,8 @@ _USUAL_ROUNDS = 300
 class FoldFit:
     """The fit of one fold.
 
-    margin: (J', K') of the fold's judged rows. seconds: it took; predict_seconds: of predicting those rows.
+    margin: (J', K') of the fold's judged rows; none once the bag has them.
+    seconds: it took; predict_seconds: of predicting those rows.
     cut: whether it was stopped for time. size: bytes of its native form.
     """
 
@@ -136,10 +138,11 @@ class Workshop:
         with closing(Crew(self, member, must=must, most=most).results()) as results:
             for fold, one in zip(self.resampling.folds, results, strict=True):
                 margins[self.resampling.place(fold)] = one.margin
-                done.append(one)
+                done.append(replace(one, margin=one.margin[:0]))  # they are all in `margins` now
                 self._record_time()
                 after_fold(len(done), partial(self._value_so_far, margins))
-        return Bag(member, tuple(done), margins, self.clock.used() - begin)
+        took = sum(one.seconds for one in done) / self.at_once  # of folds that a killed run has fitted
+        return Bag(member, tuple(done), margins, max(took, self.clock.used() - begin))
 
     @property
     def at_once(self) -> int:
@@ -156,6 +159,14 @@ class Workshop:
         folds = len(self.resampling.folds)
         beside = min(self.at_once, folds - number // self.at_once * self.at_once)
         return max(1, self.callbacks.threads // beside)
+
+    def finished(self, member: Member, number: int) -> FoldFit | None:
+        """A fit that an earlier, killed run had finished."""
+        found = self._saved(member, number).load()
+        return None if found is None else _loaded(*found)
+
+    def _saved(self, member: Member, number: int) -> Checkpoints:
+        return Checkpoints(self._file(member, number), self.callbacks.fingerprint)
 
     def has(self, member: Member) -> bool:
         """Whether an earlier, killed run has finished all folds of a member."""
@@ -181,7 +192,7 @@ class Workshop:
         return self.callbacks.workdir / f"fold-{self._key(member, number)}.npz"
 
     def fold(self, member: Member, number: int, seconds: float, stopped: threading.Event) -> FoldFit:
-        """One fit; one that an earlier, killed run had finished is taken from its file.
+        """One fit, kept in a file.
 
         Args:
             seconds: it may take. stopped: set when nobody waits for it any more.
@@ -190,9 +201,6 @@ class Workshop:
             Stopped: it was set.
         """
         fold = self.resampling.folds[number]
-        saved = Checkpoints(self._file(member, number), self.callbacks.fingerprint)
-        if (found := saved.load()) is not None:
-            return _loaded(*found)
         begin = self.clock.used()
         fitted = self._fit(member, number, seconds, stopped)
         if stopped.is_set():  # it may have been cut anywhere: not to be found by a run that goes on
@@ -212,9 +220,8 @@ class Workshop:
             "cut": cut,
         }
         content = np.frombuffer(native.content, dtype=np.uint8)
-        saved.save(state, {"native": content, "margin": margin})
-        if isinstance(fitted, TreeModel):  # as it would be read back: leaves are float32 there
-            fitted = replace(fitted, trees=decode(native.content))
+        self._saved(member, number).save(state, {"native": content, "margin": margin})
+        fitted = _as_read_back(fitted)
         return FoldFit(fitted, margin, took, predicting, cut, len(native.content))
 
     def _fit(self, member: Member, number: int, seconds: float, stopped: threading.Event) -> Fitted:
@@ -245,14 +252,45 @@ class Workshop:
             encoder, told = pairs
             problem = with_features(problem, encoder.features)
             learn, judge = replace(learn, X=told), replace(judge, X=encoder.added(judge.X))
-        fitted: Fitted = learner().fit(problem, learn, judge, params, callbacks)
-        shutil.rmtree(folder)
+        fitted = _learnt(member, learner(), problem, learn, judge, params, callbacks)
+        if not stopped.is_set():
+            shutil.rmtree(folder)
         if member.log_target:
-            fitted = in_target_units(fitted) or fitted
+            fitted = in_target_units(fitted)
         return fitted if pairs is None else PairedModel(encoder, fitted)
 
     def _record_time(self) -> None:
         spent_file(self.callbacks).save({"used": self.clock.used()}, {})
+
+
+def _learnt(
+    member: Member,
+    learner: Learner,
+    problem: Problem,
+    learn: Part,
+    judge: Part,
+    params: Mapping[str, Any],
+    callbacks: Callbacks,
+) -> Fitted:
+    """A fit.
+
+    Raises:
+        DataError: it failed, in whichever way the learner's library says so: the others go on without it.
+    """
+    try:
+        return learner.fit(problem, learn, judge, params, callbacks)
+    except (RuntimeError, ValueError, TypeError, ArithmeticError, LookupError) as error:
+        why = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise DataError(f"{member.learner} failed: {why}") from error
+
+
+def _as_read_back(fitted: Fitted) -> Fitted:
+    """The model as its file has it: leaves are float32 there."""
+    if isinstance(fitted, TreeModel):
+        return replace(fitted, trees=decode(fitted.native().content))
+    if isinstance(fitted, PairedModel):
+        return replace(fitted, inner=_as_read_back(fitted.inner))
+    return fitted
 
 
 class Crew:
@@ -278,11 +316,21 @@ class Crew:
             try:
                 for fold in folds:
                     yield fold.result()
+            except Stopped:  # because another fold failed: that is what is to be told
+                pool.shutdown()
+                raise next(e for f in folds if (e := _failure(f)) is not None) from None
             finally:
                 self._stopped.set()
                 pool.shutdown(cancel_futures=True)
 
     def _fit(self, number: int) -> FoldFit:
+        try:
+            return self._shop.finished(self._member, number) or self._fitted(number)
+        except BaseException:
+            self._stopped.set()  # the others are not wanted any more
+            raise
+
+    def _fitted(self, number: int) -> FoldFit:
         shop, left = self._shop, self._shop.clock.left()
         waves = shop.waves(len(shop.resampling.folds) - number)
         if self._took and not self._must and (needed := max(self._took) * waves) > left * _LATE:
@@ -291,6 +339,12 @@ class Crew:
         one = shop.fold(self._member, number, min(self._most, share), self._stopped)
         self._took.append(one.seconds)
         return one
+
+
+def _failure(fold: Future[FoldFit]) -> BaseException | None:
+    """What a fold failed with, but for being stopped."""
+    error = None if fold.cancelled() else fold.exception()
+    return None if isinstance(error, Stopped) else error
 
 
 def spent_file(callbacks: Callbacks) -> Checkpoints:

@@ -45,25 +45,32 @@ def distil(
     """
     pool, fold = shop.resampling.pool, shop.resampling.folds[0]
     judge = pool.take(fold.judge)
-    said = first.margin(np.ascontiguousarray(pool.X))
+    said = np.full((len(pool), shop.problem.outputs), np.nan)
+    said[fold.learn] = first.margin(np.ascontiguousarray(pool.X[fold.learn]))
     student = _fit(learner, shop, _taught(shop.problem, pool, said, fold.learn), judge, "judged")
     margin = student.margin(np.ascontiguousarray(judge.X))
     if shop.clock.left() <= 0:
         return None
-    everything = _taught(shop.problem, pool, _said(teacher, shop), np.arange(len(pool)))
+    begin = shop.clock.used()
+    rows = np.union1d(fold.learn, shop.resampling.judged)
+    everything = _taught(shop.problem, pool, _said(teacher, shop, rows), rows)
     final = _fit(learner, shop, everything, judge, "all", rounds=max(1, student.iterations))
+    if shop.clock.left() <= 0:  # it may have been cut anywhere, and nothing has judged it
+        return None
     calibration = choose(spec.calibrate, shop.problem.task, margin, judge.y, ctx.rng("calibrate", "student"))
     output = output_of(shop.problem.task, calibration.score(margin))
     name = f"{learner}, distilled"
-    return Candidate(name, final, calibration, margin, shop.problem.metric(judge.y, output))
+    value = shop.problem.metric(judge.y, output)
+    return Candidate(name, final, calibration, margin, value, fit_seconds=shop.clock.used() - begin)
 
 
-def _said(teacher: Candidate, shop: Workshop) -> np.ndarray:
-    """(N, K') the teacher's margins: out of fold where there are any, else as it says them."""
+def _said(teacher: Candidate, shop: Workshop, rows: np.ndarray) -> np.ndarray:
+    """(N, K') the teacher's margins of some rows: out of fold where there are any, else as it says them."""
     resampling = shop.resampling
-    if len(resampling.judged) == len(resampling.pool):
-        return teacher.margin
-    said = teacher.fitted.margin(np.ascontiguousarray(resampling.pool.X))
+    said = np.full((len(resampling.pool), shop.problem.outputs), np.nan)
+    rest = np.setdiff1d(rows, resampling.judged)
+    if len(rest):
+        said[rest] = teacher.fitted.margin(np.ascontiguousarray(resampling.pool.X[rest]))
     said[resampling.judged] = teacher.margin
     return said
 
@@ -77,6 +84,8 @@ def _taught(problem: Problem, pool: Part, said: np.ndarray, rows: np.ndarray) ->
     output = output_of(problem.task, said[rows])
     share = np.column_stack([1 - output, output]) if output.ndim == 1 else output
     real = np.eye(share.shape[1])[part.y.astype(np.int64)]
+    if problem.weights is not None:  # the teacher's probabilities have them in already
+        real *= problem.weights
     share = _TEACHER * share + (1 - _TEACHER) * real
     row, label = np.nonzero(share >= _LEAST)
     weight = share[row, label] * (1.0 if part.weight is None else part.weight[row])
@@ -86,7 +95,7 @@ def _taught(problem: Problem, pool: Part, said: np.ndarray, rows: np.ndarray) ->
 def _fit(
     learner: str, shop: Workshop, learn: Part, judge: Part, label: str, rounds: int | None = None
 ) -> Fitted:
-    problem, seed = stopped_by_loss(shop.problem), shop.callbacks.seed
+    problem, seed = replace(stopped_by_loss(shop.problem), weights=None), shop.callbacks.seed
     folder = shop.callbacks.workdir / f"student-{label}"
     folder.mkdir(parents=True, exist_ok=True)
     table = LEARNERS.load(learner)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bessemer.core.errors import BessemerError
 from bessemer.train.automl.distill import distil
 from bessemer.train.automl.members import FLOOR
 from bessemer.train.calibrate import choose
@@ -29,17 +31,21 @@ _PARITY_ROWS = 500
 def finish(automl: AutoML, spec: TrainSpec, ctx: Context) -> Outcome:
     """Choose, calibrate, and say so."""
     shop, found = automl.shop, automl.found
-    weights = automl.weights()
-    name = next(iter(weights)) if len(weights) == 1 else "ensemble"
-    chosen = _candidate(name, found.bags, weights, automl, spec, ctx)
+    chosen, weights = _chosen(automl, spec, ctx)
     _say(weights, chosen, automl, ctx)
     y, board = shop.resampling.y, _leaderboard(automl, chosen, weights)
-    facts = _facts(automl, weights)
+    facts, timings = _facts(automl, weights), _timings(automl, weights)
     if (student := _student(automl, chosen, weights, spec, ctx)) is not None:
         place = shop.resampling.place(shop.resampling.folds[0])
         y = y[place]
         facts["distilled"] = {"student": student.value, "ensemble": _on(place, chosen, shop, y)}
         board, chosen = _with_student(board, student, y, automl), student
+        rest = shop.resampling.folds[0].judge[:_PARITY_ROWS]
+        before = time.perf_counter()
+        student.fitted.margin(np.ascontiguousarray(shop.resampling.pool.X[rest]))
+        timings["fits"][student.learner] = timing(
+            student.fit_seconds, 1e6 * (time.perf_counter() - before) / max(1, len(rest))
+        )
     rows = np.ascontiguousarray(shop.resampling.pool.X[shop.resampling.judged[:_PARITY_ROWS]])
     return Outcome(
         problem=shop.problem,
@@ -56,8 +62,22 @@ def finish(automl: AutoML, spec: TrainSpec, ctx: Context) -> Outcome:
         curves={f"{n}.{curve}": p for n, tried in found.tried.items() for curve, p in tried.curves.items()},
         params={n: tried.params for n, tried in found.tried.items()},
         facts={"automl": facts},
-        timings=_timings(automl, weights),
+        timings=timings,
     )
+
+
+def _chosen(automl: AutoML, spec: TrainSpec, ctx: Context) -> tuple[Candidate, dict[str, float]]:
+    """The ensemble, or the best of the floor where the ensemble, calibrated and on all judged rows, is no better."""
+    weights, metric = automl.weights(), automl.shop.problem.metric
+
+    def made(name: str, weights: dict[str, float]) -> Candidate:
+        return _candidate(name, automl.found.bags, weights, automl, spec, ctx)
+
+    chosen = made(next(iter(weights)) if len(weights) == 1 else "ensemble", weights)
+    for name in (member.name for member in FLOOR if member.name in automl.found.bags):
+        if metric.better((floor := made(name, {name: 1.0})).value, chosen.value) and automl.usable(name):
+            chosen, weights = floor, {name: 1.0}
+    return chosen, weights
 
 
 def _candidate(
@@ -85,8 +105,7 @@ def _say(weights: Mapping[str, float], chosen: Candidate, automl: AutoML, ctx: C
     metric = automl.shop.problem.metric
     parts = ", ".join(f"{weight:.0%} {name}" for name, weight in weights.items())
     ctx.note(f"ships {parts}: {metric.name} {chosen.value:.5g} out of fold")
-    floor = {member.name for member in FLOOR}
-    if set(weights) <= floor:
+    if len(weights) == 1 and next(iter(weights)) in {member.name for member in FLOOR}:
         ctx.warn(
             "nothing that was tried beats the floor (constant, linear, LightGBM's defaults): the floor ships"
         )
@@ -136,7 +155,13 @@ def _student(
         return None
     automl.begin_end()
     first = Ensemble(tuple((weight, found.bags[name].fits[0]) for name, weight in weights.items()))
-    student = distil(automl.spec.distill, teacher, first, shop, spec, ctx)
+    try:
+        student = distil(automl.spec.distill, teacher, first, shop, spec, ctx)
+    except (BessemerError, MemoryError) as error:
+        ctx.warn(
+            f"{automl.spec.distill} could not learn from the ensemble, which ships: {error}".splitlines()[0]
+        )
+        return None
     if student is None:
         ctx.warn(f"no time was left to distil into {automl.spec.distill}: the ensemble ships")
         return None
@@ -176,7 +201,8 @@ def _with_student(
         bytes=len(student.fitted.native().content),
         params=dict(student.fitted.params),
     )
-    return ordered([*({**line, "chosen": False} for line in board), made], problem.metric)
+    rest = ({**line, "chosen": False, "weight": 0.0} for line in board)
+    return ordered([*rest, made], problem.metric)
 
 
 def _note(rounds: tuple[int, ...]) -> str:

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 #: Learners whose rounds can be fewer and larger, where time is short.
 BOOSTING = ("lightgbm", "xgboost", "catboost", "hist_boosting")
 #: With more than so many times fewer and larger rounds a boosted model is not worth its time.
-_FASTEST = 2.5
+_STEPS = (1.3, 1.7, 2.5)
 #: What may need so much more than there is left is tried: its last fold is cut a little, or it takes less than thought.
 _CLOSE = 1.1
-#: An error that is larger by more than this tells that a logarithm does not suit the target.
-_NEAR = 1.01
+#: A metric that is worse by more than this share tells that a logarithm does not suit the target.
+_NEAR = 0.01
 #: Candidates that the ensemble is chosen from, and whose fits are kept.
 _KEPT = 8
 #: Rows that the ensemble is chosen on, at most.
@@ -100,7 +100,7 @@ class AutoML:
         self._judging = 0.0  # seconds of the metric, for the rows that the ensemble is chosen on
 
     # the parts of a run -----------------------------------------------------------------------------
-    def run(self) -> Found:
+    def run(self) -> None:
         """Everything the budget allows. Whatever happens, the floor is there."""
         self.shop.clock.reserve = self._end
         self.shop = fitted_to_budget(self.shop, FLOOR[-1], self.refold, self.ctx)
@@ -114,7 +114,6 @@ class AutoML:
             self.attempt(member)
         self._pairs()
         search(self)
-        return self.found
 
     def _members(self) -> tuple[list[Member], list[Member]]:
         usable = []
@@ -144,8 +143,12 @@ class AutoML:
             return "does not predict quantiles"
         return ""
 
+    def usable(self, floor: str) -> bool:
+        """Whether a member of the floor can keep what the project promises."""
+        return not self._unusable(next(m.learner for m in FLOOR if m.name == floor))
+
     def may_ship(self, learner: str) -> bool:
-        """Whether a learner may be in the model: the floor is fitted for comparison, whatever was asked for."""
+        """Whether a learner may be in the ensemble: the floor is fitted for comparison, whatever was asked for."""
         wanted = not self.spec.learners or learner in self.spec.learners
         return (wanted or learner == FLOOR[-1].learner) and not self._unusable(learner)
 
@@ -159,11 +162,12 @@ class AutoML:
         best = {member.learner: member for member in reversed(boosted)}
         for member in sorted(best.values(), key=self.needed)[:2]:
             bag = self.attempt(replace(member, name=f"{member.name}, log target", log_target=True))
-            if (
-                bag is not None
-                and self.found.tried[bag.member.name].value > _NEAR * self.found.tried[member.name].value
-            ):
+            if bag is not None and self._far_worse(bag.member.name, member.name):
                 break
+
+    def _far_worse(self, name: str, other: str) -> bool:
+        value, plain = self.found.tried[name].value, self.found.tried[other].value
+        return self.shop.problem.metric.better(plain, value) and abs(value - plain) > _NEAR * abs(plain)
 
     def _pairs(self) -> None:
         """The best boosted members again, told of pairs of categories."""
@@ -212,7 +216,7 @@ class AutoML:
             value,
             bag.seconds,
             sum(fold.whole_seconds for fold in bag.folds) / len(bag.folds),
-            1e6 * sum(fold.predict_seconds for fold in bag.folds) / max(1, len(resampling.y)),
+            1e6 * sum(f.predict_seconds for f in bag.folds) * len(bag.folds) / max(1, len(resampling.y)),
             bag.size,
             tuple(fitted.iterations for fitted in bag.fits),
             dict(first.params),
@@ -298,16 +302,17 @@ class AutoML:
             return problem.metric(y, output_of(problem.task, margins))
 
         bags = [bag for bag in self.ranked() if np.isfinite(bag.margins).all()]
-        bags = [bag for bag in bags if not self._unusable(bag.member.learner)] or bags
+        bags = [bag for bag in bags if self.may_ship(bag.member.learner)] or bags
         if bags[0].member.name != "constant":  # a weight for the constant only shrinks the others
             bags = [bag for bag in bags if bag.member.name != "constant"]
         while True:
             best = {bag.member.name: bag.margins[rows] for bag in bags}
             found = select(best, judge, problem.metric.better, self.spec.members)
             chosen = [bag for bag in bags if bag.member.name in found]
-            if len(bags) == 1 or sum(bag.size for bag in chosen) / 1e6 <= self._affordable():
+            large = [bag for bag in chosen if bag.member not in FLOOR]
+            if not large or sum(bag.size for bag in chosen) / 1e6 <= self._affordable():
                 return found
-            largest = max(chosen, key=lambda bag: bag.size)
+            largest = max(large, key=lambda bag: bag.size)
             self._skip(largest.member, "writing a model of its size would not end in time")
             bags = [bag for bag in bags if bag is not largest]
 
@@ -324,9 +329,11 @@ def _student(learner: str) -> Member:
 
 def _quicker(member: Member, times: float) -> Member | None:
     """The member with so many times fewer and larger rounds; None where that is too few or not possible."""
-    if member.learner not in BOOSTING or times > _FASTEST:
+    if member.learner not in BOOSTING or times > _STEPS[-1]:
         return None
     table = LEARNERS.load(member.learner).PARAMS
+    # Few steps of it, so that a run that was killed and goes on comes to the same member, whose folds it has.
+    times = next(step for step in _STEPS if times <= step)
     given = member.params.get("learning_rate", table["learning_rate"].default) or 0.07
     params = {**member.params, "learning_rate": min(0.3, float(given) * times)}
     return replace(member, name=f"{member.name}, quick", params=params, cost=member.cost / times)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from bessemer.train.automl.folds import Fold, Resampling, count_for, joined, res
 from bessemer.train.automl.outcome import finish
 from bessemer.train.automl.pairs import categories
 from bessemer.train.automl.run import AutoML
+from bessemer.train.automl.size import FEWEST_ROWS
 
 if TYPE_CHECKING:
     from bessemer.core.artifact import Artifact
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 #: Copies of the features that are in memory at once: the pool, and for each fit at work a fold's rows and the
 #: learner's own forms of them.
 _COPIES, _COPIES_OF_A_FIT = 1, 3
-_FEWEST_ROWS = 1000
+#: Members whose out-of-fold margins are in memory at once.
+_KEPT_MARGINS = 12
 
 
 def fit_automl(
@@ -44,7 +47,7 @@ def fit_automl(
     spent = spent_file(callbacks).load()
     clock = Clock(spec.automl.budget, spent=spent[0]["used"] if spent else 0.0)
     turn = threading.Lock()
-    with ctx.progress("automl", spec.automl.budget) as bar:
+    with ctx.progress("automl", spec.automl.budget) as bar, _settings_of_the_process():
 
         def on_round(name: str, step: int, value: float) -> None:
             with turn:  # several fits report at once
@@ -64,6 +67,19 @@ def fit_automl(
         return replace(finish(automl, spec, ctx), folds=folds)
 
 
+@contextmanager
+def _settings_of_the_process() -> Iterator[None]:
+    """What learners set for the whole process, once around all: overlapping fits would set it back under each other."""
+    import warnings
+
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    with threadpool_limits(limits=1, user_api="blas"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
 def _folds(
     automl: AutoMLSpec, problem: Problem, splits: Artifact, train: Part, valid: Part, ctx: Context
 ) -> tuple[Callable[[int], Resampling], int, np.ndarray]:
@@ -73,9 +89,12 @@ def _folds(
     if refold == "group":
         groups = groups_of(splits, splits.meta["group"])
     numbers = np.arange(len(train) + len(valid))
-    copies = _COPIES + _COPIES_OF_A_FIT * ctx.threads
-    most = max(_FEWEST_ROWS, ctx.memory // (copies * 4 * train.X.shape[1]))
-    if (rows := len(train) + len(valid)) > most:
+    rows = len(train) + len(valid)
+    count = count_for(rows) if automl.folds == "auto" else automl.folds
+    copies = _COPIES + _COPIES_OF_A_FIT * min(count, ctx.threads)
+    row = copies * 4 * train.X.shape[1] + _KEPT_MARGINS * 8 * problem.outputs
+    most = max(FEWEST_ROWS, ctx.memory // row)
+    if rows > most:
         share = most / rows
         ctx.warn(
             f"learns from {share:.0%} of {rows:,} rows: more do not fit into {ctx.memory / 2**30:.1f} GB; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from bessemer.train.automl.members import Member
@@ -39,29 +40,30 @@ class Study:
 
     def run(self) -> None:
         spec = self.automl.spec
-        if not self._learners or self.automl.shop.clock.left() < self._least():
+        if not self._learners:
             return
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         study = optuna.create_study(
+            study_name="bessemer",  # Hyperband's brackets hang on it
             pruner=self.searcher.pruner(len(self.automl.shop.resampling.folds)),
             direction="maximize" if self.automl.shop.problem.metric.maximize else "minimize",
         )
-        for tried in self._portfolio():
-            self._seed(optuna, study, tried)
+        if self.searcher.WALKS:
+            study.sampler = self.searcher.sampler(self.automl.shop.callbacks.seed("search"), self._grid())
+        else:
+            for tried in self._portfolio():
+                self._seed(optuna, study, tried)
         while self._late < _TOO_LONG and (spec.trials is None or self._trials < spec.trials):
-            seed = self.automl.shop.callbacks.seed(f"search/{len(study.trials)}")
-            study.sampler = self.searcher.sampler(seed, self._grid())
+            if not self.searcher.WALKS:
+                seed = self.automl.shop.callbacks.seed(f"search/{len(study.trials)}")
+                study.sampler = self.searcher.sampler(seed, self._grid())
             if getattr(study.sampler, "is_exhausted", lambda _: False)(study):
                 break
             study.optimize(self._objective, n_trials=1, catch=(_NoTime,))
         if self._trials:
             self.automl.ctx.note(f"search ({spec.search}): {self._trials} trials")
-
-    def _least(self) -> float:
-        """Seconds of the quickest bag so far."""
-        return min(t.seconds for t in self._portfolio())
 
     def _portfolio(self) -> list[Tried]:
         return [t for t in self.automl.found.tried.values() if t.member.learner in self._learners]
@@ -76,7 +78,7 @@ class Study:
 
     def _seed(self, optuna: Any, study: Any, tried: Tried) -> None:
         """What the portfolio found, as a finished trial."""
-        if tried.member.log_target or math.isnan(tried.value):
+        if tried.member.log_target or tried.member.pairs or math.isnan(tried.value):
             return
         learner = tried.member.learner
         distributions: dict[str, Any] = {
@@ -102,7 +104,7 @@ class Study:
         member = self._drawn(trial)
         callbacks = self.automl.shop.callbacks
         file = Checkpoints(callbacks.workdir / f"trial-{trial.number}.npz", callbacks.fingerprint)
-        if (found := file.load()) is not None:
+        if (found := file.load()) is not None and found[0]["params"] == dict(trial.params):
             return self._again(trial, member, found[0])
         if self.automl.needed(member) > self.automl.shop.clock.left():
             self._late += 1
@@ -111,9 +113,10 @@ class Study:
         try:
             value = self._fit(trial, member, told)
         except _pruned():
-            file.save({"told": told, "value": None}, {})
+            file.save({"params": trial.params, "told": told, "tried": None}, {})
             raise
-        file.save({"told": told, "value": value}, {})
+        tried = asdict(self.automl.found.tried[member.name]) | {"member": None}
+        file.save({"params": trial.params, "told": told, "tried": tried}, {})
         return value
 
     def _drawn(self, trial: Any) -> Member:
@@ -149,13 +152,34 @@ class Study:
         """A trial that an earlier, killed run has finished; its model too, where that was kept."""
         self._trials += 1
         for done, value in enumerate(state["told"], start=1):
-            trial.report(value, done)
+            trial.report(_number(value), done)
             trial.should_prune()  # some pruners keep books of what they were asked
-        if state["value"] is None:
+        if state["tried"] is None:
             raise _pruned()
-        if self.automl.shop.has(member):
-            self.automl.fit(member)
-        return float(state["value"])
+        if not (self.automl.shop.has(member) and self.automl.fit(member)):
+            self.automl.found.tried[member.name] = _restored(member, state["tried"])
+        return self.automl.found.tried[member.name].value
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _restored(member: Member, state: dict[str, Any]) -> Tried:
+    """What was remembered of a trial, from its file: JSON has no tuples and no NaN."""
+    from bessemer.train.automl.run import Tried
+
+    low, high = (_number(end) for end in state["interval"])
+    curves = {name: [(int(step), float(v)) for step, v in points] for name, points in state["curves"].items()}
+    values: dict[str, Any] = {
+        **state,
+        "member": member,
+        "value": _number(state["value"]),
+        "rounds": tuple(state["rounds"]),
+        "curves": curves,
+        "interval": (low, high),
+    }
+    return Tried(**values)
 
 
 class _NoTime(Exception):

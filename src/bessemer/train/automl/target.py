@@ -45,10 +45,14 @@ def log_part(part: Part) -> Part:
     return Part(part.X, np.log(part.y), part.weight)
 
 
-def in_target_units(fitted: Fitted) -> TreeModel | None:
-    """A model of the target from one of its logarithm; None where the model is not a sum of trees."""
+def in_target_units(fitted: Fitted) -> TreeModel:
+    """A model of the target from one of its logarithm.
+
+    Raises:
+        TypeError: it is not a sum of trees.
+    """
     if not isinstance(fitted, TreeModel) or fitted.trees.link != "identity":
-        return None
+        raise TypeError(f"a {type(fitted).__name__} does not become one of the target itself")
 
     def predict(X: np.ndarray) -> np.ndarray:
         found: np.ndarray = np.exp(fitted.margin(X))

@@ -115,7 +115,9 @@ class Linear:
         X, y, weight = _sample(problem, train, most, callbacks.seed("linear/rows"))
         impute, mean, scale = (v.astype(np.float32) for v in _statistics(X, weight))
         Z = standardised(X, impute, mean, scale)
-        with threadpool_limits(limits=1):  # the order of a threaded sum depends on the number of threads
+        with threadpool_limits(
+            limits=1, user_api="blas"
+        ):  # the order of a threaded sum depends on the number of threads
             coef, intercept, iterations = solve(problem, Z, y, weight, params, callbacks.time_left)
         shrunk = coef.astype(np.float32), intercept.astype(np.float32)
         return LinearModel(impute, mean, scale, *shrunk, params=dict(params), iterations=iterations)

@@ -138,15 +138,15 @@ def _logistic(
     from sklearn.linear_model import LogisticRegression
 
     outputs = 1 if y.max() == 1 else int(y.max()) + 1
-    if params["l1_ratio"] > 0:
+    if (
+        params["l1_ratio"] > 0 or Z.shape[1] * outputs > _NEWTON_UP_TO
+    ):  # scikit-learn's own would not ask the clock
         loss = _log_loss(y.astype(np.int64), np.ones(len(y)) if weight is None else weight, outputs)
         start = np.zeros((Z.shape[1] + 1) * outputs)
         at, iterations = _minimised(loss, Z, outputs, start, params, time_left)
         size = Z.shape[1] * outputs
         return at[:size].reshape(outputs, -1), at[size:], iterations
-    newton = Z.shape[1] * outputs <= _NEWTON_UP_TO
-    solver = "newton-cholesky" if newton else "lbfgs"
-    model = LogisticRegression(C=1 / params["l2"], max_iter=params["max_iter"], solver=solver)
+    model = LogisticRegression(C=1 / params["l2"], max_iter=params["max_iter"], solver="newton-cholesky")
     model.fit(Z, y.astype(np.int64), sample_weight=weight)
     return model.coef_, model.intercept_, int(np.max(model.n_iter_))
 
@@ -177,12 +177,16 @@ def _minimised(
 ) -> tuple[np.ndarray, int]:
     """Coefficients and then intercepts, flat, that make loss and penalty least; and the iterations.
 
-    A coefficient is the difference of two that are not below 0, so that its size is smooth (Schmidt et al. 2007).
+    Where sizes are penalised, a coefficient is the difference of two that are not below 0, so that its size is smooth
+    (Schmidt et al. 2007).
     """
     from scipy.optimize import minimize
 
     size = Z.shape[1] * outputs
     l1, l2 = params["l2"] * params["l1_ratio"], params["l2"] * (1 - params["l1_ratio"])
+
+    if l1 == 0:
+        return _smooth(loss, Z, outputs, start, l2, params, time_left)
 
     def value(at: np.ndarray) -> tuple[float, np.ndarray]:
         up, down, constant = at[:size], at[size : 2 * size], at[2 * size :]
@@ -195,14 +199,49 @@ def _minimised(
             Z
         ), gradient / len(Z)
 
+    flat = start[:size]
+    begin = np.concatenate([np.maximum(flat, 0), np.maximum(-flat, 0), start[size:]])
+    bounds = [(0, None)] * (2 * size) + [(None, None)] * (len(start) - size)
+    found = minimize(
+        value, begin, jac=True, bounds=bounds, callback=_stop(time_left), **_quasi_newton(params)
+    )
+    at: np.ndarray = np.concatenate([found.x[:size] - found.x[size : 2 * size], found.x[2 * size :]])
+    return at, int(found.nit)
+
+
+def _smooth(
+    loss: Loss,
+    Z: np.ndarray,
+    outputs: int,
+    start: np.ndarray,
+    l2: float,
+    params: Mapping[str, Any],
+    time_left: Callable[[], float],
+) -> tuple[np.ndarray, int]:
+    """`_minimised` without a penalty on sizes."""
+    from scipy.optimize import minimize
+
+    size = Z.shape[1] * outputs
+
+    def value(at: np.ndarray) -> tuple[float, np.ndarray]:
+        flat, constant = at[:size], at[size:]
+        found, slope = loss(Z @ flat.reshape(outputs, -1).T + constant)
+        gradient = np.concatenate([(slope.T @ Z).reshape(-1) + l2 * flat, slope.sum(axis=0)])
+        return (found + l2 / 2 * float(flat @ flat)) / len(Z), gradient / len(Z)
+
+    made = minimize(value, start, jac=True, callback=_stop(time_left), **_quasi_newton(params))
+    at: np.ndarray = made.x
+    return at, int(made.nit)
+
+
+def _quasi_newton(params: Mapping[str, Any]) -> dict[str, Any]:
+    options = {"maxiter": params["max_iter"], "maxfun": 2 * params["max_iter"], "gtol": 1e-6, "ftol": 1e-10}
+    return {"method": "L-BFGS-B", "options": options}
+
+
+def _stop(time_left: Callable[[], float]) -> Callable[[Any], None]:
     def stop(intermediate_result: Any) -> None:
         if time_left() <= 0:
             raise StopIteration
 
-    flat = start[:size]
-    begin = np.concatenate([np.maximum(flat, 0), np.maximum(-flat, 0), start[size:]])
-    bounds = [(0, None)] * (2 * size) + [(None, None)] * (len(start) - size)
-    options = {"maxiter": params["max_iter"], "maxfun": 2 * params["max_iter"], "gtol": 1e-6, "ftol": 1e-10}
-    found = minimize(value, begin, jac=True, method="L-BFGS-B", bounds=bounds, callback=stop, options=options)
-    at: np.ndarray = np.concatenate([found.x[:size] - found.x[size : 2 * size], found.x[2 * size :]])
-    return at, int(found.nit)
+    return stop

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,21 +49,12 @@ def fit(
     problem: Problem, train: Part, valid: Part, params: Mapping[str, Any], callbacks: Callbacks
 ) -> HeadModel:
     """One fit, from the first weights to the graph."""
-    with _one_thread():
-        training = Training(problem, train, valid, _chosen(problem, len(train), params), callbacks)
-        training.run()
-        return training.model()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums of several threads depend on their number, and batches this small gain little from them."""
-    before = torch.get_num_threads()
+    # Sums of several threads depend on their number, and batches this small gain little from them. It is not set back:
+    # fits may go on beside this one, and the setting is the process's.
     torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    training = Training(problem, train, valid, _chosen(problem, len(train), params), callbacks)
+    training.run()
+    return training.model()
 
 
 def _chosen(problem: Problem, rows: int, params: Mapping[str, Any]) -> dict[str, Any]:

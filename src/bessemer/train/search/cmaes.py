@@ -11,6 +11,7 @@ class CMAES:
 
     NAME: ClassVar[str] = "cmaes"
     MIXED: ClassVar[bool] = False
+    WALKS: ClassVar[bool] = False
 
     def sampler(self, seed: int, grid: Mapping[str, Sequence[Any]]) -> Any:
         import optuna

@@ -11,6 +11,7 @@ class Grid:
 
     NAME: ClassVar[str] = "grid"
     MIXED: ClassVar[bool] = False
+    WALKS: ClassVar[bool] = True
 
     def sampler(self, seed: int, grid: Mapping[str, Sequence[Any]]) -> Any:
         import optuna

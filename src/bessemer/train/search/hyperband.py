@@ -11,6 +11,7 @@ class Hyperband:
 
     NAME: ClassVar[str] = "hyperband"
     MIXED: ClassVar[bool] = True
+    WALKS: ClassVar[bool] = False
 
     def sampler(self, seed: int, grid: Mapping[str, Sequence[Any]]) -> Any:
         import optuna

@@ -11,6 +11,7 @@ class Population:
 
     NAME: ClassVar[str] = "population"
     MIXED: ClassVar[bool] = True
+    WALKS: ClassVar[bool] = False
 
     def sampler(self, seed: int, grid: Mapping[str, Sequence[Any]]) -> Any:
         import optuna

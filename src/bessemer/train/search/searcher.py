@@ -11,10 +11,12 @@ class Searcher(Protocol):
 
     NAME: its name in the table.
     MIXED: whether it can also draw the learner; else the best one so far is searched alone.
+    WALKS: whether it walks a list of its own, and learns nothing from what others have found.
     """
 
     NAME: ClassVar[str]
     MIXED: ClassVar[bool]
+    WALKS: ClassVar[bool]
 
     def sampler(self, seed: int, grid: Mapping[str, Sequence[Any]]) -> Any:
         """An optuna sampler. `grid` has a few values for each parameter, for those that walk a grid."""
