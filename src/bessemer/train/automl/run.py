@@ -153,17 +153,23 @@ class AutoML:
         return (wanted or learner == FLOOR[-1].learner) and not self._unusable(learner)
 
     def _logarithms(self) -> None:
-        """Good boosted members again on the logarithm of the target, where the target looks like it: the quickest of
-        the best, and another one if that is not a bad idea here."""
+        """Boosted members again on the logarithm of the target, where the target looks like it: LightGBM's defaults,
+        which are quick, and if that is not a bad idea here the best of two other learners."""
         problem, y = self.shop.problem, self.shop.resampling.pool.y
         if problem.task != "regression" or problem.quantile is not None or not worth_a_log(y):
             return
+        probe = self._logarithm(FLOOR[-1])
+        if probe is not None and self._far_worse(probe.member.name, FLOOR[-1].name):
+            return
         boosted = [bag.member for bag in self.ranked() if bag.member.learner in BOOSTING]
-        best = {member.learner: member for member in reversed(boosted)}
-        for member in sorted(best.values(), key=self.needed)[:2]:
-            bag = self.attempt(replace(member, name=f"{member.name}, log target", log_target=True))
-            if bag is not None and self._far_worse(bag.member.name, member.name):
-                break
+        best = {
+            m.learner: m for m in reversed(boosted) if not m.log_target and m.learner != FLOOR[-1].learner
+        }
+        for member in sorted(best.values(), key=boosted.index)[:2]:
+            self._logarithm(member)
+
+    def _logarithm(self, member: Member) -> Bag | None:
+        return self.attempt(replace(member, name=f"{member.name}, log target", log_target=True))
 
     def _far_worse(self, name: str, other: str) -> bool:
         value, plain = self.found.tried[name].value, self.found.tried[other].value
