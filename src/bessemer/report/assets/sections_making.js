@@ -34,8 +34,9 @@ function leaderboardColumns(board, A) {
 // What differs from run to run stands beside the page's own data, and only in the copy in the build folder.
 const measured = () => (JSON.parse(document.getElementById("bessemer-timings").textContent) || {}).training || {};
 function automlWords(A) {
-  const used = measured().used, kind = A.folds > 1 ? plural(A.folds, "fold") : "one validation part";
-  return `Out of fold: ${kind} of ${num(A.rows)} training rows. Budget: ${num(A.budget)} s${has(used) ? `, used ${num(used)} s` : ""}.`;
+  const used = measured().used, kind = A.folds > 1 ? plural(A.folds, "fold") : "one validation part", small = A.distilled;
+  const lost = small ? ` The distilled model has ${num(small.student)} on the first fold, the ensemble ${num(small.ensemble)}.` : "";
+  return `Out of fold: ${kind} of ${num(A.rows)} training rows. Budget: ${num(A.budget)} s${has(used) ? `, fitted for ${num(used)} s` : ""}.${lost}`;
 }
 // Curves of one metric (train, valid) share a chart: names end or start with the part.
 function lossCharts(curves) {
