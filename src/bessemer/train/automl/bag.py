@@ -184,7 +184,8 @@ class Workshop:
 
     # one fold ---------------------------------------------------------------------------------------
     def _key(self, member: Member, number: int) -> str:
-        rows = len(self.resampling.folds[number].learn)
+        fold = self.resampling.folds[number]
+        rows = [len(fold.learn), len(fold.judge)]
         what = [member.name, dict(member.params), member.log_target, member.pairs, number, rows]
         return canonical.digest(what)[:16]
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 #: What the first fold may take of the budget before it is stopped.
 _FIRST_SHARE = 0.2
 #: The time that a single fit of the first learner may take; the others take several times as long.
-_SINGLE_SHARE = 0.15
+_SINGLE_SHARE = 0.25
+#: Rows that judge a single fit, at most: more would take their time in every round and say no more.
+_JUDGES = 50_000
 #: A portfolio worth its name takes so many times what LightGBM takes, one fit after the other.
 _PORTFOLIO = 5.0
 _FEW_FOLDS = 3
@@ -51,14 +53,14 @@ def fitted_to_budget(
     if (found := decided.load()) is not None:
         size = Size(**found[0])
     else:
-        size = _size(shop, member)
+        size = _size(shop, member, ctx)
         decided.save(asdict(size), {})
     return _resized(shop, size, refold, ctx)
 
 
-def _size(shop: Workshop, member: Member) -> Size:
+def _size(shop: Workshop, member: Member, ctx: Context) -> Size:
     folds, left = len(shop.resampling.folds), shop.clock.left()
-    fold = _seconds(shop, member, left * _FIRST_SHARE)
+    fold = _seconds(_single(shop, ctx), member, left * _FIRST_SHARE)
     if fold * folds * _PORTFOLIO <= left:
         return Size(folds)
     if folds > _FEW_FOLDS and fold * _FEW_FOLDS * _PORTFOLIO <= left:
@@ -70,19 +72,27 @@ def _size(shop: Workshop, member: Member) -> Size:
 
 def _resized(shop: Workshop, size: Size, refold: Callable[[int], Resampling], ctx: Context) -> Workshop:
     folds = len(shop.resampling.folds)
-    if size.folds == folds:
-        return _with_fewer_rows(shop, size.rows, ctx)
+    if size.folds == folds > 1:
+        return shop
     if size.folds > 1:
         ctx.note(f"{size.folds} folds instead of {folds}: the budget is small for so many rows")
         return replace(shop, resampling=refold(size.folds))
-    ctx.note("one validation part instead of folds: the budget is small for so many rows")
-    return _with_fewer_rows(replace(shop, resampling=holdout(shop.resampling)), size.rows, ctx)
+    if folds > 1:
+        ctx.note("one validation part instead of folds: the budget is small for so many rows")
+    return _with_fewer_rows(_single(shop, ctx), size.rows, ctx)
 
 
-def _seconds(shop: Workshop, member: Member, most: float) -> float:
-    """Seconds of a fold of the member; one that takes longer than `most` is not let go on to its end."""
-    first = replace(shop, resampling=holdout(shop.resampling))
-    folder = shop.callbacks.workdir / "first"
+def _single(shop: Workshop, ctx: Context) -> Workshop:
+    """One validation part, of not too many rows."""
+    one = holdout(shop.resampling)
+    (only,) = one.folds
+    judge = _drawn(only.judge, _JUDGES, _classes(shop), ctx.rng("automl", "judges"))
+    return replace(shop, resampling=replace(one, folds=(replace(only, judge=judge),), judged=judge))
+
+
+def _seconds(first: Workshop, member: Member, most: float) -> float:
+    """Seconds of a fit of the member; one that takes longer than `most` is not let go on to its end."""
+    folder = first.callbacks.workdir / "first"
     folder.mkdir(exist_ok=True)
     one_round = replace(first, callbacks=replace(first.callbacks, rounds=1, workdir=folder))
     try:
@@ -102,12 +112,16 @@ def _with_fewer_rows(shop: Workshop, rows: int | None, ctx: Context) -> Workshop
         return shop
     resampling = shop.resampling
     (only,) = resampling.folds
-    y = resampling.pool.y if shop.problem.classes else None
-    rng = ctx.rng("automl", "rows")
+    y, rng = _classes(shop), ctx.rng("automl", "rows")
     learn, judge = _drawn(only.learn, rows, y, rng), _drawn(only.judge, rows, y, rng)
     ctx.warn(f"learns from {rows:,} of {len(only.learn):,} rows: the budget is too small for all of them")
     fold = replace(only, learn=learn, judge=judge)
     return replace(shop, resampling=replace(resampling, folds=(fold,), judged=judge))
+
+
+def _classes(shop: Workshop) -> np.ndarray | None:
+    """(N,) the class of each row of the pool; None for numbers."""
+    return shop.resampling.pool.y if shop.problem.classes else None
 
 
 def _drawn(rows: np.ndarray, most: int, y: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
