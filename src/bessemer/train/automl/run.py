@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Learners whose rounds can be fewer and larger, where time is short.
 BOOSTING = ("lightgbm", "xgboost", "catboost", "hist_boosting")
+#: What a member of the floor may take of what is left: it may have more rounds to go than its first fold told.
+_FLOOR_SHARE = 0.35
 #: With more than so many times fewer and larger rounds a boosted model is not worth its time.
 _STEPS = (1.3, 1.7, 2.5)
 #: What may need so much more than there is left is tried: its last fold is cut a little, or it takes less than thought.
@@ -105,7 +107,7 @@ class AutoML:
         self.shop.clock.reserve = self._end
         self.shop = fitted_to_budget(self.shop, FLOOR[-1], self.refold, self.ctx)
         for member in FLOOR:
-            self.fit(member, must=True)
+            self.fit(member, must=True, most=_FLOOR_SHARE * self.shop.clock.left() / self.shop.waves())
         first, later = self._members()
         for member in first:
             self.attempt(member)
