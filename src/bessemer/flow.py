@@ -53,6 +53,7 @@ STAGES: tuple[StageRow, ...] = (
         "train",
         takes=("splits", "preprocessor"),
         gives=("model", "history", "timings"),
+        volatile=("timings",),
         does="fits the model and its baselines, calibrates, writes the one graph",
         run="bessemer.train.stage:run",
         spec="bessemer.train.spec:TrainSpec",

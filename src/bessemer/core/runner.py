@@ -210,12 +210,17 @@ class Runner:
         shared = {name: self.plan.shared[name] for name in row.shared if name != "provenance"}
         if "provenance" in row.shared:
             shared["provenance"] = {
-                "stages": {r.stage: {"key": r.key, "outputs": r.outputs} for r in self.results if r.outputs},
+                "stages": {r.stage: self._provenance(r) for r in self.results if r.outputs},
                 "seed": self.plan.seed,
                 "python": platform.python_version(),
                 "platform": f"{sys.platform}-{platform.machine()}",
             }
         return shared
+
+    def _provenance(self, result: StageResult) -> dict[str, Any]:
+        (row,) = (row for row in self.plan.rows if row.name == result.stage)
+        kept = {name: digest for name, digest in result.outputs.items() if name not in row.volatile}
+        return {"key": result.key, "outputs": kept}
 
     def _why(self, row: StageRow, parts: Mapping[str, Any], record: Mapping[str, Any] | None) -> str:
         """Why the stage has to run; '' when the cache has it."""

@@ -15,6 +15,7 @@ class StageRow:
     """One row of the flow.
 
     takes, gives: names of artifacts.
+    volatile: those of `gives` that differ from run to run; provenance is silent about them.
     run: "module:function" of the stage. spec: "module:Class" of its section in the project file.
     shared: project-wide settings the stage reads; they are part of its cache key.
     reads: "module:function" that fingerprints what the stage reads from outside the store: files, keys, code of
@@ -33,6 +34,7 @@ class StageRow:
     shared: tuple[str, ...] = ()
     reads: str = ""
     columns: str = ""
+    volatile: tuple[str, ...] = ()
 
     @property
     def module(self) -> str:
