@@ -113,7 +113,8 @@ def test_killed_twenty_times(reference: dict[str, Any], tmp_path: Path, shared: 
                 started = [json.loads(line)["stage"] for line in log.splitlines() if '"stage_start"' in line]
                 interrupted.update(started[-1:])
         (package,) = (folder / "build").glob("*.bsm")
-        assert package.read_bytes() == reference["package"].read_bytes()
+        same = package.read_bytes() == reference["package"].read_bytes()
+        assert same
     assert len(interrupted) >= 3, f"the kills hit {sorted(interrupted)} only"
     listed = json.loads(bessemer("runs", "--json", cwd=tmp_path / "1").stdout)
     assert {"killed", "done"} & {run["status"] for run in listed}
