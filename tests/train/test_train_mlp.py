@@ -255,7 +255,6 @@ def test_threads_do_not_change_the_model(tmp_path: Path) -> None:
                 fit(MLP, problem("regression"), part, part, tmp_path / str(threads), QUICK, threads=threads)
             )
         )
-        assert torch.get_num_threads() == threads
     assert len(found) == 1
 
 

@@ -17,7 +17,7 @@ def learning_rate(progress: float, cycles: int) -> float:
     """The factor of the highest rate: `cycles` waves, each twice as long as the one before, ending at 0 (coslog).
 
     >>> [round(learning_rate(p, 4), 3) for p in (0, 0.05, 1 / 15, 0.7, 1)]
-    [0.0, 0.645, 0.0, 0.98, 0.0]
+    [0.0, 0.324, 0.0, 0.995, 0.0]
     """
     return 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + (2**cycles - 1) * min(progress, 1.0))))
 
