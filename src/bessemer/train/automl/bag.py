@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 _LONGEST_FOLD = 1.3
 #: A fit that is stopped short of its last rounds is nearly as good: so much more time may be missing.
 _LATE = 1.25
+#: Of the time of a fold, what the learner may take; the rest is for turning the model into trees and predicting.
+_FITTING = 0.94
 #: Rounds that boosting goes to where nothing stops it.
 _USUAL_ROUNDS = 300
 
@@ -336,7 +338,7 @@ class Crew:
         waves = shop.waves(len(shop.resampling.folds) - number)
         if self._took and not self._must and (needed := max(self._took) * waves) > left * _LATE:
             raise OutOfTime(needed)
-        share = left / waves * (1.0 if self._must or waves == 1 else _LONGEST_FOLD)
+        share = _FITTING * left / waves * (1.0 if self._must or waves == 1 else _LONGEST_FOLD)
         one = shop.fold(self._member, number, min(self._most, share), self._stopped)
         self._took.append(one.seconds)
         return one

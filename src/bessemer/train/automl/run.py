@@ -40,7 +40,9 @@ _KEPT = 8
 #: Rows that the ensemble is chosen on, at most.
 _JUDGED = 50_000
 #: Kept for the end: seconds, a share of the budget, and seconds for each megabyte of the models that may ship.
-_END, _END_SHARE, _END_PER_MEGABYTE = 0.6, 0.02, 0.2
+_END, _END_SHARE, _END_PER_MEGABYTE = 0.6, 0.03, 0.2
+#: A share of the budget that the end may be late by before a large member is left out for it.
+_ALLOWED = 0.03
 #: Members that most ensembles have; one of more, or larger, ones has to end in time all the same: see `weights`.
 _SHIPPED = 3
 #: A student is fitted twice, on rows that each stand for two classes.
@@ -325,8 +327,9 @@ class AutoML:
             bags = [bag for bag in bags if bag is not largest]
 
     def _affordable(self) -> float:
-        """Megabytes of models that can still be assembled, checked and written within the budget."""
-        seconds = self.shop.clock.left() + self.shop.clock.reserve - _END
+        """Megabytes of models that can still be assembled, checked and written about within the budget: rather a second
+        late than a worse model."""
+        seconds = self.shop.clock.left() + self.shop.clock.reserve - _END + _ALLOWED * self.spec.budget
         return seconds / _END_PER_MEGABYTE
 
 

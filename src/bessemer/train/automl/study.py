@@ -40,7 +40,7 @@ class Study:
 
     def run(self) -> None:
         spec = self.automl.spec
-        if not self._learners:
+        if not self._learners or self._too_late():
             return
         import optuna
 
@@ -64,6 +64,11 @@ class Study:
             study.optimize(self._objective, n_trials=1, catch=(_NoTime,))
         if self._trials:
             self.automl.ctx.note(f"search ({spec.search}): {self._trials} trials")
+
+    def _too_late(self) -> bool:
+        """Whether no time is left, nor anything that an earlier, killed run has tried: then Optuna is not loaded."""
+        shop = self.automl.shop
+        return shop.clock.left() <= 0 and not any(shop.callbacks.workdir.glob("trial-*.npz"))
 
     def _portfolio(self) -> list[Tried]:
         return [t for t in self.automl.found.tried.values() if t.member.learner in self._learners]
