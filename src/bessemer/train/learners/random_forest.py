@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bessemer.train.learners.forest_params import forest_params
 from bessemer.train.params import Param, Tune
 
 if TYPE_CHECKING:
@@ -18,26 +19,8 @@ class RandomForest:
     NAME: ClassVar[str] = "random_forest"
     MONOTONE: ClassVar[bool] = True
     QUANTILE: ClassVar[bool] = False
-    PARAMS: ClassVar[Mapping[str, Param]] = {
-        "n_estimators": Param(200, int, "most trees", 1, 10_000),
-        "max_leaf_nodes": Param(
-            None,
-            int,
-            "most leaves of a tree; 512 for classes, 1024 for numbers",
-            2,
-            65_536,
-            tune=Tune(64, 4096, log=True),
-        ),
-        "max_depth": Param(0, int, "deepest tree; 0 for no limit", 0, 64),
-        "min_samples_leaf": Param(
-            None,
-            int,
-            "fewest rows of a leaf; 3 for classes, 1 for numbers",
-            1,
-            10**9,
-            tune=Tune(1, 50, log=True),
-        ),
-        "max_features": Param(
+    PARAMS: ClassVar[Mapping[str, Param]] = forest_params(
+        max_features=Param(
             None,
             float,
             "share of the features a split may use; about the square root of their number for classes, "
@@ -46,22 +29,8 @@ class RandomForest:
             1,
             tune=Tune(0.1, 1),
         ),
-        "max_samples": Param(100_000, int, "most rows drawn for a tree, with replacement", 10, 10**9),
-        "criterion": Param(
-            "gini",
-            str,
-            "what a split of classes makes less; numbers are split by squared error",
-            choices=("gini", "entropy"),
-            tune=Tune(words=("gini", "entropy")),
-        ),
-        "smoothing": Param(
-            1.0,
-            float,
-            "rows with the shares of all training rows that are added to each leaf of classes; 0 under constraints",
-            0,
-            1e6,
-        ),
-    }
+        max_samples=Param(100_000, int, "most rows drawn for a tree, with replacement", 10, 10**9),
+    )
 
     def fit(
         self, problem: Problem, train: Part, valid: Part, params: Mapping[str, Any], callbacks: Callbacks
