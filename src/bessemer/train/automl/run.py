@@ -251,7 +251,7 @@ class AutoML:
         """What choosing, assembling, checking and writing will take."""
         rows = len(self.shop.resampling.y)
         judging = self._judging * min(1.0, _JUDGED / max(1, rows)) * len(self.found.bags) * STEPS / 2
-        ships = sum(bag.size for bag in self.ranked()[: min(_SHIPPED, self.spec.members)]) / 1e6
+        ships = sum(self._ships()) / 1e6
         self.shop.clock.reserve = self._end = (
             _END + _END_SHARE * self.spec.budget + judging + ships * _END_PER_MEGABYTE
         )
@@ -273,13 +273,16 @@ class AutoML:
 
         return sorted(self.found.bags.values(), key=key)
 
+    def _ships(self) -> list[int]:
+        """Bytes of the members that would ship as it stands, the best first."""
+        return [bag.size for bag in self.ranked()[: min(_SHIPPED, self.spec.members)]]
+
     def _end_of(self, member: Member) -> float:
         """Seconds that writing a member takes beyond those of the largest it would stand in for."""
         same = [t for t in self.found.tried.values() if t.member.learner == member.learner]
         size = max((t.size * member.cost / t.member.cost for t in same), default=0.0)
-        count = min(_SHIPPED, self.spec.members)
-        ships = [bag.size for bag in self.ranked()[:count]]
-        replaced = min(ships) if len(ships) == count else 0.0
+        ships = self._ships()
+        replaced = min(ships) if len(ships) == min(_SHIPPED, self.spec.members) else 0.0
         return max(0.0, size - replaced) / 1e6 * _END_PER_MEGABYTE
 
     def needed(self, member: Member) -> float:
