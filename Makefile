@@ -7,11 +7,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check lint types layers unit slow bench lock clean browser java
+.PHONY: install demo test check lint types layers unit slow bench lock clean browser java postgres
 
 install: $(STAMP)
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock pyproject.toml hatch_build.py src/bessemer/package/trees/_walker.c
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
@@ -21,7 +21,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: install
 	$(BIN)/python examples/flights/demo.py
 
-test: install browser java lint types layers
+test: install browser java postgres lint types layers
 	$(BIN)/python -m pytest
 
 check: install lint types layers unit
@@ -54,9 +54,15 @@ java:
 	  { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq default-jre-headless >/dev/null; } || \
 	  echo "no Java here: the tests that compare with H2O will fail; install it with your package manager"
 
+# Predictions are read from and written to a real PostgreSQL.
+postgres:
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
+	  { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq postgresql >/dev/null; } || \
+	  echo "no PostgreSQL here: the tests that use one will fail; install it with your package manager"
+
 lock: install
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --all-extras --group dev --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis examples/*/.bessemer examples/*/build
+	rm -rf $(VENV) build dist src/bessemer/package/trees/_walker*.so .mypy_cache .ruff_cache .hypothesis examples/*/.bessemer examples/*/build

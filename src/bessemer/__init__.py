@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bessemer._version import __version__
 
 if TYPE_CHECKING:
-    from bessemer.api import Project, load, schema, verify
+    from bessemer.api import Project, schema
     from bessemer.core.errors import (
         BessemerError,
         ContractError,
@@ -30,13 +30,15 @@ if TYPE_CHECKING:
         UsageError,
     )
     from bessemer.core.run import Run
-    from bessemer.package.model import Model
+    from bessemer.package.model import Model, load
+    from bessemer.package.read import verify_package as verify
 
-#: Where each public name lives; it is imported when it is first used.
+#: Where each public name lives; it is imported when it is first used. What loads and checks packages needs no extra.
 _HOMES = {
-    "bessemer.api": ("Project", "load", "schema", "verify"),
+    "bessemer.api": ("Project", "schema"),
     "bessemer.core.run": ("Run",),
-    "bessemer.package.model": ("Model",),
+    "bessemer.package.model": ("Model", "load"),
+    "bessemer.package.read": ("verify",),
     "bessemer.core.errors": (
         "BessemerError",
         "ContractError",
@@ -78,10 +80,23 @@ __all__ = [
 ]
 
 
+#: Public name -> its name at home, where that is another.
+_NAMES = {"verify": "verify_package"}
+
+
+def _imported(module: str, name: str) -> Any:
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        from bessemer.core.extras import missing_extra
+
+        raise missing_extra(f"bessemer.{name}", error) or error from None
+
+
 def __getattr__(name: str) -> Any:
     for module, names in _HOMES.items():
         if name in names:
-            value = getattr(import_module(module), name)
+            value = getattr(_imported(module, name), _NAMES.get(name, name))
             globals()[name] = value
             return value
     raise AttributeError(f"module 'bessemer' has no attribute {name!r}")

@@ -333,3 +333,20 @@ def build(write: Any) -> Any:
     from bessemer.package.model import load
 
     return lambda made, **more: load(write(made), **more)
+
+
+@pytest.fixture
+def as_trees() -> Any:
+    """A model of LightGBM with its trees in the neutral form, as the train stage writes them."""
+    from dataclasses import replace
+
+    from bessemer.package.trees.codec import encode
+    from bessemer.train.learners.lightgbm_text import parse
+    from bessemer.train.learners.lightgbm_trees import to_trees
+
+    def as_trees(made: Trained) -> Trained:
+        trees = to_trees(parse(made.native.decode()), len(FEATURES))
+        info = {**made.model_json, "native": {"kind": "trees", "file": "native/trees.bin"}}
+        return replace(made, model_json=info, native_name="native/trees.bin", native=encode(trees))
+
+    return as_trees

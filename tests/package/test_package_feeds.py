@@ -51,6 +51,7 @@ def feed(values: Any, field: Field) -> list[Any]:
         (pa.array([1.5, 2.5, 1.5]).dictionary_encode(), NUMBER, [1.5, 2.5, 1.5]),
         ([0, 1, None], BOOLEAN, [0, 1, NAN]),
         ([0.0, 1.0, NAN], BOOLEAN, [0, 1, NAN]),
+        ([-0.0, 1.0], BOOLEAN, [-0.0, 1]),
         (["true", "False", "0", None, ""], BOOLEAN, [1, 0, 0, NAN, NAN]),
         (["a", None, "", "é"], STRING, ["a", "", "", "é"]),
         (pa.array(["a", None, "b", "a"]).dictionary_encode(), STRING, ["a", "", "b", "a"]),

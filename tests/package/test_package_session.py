@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bessemer.core.errors import UsageError
 from bessemer.core.signature import Field
+from bessemer.package import head as head_module
 from bessemer.package import session as session_module
 from bessemer.package.cut import find_cut
 from bessemer.package.feeds import to_feeds
@@ -127,12 +128,14 @@ def test_a_heavy_graph_is_loaded_once_and_says_the_same(
     opened = []
     open_session = session_module.open_session
     monkeypatch.setattr(session_module, "HEAVY", 1)
+    monkeypatch.setattr(head_module, "HEAVY", 1)
 
     def noted(model: bytes, threads: int) -> Any:
         opened.append({o.name for o in onnx.load_model_from_string(model).graph.output})
         return open_session(model, threads)
 
     monkeypatch.setattr(session_module, "open_session", noted)
+    monkeypatch.setattr(head_module, "open_session", noted)
     heavy = GraphSession(model_of.model, model_of.signature.inputs)
     for outputs, found in zip(asked, expected, strict=True):
         same(heavy.run(model_of.table, outputs), found)

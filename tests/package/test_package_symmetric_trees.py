@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bessemer.package.trees.model import Tree, Trees, simplified
-from bessemer.package.trees.shapley import TreeShapley, _booster
+from bessemer.package.trees.shapley import LightGBM, TreeShapley
 from bessemer.package.trees.symmetric import SymmetricTrees, levels_of
 
 FEATURES = 5
@@ -55,7 +55,7 @@ def test_the_same_values_as_treeshap(depth: int, seed: int) -> None:
     found = SymmetricTrees([one for one in levels if one], FEATURES).contributions(X)
     walked = [tree for tree in trees if tree.branches]
     if walked:
-        expected = _booster(walked, FEATURES).predict(X, pred_contrib=True)
+        expected = LightGBM(walked, FEATURES, 1).contributions(X)
         expected[:, -1] += sum(float(tree.value[0, 0]) for tree in trees if not tree.branches)
         np.testing.assert_allclose(found, expected, atol=TREESHAP)
     margin = Trees(tuple(trees), np.zeros(1), FEATURES).margin(X)[:, 0]

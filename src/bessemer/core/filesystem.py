@@ -7,7 +7,20 @@ from typing import Any
 from bessemer.core.errors import MissingExtra
 
 #: Scheme -> the Python package that speaks it, and the extra that brings it.
-_EXTRAS = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs")}
+_EXTRAS = {
+    **dict.fromkeys(("s3", "s3a"), ("s3fs", "s3")),
+    **dict.fromkeys(("gs", "gcs"), ("gcsfs", "gcs")),
+    **dict.fromkeys(("http", "https"), ("aiohttp", "http")),
+}
+
+
+def extra_of(scheme: str) -> str:
+    """The extra that brings the client of a scheme.
+
+    >>> extra_of("s3"), extra_of("file")
+    ('s3', 'flow')
+    """
+    return _EXTRAS[scheme][1] if scheme in _EXTRAS else "flow"
 
 
 def open_url(url: str) -> tuple[Any, str]:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from bessemer.core.artifact import Artifact
 from bessemer.core.errors import DataError
 from bessemer.core.signature import Signature, Task
-from bessemer.package.session import GraphSession, open_session
+from bessemer.package.runtime import open_session
+from bessemer.package.session import GraphSession
 from bessemer.stats.metrics.outcome import Outcome, classified, estimated
 
 BATCH_ROWS = 65_536

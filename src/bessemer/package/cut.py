@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from bessemer.package.onnx_format import FLOAT, STRING, describe
+from bessemer.package.onnx_format.tensors import values_of
 
 # Operators that treat every row by itself whatever their attributes are.
 _ELEMENTWISE = frozenset(
@@ -65,7 +65,8 @@ class _Graph:
 
     def constant(self, name: str) -> list[Any]:
         tensor = self.constants.get(name)
-        return numpy_helper.to_array(tensor).reshape(-1).tolist() if tensor is not None else []
+        found = values_of(tensor) if tensor is not None else None
+        return found.reshape(-1).tolist() if found is not None else []
 
     def by_row(self, node: Any) -> bool:
         """Whether the node treats every row by itself, along axis 0 of its result.
@@ -124,14 +125,14 @@ def extract(model: Any, inputs: Sequence[Any], outputs: Sequence[str]) -> Any:
 
     Args:
         model: a ModelProto; it is left as it is.
-        inputs: ValueInfoProtos of the new model's inputs, which may be internal values of the old one. Those
-            the outputs do not need are left out, and so is what made the others.
+        inputs: ValueInfoProtos of the new model's inputs (of it, or by `value_info`), which may be internal values
+            of the old one. Those the outputs do not need are left out, and so is what made the others.
         outputs: names; their types are inferred when the model is loaded.
     """
     given = {i.name: i for i in inputs}
     producer = {name: node for node in model.graph.node for name in node.output if name}
     needed = _needed(producer, outputs, given)
-    part = onnx.ModelProto()
+    part = type(model)()
     part.ir_version, part.producer_name = model.ir_version, model.producer_name
     part.opset_import.extend(model.opset_import)
     part.graph.name = model.graph.name
@@ -140,21 +141,36 @@ def extract(model: Any, inputs: Sequence[Any], outputs: Sequence[str]) -> Any:
     part.graph.initializer.extend(t for t in model.graph.initializer if t.name in made)
     part.graph.input.extend(i for name, i in given.items() if name in needed)
     declared = {o.name: o for o in model.graph.output}
-    part.graph.output.extend(declared.get(name, onnx.ValueInfoProto(name=name)) for name in outputs)
+    for name in outputs:
+        if name in declared:
+            part.graph.output.append(declared[name])
+        else:
+            part.graph.output.add(name=name)
     return part
+
+
+def value_info(model: Any, name: str, element: int, shape: Sequence[int | str | None]) -> Any:
+    """A ValueInfoProto to use with a model: a tensor of such elements (see `onnx_format.describe`)."""
+    made = type(model)().graph.input.add()
+    describe(made, name, element, shape)
+    return made
+
+
+def is_behind(model: Any, value: str, outputs: Sequence[str]) -> bool:
+    """Whether `outputs` can be computed from an internal value of a model and nothing else."""
+    if value not in values(model) or value in outputs:
+        return False
+    producer = {name: node for node in model.graph.node for name in node.output if name}
+    needed = _needed(producer, outputs, [value])
+    return value in needed and not any(i.name in needed for i in model.graph.input)
 
 
 def behind(model: Any, value: str, outputs: Sequence[str]) -> Any:
     """The part of a model from a float32 value (N, F) of it to `outputs`, as a model of its own; None where there is no
     such value, or the outputs need more than it."""
-    if value not in values(model) or value in outputs:
+    if not is_behind(model, value, outputs):
         return None
-    producer = {name: node for node in model.graph.node for name in node.output if name}
-    needed = _needed(producer, outputs, [value])
-    if value not in needed or any(i.name in needed for i in model.graph.input):
-        return None
-    given = helper.make_tensor_value_info(value, TensorProto.FLOAT, ["N", None])
-    return extract(model, [given], outputs)
+    return extract(model, [value_info(model, value, FLOAT, ["N", None])], outputs)
 
 
 @dataclass(frozen=True)
@@ -167,7 +183,7 @@ class Cut:
         """The graph from distinct texts to the frontier's values; each input has a row count of its own."""
         inputs = []
         for i, declared in enumerate(t for t in model.graph.input if t.name in set(self.frontier.values())):
-            own = onnx.ValueInfoProto()
+            own = type(declared)()
             own.CopyFrom(declared)
             own.type.tensor_type.shape.dim[0].dim_param = f"distinct_{i}"
             inputs.append(own)
@@ -177,7 +193,7 @@ class Cut:
 def find_cut(model: Any, outputs: Sequence[str]) -> Cut:
     """The frontier of the text inputs' cones, for the part of the graph that `outputs` need."""
     graph = _Graph(model)
-    texts = [i.name for i in model.graph.input if i.type.tensor_type.elem_type == TensorProto.STRING]
+    texts = [i.name for i in model.graph.input if i.type.tensor_type.elem_type == STRING]
     owner = {name: name for name in texts}  # value -> the one text input it depends on
     needed = _needed(graph.producer, outputs)
     nodes = [n for n in model.graph.node if any(o in needed for o in n.output)]

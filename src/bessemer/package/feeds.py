@@ -7,7 +7,6 @@ integers always pass through float64, so a value gives the same float32 whether 
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,14 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from bessemer.core.errors import DataError, did_you_mean
+from bessemer.core.errors import did_you_mean
 from bessemer.core.signature import MISSING_TIMESTAMP, Field
+from bessemer.package.values import NUMPY, microseconds, refused, shown
 
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MICROSECOND = dt.timedelta(microseconds=1)
-_SHOWN = 20
-
-NUMPY = {"float32": np.float32, "float64": np.float64, "int64": np.int64, "bool": np.bool_, "string": object}
+__all__ = ["NUMPY", "distinct", "microseconds", "to_columns", "to_feeds", "to_tensor"]
 
 
 class _RefusedError(Exception):
@@ -74,24 +70,11 @@ def to_columns(
     for field in inputs:
         try:
             found[field.name] = _column(table, field, where, allow_missing)
-        except _RefusedError as refused:
-            faults.append(str(refused))
+        except _RefusedError as refusal:
+            faults.append(str(refusal))
     if faults:
-        _raise(faults)
+        raise refused(faults)
     return found
-
-
-def _raise(faults: Sequence[str]) -> None:
-    if len(faults) == 1:
-        raise DataError(
-            faults[0], fix="give the columns that signature.json of the package names, of its types"
-        )
-    more = [f"... and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
-    raise DataError(
-        f"{len(faults)} columns cannot be fed to the model",
-        why="\n       ".join([*faults[:_SHOWN], *more]),
-        fix="give the columns that signature.json of the package names, of its types",
-    )
 
 
 def _column(
@@ -134,8 +117,7 @@ def _refuse(column: pa.Array, field: Field, bad: Callable[[Any], bool]) -> _Refu
     for row in range(len(column)):
         value = column[row].as_py()
         if value is not None and bad(value):
-            shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
-            return _RefusedError(f"column '{field.name}', row {row}: {shown} is no {field.dtype}")
+            return _RefusedError(f"column '{field.name}', row {row}: {shown(value)} is no {field.dtype}")
     return _RefusedError(
         f"column '{field.name}' is of type {column.type}, and the model wants a {field.dtype}"
     )
@@ -171,7 +153,10 @@ def _number(column: pa.Array, field: Field) -> pa.Array:
     if column.type != pa.float64():
         column = column.cast(pa.float64(), safe=False)
     if field.dtype == "boolean" and not pt.is_boolean(kind) and len(column):
-        known = pc.or_(pc.is_in(column, value_set=pa.array([0.0, 1.0])), pc.is_null(column, nan_is_null=True))
+        unsigned = pc.add(column, 0.0)  # to `is_in` a negative zero is another value than 0
+        known = pc.or_(
+            pc.is_in(unsigned, value_set=pa.array([0.0, 1.0])), pc.is_null(column, nan_is_null=True)
+        )
         if not pc.all(known).as_py():
             raise _refuse(given, field, lambda v: v == v and v not in (0, 1))
     return column
@@ -229,21 +214,6 @@ def _microseconds(column: pa.Array, field: Field) -> pa.Array:
         raise _RefusedError(f"column '{field.name}' has a time that is no timestamp: {error}") from None
 
 
-def microseconds(text: str) -> int | None:
-    """Microseconds since 1970 (UTC) of an ISO 8601 text; None for ''.
-
-    Raises:
-        ValueError: the text is no date and no time.
-
-    >>> microseconds("1970-01-01T01:00:00+01:00"), microseconds("1970-01-02")
-    (0, 86400000000)
-    """
-    if not text:
-        return None
-    moment = dt.datetime.fromisoformat(text.strip())
-    return ((moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)) - _EPOCH) // _MICROSECOND
-
-
 def _parsed(column: pa.Array, field: Field) -> pa.Array:
     coded = column.dictionary_encode()
     try:
@@ -266,3 +236,15 @@ def to_tensor(column: pa.Array, field: Field) -> np.ndarray:
     else:
         array = column.to_numpy(zero_copy_only=False)
     return np.ascontiguousarray(array.astype(NUMPY[field.tensor], copy=False)).reshape(-1, 1)
+
+
+def distinct(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct texts (D, 1) of a column ('' for null) and each row's index into them."""
+    coded = column if pt.is_dictionary(column.type) else column.dictionary_encode()
+    texts, codes = coded.dictionary.to_pylist(), coded.indices
+    if codes.null_count:
+        codes = pc.fill_null(codes.cast(pa.int64()), len(texts))
+        texts.append("")
+    found = np.empty((len(texts), 1), dtype=object)
+    found[:, 0] = ["" if text is None else text for text in texts]
+    return found, codes.to_numpy(zero_copy_only=False)

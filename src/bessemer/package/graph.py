@@ -11,22 +11,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
-OPSET = 20
-ML_OPSET = 3
-IR_VERSION = 10
+from bessemer.package.onnx_format import DOMAINS, IR_VERSION, ML_OPSET, OPSET, TENSORS, serialize
 
-#: The operator domains a package may use; any other is refused when a package is read.
-DOMAINS = ("", "ai.onnx.ml")
-
-TENSORS: Mapping[str, int] = {
-    "float32": TensorProto.FLOAT,
-    "float64": TensorProto.DOUBLE,
-    "int64": TensorProto.INT64,
-    "string": TensorProto.STRING,
-    "bool": TensorProto.BOOL,
-}
+__all__ = ["DOMAINS", "IR_VERSION", "ML_OPSET", "OPSET", "TENSORS", "GraphBuilder", "serialize"]
 
 
 def _add_attribute(node: Any, name: str, value: Any) -> None:
@@ -173,9 +162,3 @@ class GraphBuilder:
             del field[:]
             field.extend(values.values())
         return self._model
-
-
-def serialize(model: Any) -> bytes:
-    """The model's bytes, the same for the same model."""
-    data: bytes = model.SerializeToString(deterministic=True)
-    return data

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
-from bessemer.core.errors import PackageError, UsageError, did_you_mean
-from bessemer.core.signature import Signature
+from bessemer.core.errors import BessemerError, MissingExtra, PackageError, UsageError, did_you_mean
+from bessemer.core.signature import Field, Signature
 from bessemer.package.contributions import Contributions
 from bessemer.package.manifest import Manifest
 from bessemer.package.read import PackageContents, read_package
+from bessemer.package.records import rows_to_feeds
 from bessemer.package.session import GraphSession
-from bessemer.package.tabular import as_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: A larger table is predicted in batches of this many rows, so that memory follows the batch.
 BATCH_ROWS = 65_536
@@ -56,7 +58,8 @@ class Model:
     def __init__(self, contents: PackageContents, *, threads: int = 1) -> None:
         self.contents = contents
         self.threads = max(1, threads)
-        self.session = GraphSession(contents.bytes("model.onnx"), contents.signature.inputs)
+        graph, inputs = contents.bytes("model.onnx"), contents.signature.inputs
+        self.session = GraphSession(graph, inputs, sample=_feeds_or_none(self.sample, inputs))
         self._lock = threading.Lock()
         self._explainer: Contributions | None = None
 
@@ -175,12 +178,61 @@ class Model:
         Raises:
             DataError: a column is missing or holds what cannot be converted.
             UsageError: `columns` has an unknown name.
+            MissingExtra: pyarrow is not installed; `predict_rows` does without.
         """
-        table = as_table(data)
+        table = _as_table(data)
         wanted = self._wanted(explain, columns)
         if table.num_rows <= BATCH_ROWS:
             return self._predict(table, explain, wanted)
+        import pyarrow as pa
+
         return pa.concat_tables(self.predict_batches(_slices(table), explain=explain, columns=columns))
+
+    def predict_rows(
+        self, rows: Sequence[Mapping[str, Any]], *, explain: bool = False
+    ) -> list[dict[str, Any]]:
+        """Predict rows of Python values, without Arrow; the answer has the same rows in the same order.
+
+        Args:
+            rows: a list of dicts. A key that a row lacks is missing; keys the model does not know are ignored.
+            explain: as `predict`.
+
+        Returns:
+            for each row what `columns()` names, as Python numbers, text and booleans: what `predict` gives.
+
+        Raises:
+            DataError: a column is missing or holds what cannot be converted (see `records.rows_to_feeds`).
+            UsageError: a row is no mapping.
+
+        >>> from bessemer.testing.models import ROWS, tiny_model
+        >>> [(row["prediction"], round(row["probability"], 2)) for row in tiny_model("binary").predict_rows(ROWS[:1])]
+        [('yes', 0.91)]
+        """
+        if isinstance(rows, Mapping | str | bytes) or not isinstance(rows, Sequence):
+            raise UsageError(f"cannot take rows from a {type(rows).__name__}", fix="give a list of dicts")
+        names, inputs = self.columns(explain=explain), self.signature.inputs
+        found: list[dict[str, Any]] = []
+        for start in range(0, len(rows), BATCH_ROWS):
+            feeds = rows_to_feeds(rows[start : start + BATCH_ROWS], inputs)
+            made = self._found(self.session.run_feeds(feeds, self._asked(explain)), explain)
+            listed = [made[name].tolist() for name in names]
+            found += (dict(zip(names, values, strict=True)) for values in zip(*listed, strict=True))
+        return found
+
+    def predict_matrix(self, matrix: np.ndarray, *, explain: bool = False) -> dict[str, np.ndarray]:
+        """Predict a matrix of numbers: the quickest way in, where every input is a number or a boolean.
+
+        Args:
+            matrix: (N, inputs), a column for each of `signature.inputs` in order; NaN is missing.
+            explain: as `predict`.
+
+        Returns:
+            an array (N,) for each name of `columns()`.
+
+        Raises:
+            UsageError: the matrix is of another shape, or an input is no number that float32 holds.
+        """
+        return self._found(self.session.run_matrix(matrix, self._asked(explain)), explain)
 
     def predict_batches(
         self, batches: Iterable[Any], *, explain: bool = False, columns: Sequence[str] | None = None
@@ -193,12 +245,12 @@ class Model:
         wanted = self._wanted(explain, columns)
         if self.threads == 1:
             for batch in batches:
-                yield self._predict(as_table(batch), explain, wanted)
+                yield self._predict(_as_table(batch), explain, wanted)
             return
         with ThreadPoolExecutor(self.threads, thread_name_prefix="bessemer-predict") as pool:
             ahead: deque[Future[pa.Table]] = deque()
             for batch in batches:
-                ahead.append(pool.submit(self._predict, as_table(batch), explain, wanted))
+                ahead.append(pool.submit(self._predict, _as_table(batch), explain, wanted))
                 if len(ahead) > self.threads:
                     yield ahead.popleft().result()
             while ahead:
@@ -206,7 +258,9 @@ class Model:
 
     def features(self, data: Any) -> pa.Table:
         """What the learner sees: the features, float32, one column each (NaN is missing)."""
-        made = self.session.run(as_table(data), ["features"], allow_missing=True)["features"]
+        made = self.session.run(_as_table(data), ["features"], allow_missing=True)["features"]
+        import pyarrow as pa
+
         names = [feature["name"] for feature in self.info["features"]]
         return pa.Table.from_arrays([pa.array(made[:, i]) for i in range(made.shape[1])], names=names)
 
@@ -218,39 +272,56 @@ class Model:
         return known if columns is None else tuple(columns)
 
     def _predict(self, table: pa.Table, explain: bool, wanted: Sequence[str]) -> pa.Table:
-        outputs = ["prediction"]
-        if self.task != "regression":
-            outputs.append("probability")
-        if explain:
-            outputs += ["score", "features"]
-        made = self.session.run(table, outputs, allow_missing=True)
-        found = self._predictions(made)
-        if explain:
-            found |= self._explained(made)
-        return pa.table({name: found[name] for name in wanted})
+        import pyarrow as pa
 
-    def _predictions(self, made: dict[str, np.ndarray]) -> dict[str, pa.Array]:
-        labels = made["prediction"]
-        found = {"prediction": pa.array(labels, pa.string() if labels.dtype == object else None)}
+        made = self._found(self.session.run(table, self._asked(explain), allow_missing=True), explain)
+        texts = {name: pa.string() if made[name].dtype == object else None for name in wanted}
+        return pa.table({name: pa.array(made[name], texts[name]) for name in wanted})
+
+    def _asked(self, explain: bool) -> tuple[str, ...]:
+        """The values of the graph that an answer is made of."""
+        outputs = ("prediction",) if self.task == "regression" else ("prediction", "probability")
+        return (*outputs, "score", "features") if explain else outputs
+
+    def _found(self, made: Mapping[str, np.ndarray], explain: bool) -> dict[str, np.ndarray]:
+        """Each column of the answer, (N,)."""
+        found = {"prediction": made["prediction"]}
         if self.task == "binary":
-            found["probability"] = pa.array(made["probability"][:, 1])
+            found["probability"] = made["probability"][:, 1]
         elif self.task == "multiclass":
-            for i, name in enumerate(self.classes):
-                found[f"probability_{name}"] = pa.array(made["probability"][:, i])
-        return found
+            found |= {f"probability_{name}": made["probability"][:, i] for i, name in enumerate(self.classes)}
+        return found | self._explained(made) if explain else found
 
-    def _explained(self, made: dict[str, np.ndarray]) -> dict[str, pa.Array]:
+    def _explained(self, made: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         base, each = self.explainer.compute(made["features"])
         grouped = self.explainer.by_group(each, self.groups)
         rows = np.arange(len(base))
         chosen = made["probability"].argmax(axis=1) if self.task == "multiclass" else np.zeros(len(base), int)
-        found = {
-            "score": pa.array(made["score"][rows, chosen]),
-            "base": pa.array(base[rows, chosen]),
-        }
+        found = {"score": made["score"][rows, chosen], "base": base[rows, chosen]}
         for i, group in enumerate(self.groups):
-            found[f"contribution_{group}"] = pa.array(grouped[rows, i, chosen])
+            found[f"contribution_{group}"] = grouped[rows, i, chosen]
         return found
+
+
+def _as_table(data: Any) -> pa.Table:
+    """Whatever holds rows as an Arrow table (see `package.tabular`)."""
+    try:
+        from bessemer.package.tabular import as_table
+    except ModuleNotFoundError as error:
+        if error.name != "pyarrow":
+            raise
+        missing = MissingExtra("predict", "pyarrow", "arrow")
+        missing.fix += "; or use `predict_rows`, which needs no more than numpy"
+        raise missing from None
+    return as_table(data)
+
+
+def _feeds_or_none(sample: Any, inputs: Sequence[Field]) -> dict[str, np.ndarray] | None:
+    """The sample as tensors; None where it has no rows, or none that make some: it was meant to be looked at."""
+    try:
+        return rows_to_feeds(sample, inputs) if isinstance(sample, list) and sample else None
+    except BessemerError:
+        return None
 
 
 def _slices(table: pa.Table) -> Iterator[pa.Table]:

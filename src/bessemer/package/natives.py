@@ -1,7 +1,7 @@
 """Trained models in their own form: what exact contributions are computed from, one class a kind.
 
-A native model is data: arrays, text or an ONNX head. The learner's own library is not needed, except LightGBM,
-which reads trees of any origin.
+A native model is data: arrays, text or an ONNX head. The learner's own library is not needed, except LightGBM for its
+own text, which packages of format 1 may have.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from bessemer.core import canonical
-from bessemer.core.errors import FormatError, did_you_mean
+from bessemer.core.errors import FormatError, MissingExtra, did_you_mean
 from bessemer.package.pairs import decode_paired
 
 
@@ -38,7 +38,10 @@ class _LightGBM:
     """LightGBM's own text, as packages of format 1 may have it."""
 
     def __init__(self, native: bytes, threads: int) -> None:
-        import lightgbm
+        try:
+            import lightgbm
+        except ModuleNotFoundError:
+            raise MissingExtra("explaining this package", "lightgbm", "lightgbm") from None
 
         self._booster = lightgbm.Booster(model_str=native.decode("utf-8"))
         self._outputs = int(self._booster.num_model_per_iteration())
@@ -100,8 +103,8 @@ class _Head:
     """A network's ONNX head: contributions are sampled Shapley values against one baseline row."""
 
     def __init__(self, native: bytes, threads: int) -> None:
+        from bessemer.package.runtime import open_session
         from bessemer.package.safety import check_graph
-        from bessemer.package.session import open_session
         from bessemer.package.shapley import evaluations
 
         line, _, graph = native.partition(b"\n")

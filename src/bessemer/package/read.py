@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bessemer.core.errors import FormatError, PackageError, SignatureError, did_you_mean
+from bessemer.core.errors import FormatError, MissingExtra, PackageError, SignatureError, did_you_mean
+from bessemer.core.filesystem import extra_of
 from bessemer.core.signature import Signature
 from bessemer.package import keys
 from bessemer.package.container import MAX_BYTES, unpack
@@ -86,8 +87,7 @@ def _fetch(source: str | Path | bytes) -> bytes:
     if isinstance(source, bytes):
         data = source
     elif "://" in str(source):
-        import fsspec
-
+        fsspec = _fsspec(str(source).partition("://")[0])
         with fsspec.open(str(source), "rb") as f:
             data = f.read(MAX_BYTES + 1)
     else:
@@ -98,6 +98,14 @@ def _fetch(source: str | Path | bytes) -> bytes:
     if len(data) > MAX_BYTES:
         raise _too_large(source)
     return data
+
+
+def _fsspec(scheme: str) -> Any:
+    try:
+        import fsspec
+    except ModuleNotFoundError:
+        raise MissingExtra(f"{scheme}://", "fsspec", extra_of(scheme)) from None
+    return fsspec
 
 
 def _bytes_of(source: str | Path | bytes) -> bytes:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 
 from bessemer.core.errors import FormatError
 from bessemer.core.signature import Signature
-from bessemer.package.graph import DOMAINS, IR_VERSION, ML_OPSET, OPSET, TENSORS
+from bessemer.package.onnx_format import DOMAINS, EXTERNAL, IR_VERSION, ML_OPSET, OPSET, TENSORS, parse
 
 _VERSIONS = {"": OPSET, "ai.onnx.ml": ML_OPSET}
 
@@ -53,7 +52,7 @@ def check_graph(data: bytes) -> Any:
         FormatError: it is no ONNX model, or holds something a package may not.
     """
     try:
-        model = onnx.load_model_from_string(data)
+        model = parse(data)
     except DecodeError:
         raise FormatError("model.onnx is not an ONNX model", fix="build the package again") from None
     if model.ir_version > IR_VERSION:
@@ -71,7 +70,7 @@ def check_graph(data: bytes) -> Any:
             if node.domain not in DOMAINS:
                 raise _unsafe("model.onnx has foreign operators", f"'{node.op_type}' of '{node.domain}'")
         for tensor in _tensors(graph):
-            if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            if tensor.data_location == EXTERNAL or tensor.external_data:
                 raise _unsafe("model.onnx reads data outside the package", f"tensor '{tensor.name}'")
     return model
 
@@ -86,7 +85,8 @@ def check_signature_of(model: Any, signature: Signature) -> None:
     given = {i.name: i.type.tensor_type.elem_type for i in model.graph.input if i.name not in constants}
     promised = {field.name: TENSORS.get(field.tensor, 0) for field in signature.inputs}
     if given != promised:
-        names = sorted(name for name in {*given, *promised} if given.get(name) != promised.get(name))
+        # A name that is no UTF-8 is bytes.
+        names = sorted(str(name) for name in {*given, *promised} if given.get(name) != promised.get(name))
         raise FormatError(
             "model.onnx takes other inputs than signature.json says",
             why=f"they differ in {', '.join(names[:5])}",

@@ -1,60 +1,39 @@
-"""Running the graph over Arrow data.
+"""Running the graph over Arrow data, tensors or a matrix.
 
-A heavy graph (thousands of trees) is loaded once, as the part behind its features, whatever is asked of it; what
-makes the features is a graph of its own. A small batch runs through a graph as it is. A large one is cut (see
-`package.cut`): what depends on one text column alone is computed once for each distinct value and looked up by row,
-because handing a text tensor to onnxruntime costs a Python object and a copy a row. All ways run the same nodes on
-the same values.
+A graph of trees is run in two halves: what makes the features (`package.front`), and what is behind them
+(`package.head`), where our own code walks the trees. So is a heavy graph without it: its second half is loaded once,
+whatever is asked. Other graphs run as they are. A large batch is cut besides (see `package.cut`): what depends on one
+text column alone is computed once for each distinct value and looked up by row, because handing a text tensor to
+onnxruntime costs a Python object and a copy a row. All ways give the same bits.
 """
 
 from __future__ import annotations
 
-import ctypes
-import sys
+import importlib.util
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.types as pt
-from onnx import helper
 
 from bessemer.core.errors import UsageError, did_you_mean
-from bessemer.core.signature import MISSING_TIMESTAMP, Field
-from bessemer.package.cut import Cut, behind, extract, find_cut, values
-from bessemer.package.feeds import NUMPY, to_columns, to_tensor
-from bessemer.package.graph import serialize
+from bessemer.core.signature import Field
+from bessemer.package.cut import Cut, behind, extract, find_cut, is_behind, value_info, values
+from bessemer.package.front import Front, find_join
+from bessemer.package.head import FEATURES, HEAVY, Head, PlainHead, tree_nodes, walked
+from bessemer.package.matrix import MATRIX, of_one_matrix
+from bessemer.package.onnx_format import element_type, parse, serialize
+from bessemer.package.runtime import give_back, open_session
+from bessemer.package.values import missing_tensor
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["CUT_ROWS", "GraphSession", "missing_tensor"]
 
 #: From this many rows on, distinct texts are encoded once.
 CUT_ROWS = 64
-#: A graph of this many bytes is heavy: onnxruntime takes ten times as much memory for each session of it.
-HEAVY = 4 << 20
-#: What the learner sees: the value where a heavy graph is parted.
-FEATURES = "features"
-
-
-def _element(kind: str) -> int:
-    """The element type of a tensor as onnxruntime writes it: 'tensor(int64)' -> TensorProto.INT64."""
-    number: int = onnx.TensorProto.DataType.Value(kind.removeprefix("tensor(").removesuffix(")").upper())
-    return number
-
-
-def open_session(model: bytes, threads: int) -> Any:
-    """An onnxruntime session on the CPU, sequential, with `threads` threads inside an operator."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3
-    # Threads that spin while they wait take the core from those who work.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 class _Whole:
@@ -80,7 +59,7 @@ class _Cut:
         looked_up = []
         for made in self.encoder.get_outputs():
             shape = ["N", *(d if isinstance(d, int) else None for d in made.shape[1:])]
-            looked_up.append(helper.make_tensor_value_info(made.name, _element(made.type), shape))
+            looked_up.append(value_info(model, made.name, element_type(made.type), shape))
         rest = [name for name in outputs if name not in self.frontier]
         part = extract(model, [*model.graph.input, *looked_up], rest)
         self.inputs = {i.name for i in part.graph.input}
@@ -89,14 +68,16 @@ class _Cut:
 
     def run(self, columns: Mapping[str, pa.Array], fields: Sequence[Field]) -> list[np.ndarray] | None:
         """The outputs, or None where a looked-up value turns out not to have one row for each text."""
+        from bessemer.package.feeds import distinct, to_tensor
+
         texts = set(self.frontier.values())
-        coded = {name: _distinct(columns[name]) for name in texts}
-        distinct_texts = {name: distinct for name, (distinct, _) in coded.items()}
+        coded = {name: distinct(columns[name]) for name in texts}
+        distinct_texts = {name: different for name, (different, _) in coded.items()}
         found = self.encoder.run(list(self.frontier), distinct_texts)
         feeds = {f.name: to_tensor(columns[f.name], f) for f in fields if f.name in self.inputs}
         for (value, text), rows in zip(self.frontier.items(), found, strict=True):
-            distinct, codes = coded[text]
-            if rows.ndim == 0 or len(rows) != len(distinct):
+            different, codes = coded[text]
+            if rows.ndim == 0 or len(rows) != len(different):
                 return None
             feeds[value] = rows.take(codes, axis=0)
         made = dict(feeds)
@@ -106,55 +87,36 @@ class _Cut:
         return [made[name] for name in self.outputs]
 
 
-def _distinct(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct texts (D, 1) of a column ('' for null) and each row's index into them."""
-    coded = column if pt.is_dictionary(column.type) else column.dictionary_encode()
-    texts, codes = coded.dictionary.to_pylist(), coded.indices
-    if codes.null_count:
-        codes = pc.fill_null(codes.cast(pa.int64()), len(texts))
-        texts.append("")
-    distinct = np.empty((len(texts), 1), dtype=object)
-    distinct[:, 0] = ["" if text is None else text for text in texts]
-    return distinct, codes.to_numpy(zero_copy_only=False)
-
-
-def _give_back() -> None:
-    """Let the system have what was freed: glibc keeps the hundreds of megabytes that parsing a large graph took."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
-
-
 class _Halves:
-    """A heavy graph in two: raw columns -> features, and one session from the features to all outputs."""
+    """A graph in two: raw columns -> features, and the features -> all outputs."""
 
-    def __init__(
-        self, front: Any, head: bytes, outputs: set[str], inputs: Sequence[Field], threads: int
-    ) -> None:
-        self.outputs = outputs
-        self.front = GraphSession(front, inputs, threads=threads)
-        self._head = open_session(head, threads)
-        _give_back()
+    def __init__(self, value: str, outputs: set[str], front: Front, head: Head) -> None:
+        self._value, self._outputs = value, outputs | {value}
+        self.front, self._head = front, head
 
     def knows(self, outputs: Sequence[str]) -> bool:
-        return all(name == FEATURES or name in self.outputs for name in outputs)
+        return self._outputs.issuperset(outputs)
 
     def run(self, features: np.ndarray, outputs: Sequence[str]) -> dict[str, np.ndarray]:
-        wanted = [name for name in outputs if name != FEATURES]
-        found: dict[str, np.ndarray] = {FEATURES: features}
-        if wanted:
-            found |= zip(wanted, self._head.run(wanted, {FEATURES: features}), strict=True)
+        wanted = [name for name in outputs if name != self._value]
+        if len(wanted) == len(outputs):
+            return self._head.run(features, wanted)
+        found = self._head.run(features, wanted) if wanted else {}
+        found[self._value] = features
         return {name: found[name] for name in outputs}
 
 
 class GraphSession:
-    """A graph that is run over Arrow tables; safe to use from several threads.
+    """A graph that is run over Arrow tables, tensors or a matrix; safe to use from several threads.
 
     Args:
         model: an ONNX model, its bytes, or the path of its file.
         inputs: its input fields (a Signature's `inputs`).
-        threads: threads inside an operator.
+        threads: threads inside an operator of onnxruntime.
+        sample: the tensors of some raw rows (as `run_feeds` takes them); before our own code walks the graph's trees
+            it must agree with onnxruntime on them.
 
+    >>> import pyarrow as pa
     >>> from bessemer.package.graph import GraphBuilder
     >>> g = GraphBuilder("double")
     >>> x = g.input("x", "float32", ("N", 1))
@@ -164,20 +126,30 @@ class GraphSession:
     [[3.0], [nan]]
     """
 
-    def __init__(self, model: bytes | Path | Any, inputs: Sequence[Field], *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        model: bytes | Path | Any,
+        inputs: Sequence[Field],
+        *,
+        threads: int = 1,
+        sample: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
         self.inputs = tuple(inputs)
         self.threads = threads
+        #: Whether `run_matrix` can be used: all inputs are float32.
+        self.takes_matrix = all(field.tensor == "float32" for field in self.inputs)
+        self._sample = sample
         self._source = model.read_bytes() if isinstance(model, Path) else model
         self._lock = threading.Lock()
         self._whole: dict[tuple[str, ...], _Whole] = {}
         self._cuts: dict[tuple[str, ...], _Cut | None] = {}
-        size = len(self._source) if isinstance(self._source, bytes) else self._source.ByteSize()
-        self._heavy = size >= HEAVY
-        self._parted: _Halves | None = None
+        self._matrix: dict[tuple[str, ...], _Whole] = {}
+        self._parted = False
+        self._two: _Halves | None = None
 
     def _model(self) -> Any:
         if isinstance(self._source, bytes):  # parsed again for each new set of outputs rather than kept
-            return onnx.load_model_from_string(self._source)
+            return parse(self._source)
         return self._source
 
     def _parsed(self, outputs: Sequence[str]) -> Any:
@@ -189,23 +161,46 @@ class GraphSession:
         return model
 
     def _halves(self, outputs: Sequence[str]) -> _Halves | None:
-        """The halves of a heavy graph that give these outputs; None where the graph is to be run as a whole."""
-        with self._lock:
-            if self._heavy and self._parted is None:
-                self._part()
-        return self._parted if self._parted is not None and self._parted.knows(outputs) else None
+        """The halves of the graph if they give these outputs; None where the graph is to be run as a whole."""
+        if not self._parted:
+            with self._lock:
+                if not self._parted:
+                    self._two = self._part()
+                    self._parted, self._sample = True, None
+        return self._two if self._two is not None and self._two.knows(outputs) else None
 
-    def _part(self) -> None:
-        """Load the halves, if there are two."""
+    def _part(self) -> _Halves | None:
+        """Load the halves, if there are two and it pays."""
         model = self._model()
-        outputs = {o.name for o in model.graph.output}
-        head = behind(model, FEATURES, sorted(outputs))
-        self._heavy = head is not None
-        if head is None:
-            return
-        front, content = extract(model, model.graph.input, [FEATURES]), serialize(head)
-        del model, head  # each takes several times the graph's bytes, as onnxruntime's own will
-        self._parted = _Halves(front, content, outputs, self.inputs, self.threads)
+        trees = tree_nodes(model)
+        value, outputs = trees[0].input[0] if trees else FEATURES, sorted(o.name for o in model.graph.output)
+        heavy = model.ByteSize() >= HEAVY
+        if not (trees or heavy) or not is_behind(model, value, outputs):
+            return None
+        front, ours = self._front(model, value), walked(model, value, outputs)
+        del model, trees  # they take several times the graph's bytes, and onnxruntime's own will
+        head: Head | None = None
+        if ours is not None:
+            head = ours.head(self._sample_features(front), self.threads)
+            del ours
+        if head is None and heavy:
+            content = serialize(behind(self._model(), value, outputs))
+            head = PlainHead(content, value, self.threads)
+            del content
+        if heavy:
+            give_back()
+        return _Halves(value, set(outputs), front, head) if head is not None else None
+
+    def _front(self, model: Any, value: str) -> Front:
+        join = find_join(model, value) if _has_extension() else None
+        asked = join.others if join else (value,)
+        part = extract(model, list(model.graph.input), asked)
+        return Front(join, GraphSession(part, self.inputs, threads=self.threads), value, self.inputs)
+
+    def _sample_features(self, front: Front) -> np.ndarray | None:
+        if not self._sample or not len(next(iter(self._sample.values()))):
+            return None
+        return front.of_feeds(self._sample)
 
     def _session(self, outputs: tuple[str, ...]) -> _Whole:
         with self._lock:
@@ -238,15 +233,24 @@ class GraphSession:
             DataError: columns are missing or of an impossible type (see `feeds.to_feeds`).
             UsageError: the graph has no such value.
         """
-        names = tuple(outputs)
-        if table.num_rows and (halves := self._halves(names)) is not None:
-            made = halves.front.run(table, [FEATURES], allow_missing=allow_missing)
-            return halves.run(made[FEATURES], names)
+        from bessemer.package.feeds import to_columns
+
         columns = to_columns(table, self.inputs, allow_missing=allow_missing)
-        if table.num_rows >= CUT_ROWS and (cut := self._cut_session(names)) is not None:
+        return self.run_columns(columns, table.num_rows, outputs)
+
+    def run_columns(
+        self, columns: Mapping[str, pa.Array], rows: int, outputs: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """The same for columns that `feeds.to_columns` made: one for each input, of `rows` rows."""
+        names = tuple(outputs)
+        if rows and (halves := self._halves(names)) is not None:
+            return halves.run(halves.front.of_columns(columns, rows), names)
+        if rows >= CUT_ROWS and (cut := self._cut_session(names)) is not None:
             found = cut.run(columns, self.inputs)
             if found is not None:
                 return dict(zip(names, found, strict=True))
+        from bessemer.package.feeds import to_tensor
+
         return self.run_feeds({f.name: to_tensor(columns[f.name], f) for f in self.inputs}, names)
 
     def run_feeds(self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
@@ -254,8 +258,7 @@ class GraphSession:
         names = tuple(outputs)
         rows = len(next(iter(feeds.values()))) if feeds else 0
         if rows and (halves := self._halves(names)) is not None:
-            made = halves.front.run_feeds(feeds, [FEATURES])
-            return halves.run(made[FEATURES], names)
+            return halves.run(halves.front.of_feeds(feeds), names)
         if rows:
             return dict(zip(names, self._session(names).run(feeds), strict=True))
         # Not every kernel takes an empty tensor: run a row of missing values and give none of it.
@@ -263,10 +266,49 @@ class GraphSession:
         found = self._session(names).run(nothing)
         return {name: array[:0] for name, array in zip(names, found, strict=True)}
 
+    def run_matrix(self, matrix: np.ndarray, outputs: Sequence[str]) -> dict[str, np.ndarray]:
+        """The same for all inputs in one matrix: quicker than a tensor for each where rows are few.
 
-def missing_tensor(field: Field) -> np.ndarray:
-    """The (1, 1) tensor of a missing value of a field."""
-    if field.tensor == "string":
-        return np.array([[""]], dtype=object)
-    missing = MISSING_TIMESTAMP if field.dtype == "timestamp" else float("nan")
-    return np.array([[missing]], dtype=NUMPY[field.tensor])
+        Args:
+            matrix: (N, inputs) of numbers, a column for each of `inputs` in order; NaN is missing.
+
+        Raises:
+            UsageError: not all inputs are float32 (see `takes_matrix`), or the matrix is of another shape.
+
+        >>> from bessemer.testing.models import tiny_session
+        >>> tiny_session("binary").takes_matrix
+        False
+        """
+        x = self._one_matrix(matrix)
+        names = tuple(outputs)
+        if not len(x):
+            return self.run_feeds({f.name: x[:, i : i + 1] for i, f in enumerate(self.inputs)}, names)
+        if (halves := self._halves(names)) is not None:
+            return halves.run(halves.front.of_matrix(x), names)
+        return dict(zip(names, self._matrix_session(names).run({MATRIX: x}), strict=True))
+
+    def _one_matrix(self, matrix: np.ndarray) -> np.ndarray:
+        width = len(self.inputs)
+        if not self.takes_matrix:
+            other = next(field for field in self.inputs if field.tensor != "float32")
+            raise UsageError(
+                f"the model takes no matrix: '{other.name}' is a {other.dtype}",
+                fix="give a table (`run`) or a tensor for each input (`run_feeds`)",
+            )
+        if matrix.ndim != 2 or matrix.shape[1] != width or matrix.dtype.kind not in "fiub":
+            raise UsageError(
+                f"the matrix is of shape {matrix.shape} and type {matrix.dtype}",
+                fix=f"give numbers of shape (N, {width}): a column for each input, in the signature's order",
+            )
+        return np.ascontiguousarray(matrix, dtype=np.float32)
+
+    def _matrix_session(self, outputs: tuple[str, ...]) -> _Whole:
+        with self._lock:
+            if outputs not in self._matrix:
+                model = of_one_matrix(self._parsed(outputs), [field.name for field in self.inputs])
+                self._matrix[outputs] = _Whole(model, outputs, self.threads)
+            return self._matrix[outputs]
+
+
+def _has_extension() -> bool:
+    return importlib.util.find_spec("bessemer.package.trees._walker") is not None

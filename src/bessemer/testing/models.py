@@ -14,6 +14,9 @@ import numpy as np
 from bessemer.core.signature import MISSING_TIMESTAMP, Field, Signature, Task
 from bessemer.package.contributions import Contributions
 from bessemer.package.graph import GraphBuilder, serialize
+from bessemer.package.manifest import Manifest, describe
+from bessemer.package.model import Model
+from bessemer.package.read import PackageContents
 from bessemer.package.session import GraphSession
 
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")
@@ -160,3 +163,11 @@ def tiny_members(task: Task) -> dict[str, bytes]:
         "native/linear.json": tiny_native(task),
         "sample.json": json.dumps(ROWS[:1]).encode(),
     }
+
+
+def tiny_model(task: Task) -> Model:
+    """The tiny model of a task as it is loaded from a package; it was signed by nobody."""
+    members = tiny_members(task)
+    manifest = Manifest("tiny", "1", "", "", task, "", describe(members))
+    content = {name: memoryview(data) for name, data in members.items()}
+    return Model(PackageContents(manifest, tiny_signature(task), content, b"", 0))

@@ -17,7 +17,7 @@ TOLERANCE = 1e-4
 def run_graph(model: Any, feeds: Mapping[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
     """The named outputs of an ONNX model (or its bytes), on one thread."""
     from bessemer.package.graph import serialize
-    from bessemer.package.session import open_session
+    from bessemer.package.runtime import open_session
 
     session = open_session(model if isinstance(model, bytes) else serialize(model), 1)
     found: list[np.ndarray] = session.run(

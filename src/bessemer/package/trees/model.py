@@ -10,6 +10,9 @@ import numpy as np
 
 Link = Literal["identity", "logit", "log", "exp"]
 
+#: What a whole tree's cover counts as: LightGBM keeps counts, so weights become whole numbers of this size.
+_COUNTS = 10**9
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -141,6 +144,21 @@ def branch_covers(tree: Tree) -> np.ndarray:
         for child in (tree.left[branch], tree.right[branch]):
             found[branch] += found[child] if child >= 0 else tree.cover[-1 - child]
     return found
+
+
+def counts(cover: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A tree's covers as whole numbers, int64: of the leaves (B + 1,) and of the branches (B,).
+
+    None is 0, which TreeSHAP would divide by.
+    """
+    total = float(cover.sum())
+    scaled = cover * (_COUNTS / total) if total > 0 else np.ones_like(cover)
+    leaves = np.maximum(1, np.rint(scaled)).astype(np.int64)
+    branches = np.zeros(len(left), dtype=np.int64)
+    for i in range(len(left) - 1, -1, -1):
+        for child in (int(left[i]), int(right[i])):
+            branches[i] += branches[child] if child >= 0 else leaves[-1 - child]
+    return leaves, branches
 
 
 def simplified(tree: Tree) -> Tree:

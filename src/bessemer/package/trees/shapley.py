@@ -1,31 +1,65 @@
-"""Exact Shapley values of trees, by LightGBM's implementation of TreeSHAP, and of symmetric ones by look-up.
+"""Exact Shapley values of trees: of symmetric ones by look-up, of others by LightGBM's TreeSHAP or by `trees.paths`.
 
 The game is the path-dependent one of Lundberg et al. (2020, "From local explanations to global understanding with
 explainable AI for trees"): a feature that is not known sends a row down both sides, by the training weight
-(`cover`) of each. LightGBM reads the trees as text, so whichever library grew them need not be there.
+(`cover`) of each. LightGBM reads the trees as text, so whichever library grew them need not be there; where LightGBM is
+not installed either, numpy does the same.
 """
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any
+import importlib.util
+from functools import cache, cached_property
+from typing import Any, Protocol
 
 import numpy as np
 
 from bessemer.package.trees.arrays import Flat, flatten
-from bessemer.package.trees.model import Tree, Trees, depths, linked
+from bessemer.package.trees.model import Tree, Trees, counts, depths, linked
+from bessemer.package.trees.paths import PathTrees
 from bessemer.package.trees.symmetric import Levels, SymmetricTrees, levels_of
 
-#: What a whole tree's cover counts as: LightGBM keeps counts, so weights become whole numbers of this size.
-_COUNTS = 10**9
 #: LightGBM's decision type: NaN is missing (2 << 2), and the default direction is left (2).
 _NAN, _LEFT = 8, 2
-#: What the contributions of one symmetric tree cost, and a step of a walk, in about a nanosecond.
-_LOOK_UP, _WALK = 100.0, 3.0
+#: What the contributions of one symmetric tree cost, a step of a walk, and one without LightGBM, in about a nanosecond.
+_LOOK_UP, _WALK, _PATH = 100.0, 3.0, 6.0
+
+
+class Engine(Protocol):
+    """Trees with one value a leaf, of one output."""
+
+    def sums(self, X: np.ndarray) -> np.ndarray:
+        """(N, F) float32 -> (N,) float64."""
+
+    def contributions(self, X: np.ndarray) -> np.ndarray:
+        """(N, F) float32 -> (N, F + 1) float64: each feature's part, then the base."""
+
+
+@cache
+def has_lightgbm() -> bool:
+    """Whether LightGBM is installed."""
+    return importlib.util.find_spec("lightgbm") is not None
+
+
+class LightGBM:
+    """Trees with one value a leaf, walked by LightGBM, which reads them as text."""
+
+    def __init__(self, trees: list[Tree], features: int, threads: int) -> None:
+        import lightgbm
+
+        self._booster, self._threads = lightgbm.Booster(model_str=to_text(trees, features)), threads
+
+    def sums(self, X: np.ndarray) -> np.ndarray:
+        found: np.ndarray = self._booster.predict(X, raw_score=True, num_threads=self._threads)
+        return found
+
+    def contributions(self, X: np.ndarray) -> np.ndarray:
+        found: np.ndarray = self._booster.predict(X, pred_contrib=True, num_threads=self._threads)
+        return found.reshape(len(X), -1)
 
 
 class TreeShapley:
-    """Margins and exact contributions of trees.
+    """Margins and exact contributions of trees; without LightGBM the same values, but for rounding in float64.
 
     Args:
         trees: any link. Through a link a row's values are scaled so that they add up to its margin: each keeps
@@ -52,13 +86,17 @@ class TreeShapley:
         return found
 
     @cached_property
-    def _engines(self) -> list[tuple[int, SymmetricTrees, Any]]:
-        """For each output: its symmetric trees, and a booster of the others. Made when the first row is asked for."""
+    def _engines(self) -> list[tuple[int, SymmetricTrees, Engine | None]]:
+        """For each output: its symmetric trees, and what walks the others. Made when the first row is asked for."""
         features = self._trees.features
         return [
-            (target, SymmetricTrees(symmetric, features), _booster(rest, features) if rest else None)
+            (target, SymmetricTrees(symmetric, features), self._walks(rest) if rest else None)
             for target, (symmetric, rest) in self._parts.items()
         ]
+
+    def _walks(self, trees: list[Tree]) -> Engine:
+        features = self._trees.features
+        return LightGBM(trees, features, self._threads) if has_lightgbm() else PathTrees(trees, features)
 
     @property
     def work(self) -> float:
@@ -66,14 +104,14 @@ class TreeShapley:
         parts = self._parts.values()
         looked_up = sum(_LOOK_UP * len(symmetric) for symmetric, _ in parts)
         walked = sum((depths(tree) ** 2).sum() for _, rest in parts for tree in rest)
-        return looked_up + _WALK * float(walked)
+        return looked_up + (_WALK if has_lightgbm() else _PATH) * float(walked)
 
     def _sums(self, X: np.ndarray) -> np.ndarray:
         total = np.tile(self._trees.base.astype(np.float64), (len(X), 1))
-        for target, symmetric, booster in self._engines:
+        for target, symmetric, others in self._engines:
             total[:, target] += symmetric.sums(X)
-            if booster is not None:
-                total[:, target] += booster.predict(X, raw_score=True, num_threads=self._threads)
+            if others is not None:
+                total[:, target] += others.sums(X)
         return total
 
     def margin(self, X: np.ndarray) -> np.ndarray:
@@ -85,10 +123,10 @@ class TreeShapley:
         n, k = len(X), self._trees.outputs
         base = np.tile(self._trees.base.astype(np.float64), (n, 1))
         each = np.zeros((n, self._trees.features, k))
-        for target, symmetric, booster in self._engines:
+        for target, symmetric, others in self._engines:
             found = symmetric.contributions(X)
-            if booster is not None:
-                found += booster.predict(X, pred_contrib=True, num_threads=self._threads).reshape(n, -1)
+            if others is not None:
+                found += others.contributions(X)
             each[:, :, target] = found[:, :-1]
             base[:, target] += found[:, -1]
         if self._trees.link == "identity":
@@ -114,12 +152,6 @@ def _single_target(trees: Trees) -> dict[int, list[Tree]]:
             target = tree.target if width == 1 else column
             found[target].append(Tree(*own, tree.value[:, [column]], tree.cover, target))
     return found
-
-
-def _booster(trees: list[Tree], features: int) -> Any:
-    import lightgbm
-
-    return lightgbm.Booster(model_str=to_text(trees, features))
 
 
 def to_text(trees: list[Tree], features: int) -> str:
@@ -150,7 +182,7 @@ def _block(flat: Flat, number: int, branch: int, leaf: int) -> str:
     n = int(flat.branches[number])
     own, leaves = slice(branch, branch + n), slice(leaf, leaf + n + 1)
     left, right = flat.left[own], flat.right[own]
-    below, above = _counts(flat.cover[leaves].astype(np.float64), left, right)
+    below, above = counts(flat.cover[leaves].astype(np.float64), left, right)
     fields: list[tuple[str, Any]] = [("num_leaves", [n + 1]), ("num_cat", [0])]
     if n:
         decision = _NAN + _LEFT * flat.missing_left[own].astype(np.int64)
@@ -173,15 +205,3 @@ def _block(flat: Flat, number: int, branch: int, leaf: int) -> str:
     fields += [("is_linear", [0]), ("shrinkage", [1])]
     lines = [f"Tree={number}", *(f"{name}={' '.join(map(str, values))}" for name, values in fields)]
     return "\n".join(lines) + "\n\n\n"
-
-
-def _counts(cover: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Whole numbers for the leaves and the branches. None is 0, which TreeSHAP would divide by."""
-    total = float(cover.sum())
-    scaled = cover * (_COUNTS / total) if total > 0 else np.ones_like(cover)
-    leaves = np.maximum(1, np.rint(scaled)).astype(np.int64)
-    branches = np.zeros(len(left), dtype=np.int64)
-    for i in range(len(left) - 1, -1, -1):
-        for child in (int(left[i]), int(right[i])):
-            branches[i] += branches[child] if child >= 0 else leaves[-1 - child]
-    return leaves, branches
