@@ -32,6 +32,7 @@ from bessemer.tracking import Tracking
 if TYPE_CHECKING:
     from bessemer.importers.findings import Finding
     from bessemer.package.model import Model
+    from bessemer.predict.job import Predicted
 
 STATE = ".bessemer"
 BUILD = "build"
@@ -461,6 +462,28 @@ def verify(package: str | Path, *, key: str | Path | None = None) -> dict[str, A
     from bessemer.package.read import verify_package
 
     return verify_package(package, key=key)
+
+
+def predict(
+    package: str | Path | Model,
+    source: str | Path | Mapping[str, Any],
+    output: str | Path | Mapping[str, Any],
+    **settings: Any,
+) -> Predicted:
+    """Score every row of a source into a file, a folder of parts or a table; a killed call is gone on with.
+
+    Args:
+        package: a `.bsm` file, an fsspec URL, or a loaded model.
+        source, output, settings: see `bessemer.predict.job.predict`.
+
+    Raises:
+        PackageError: the package is refused.
+        DataError, UsageError, StoreError: as `bessemer.predict.job.predict`.
+    """
+    from bessemer.predict.job import predict as run
+
+    model = load(package) if isinstance(package, str | Path) else package
+    return run(model, source, output, **settings)
 
 
 def schema() -> dict[str, Any]:

@@ -1,0 +1,123 @@
+"""A table of a database server as source and as sink: a real PostgreSQL."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow.parquet as pq
+import pytest
+from postgres_server import postgres
+
+from bessemer.core.errors import EnvironmentFault, StoreError, UsageError
+from bessemer.predict.job import predict
+from bessemer.predict.plugins import SINKS
+from bessemer.predict.protocol import Progress, Target
+from bessemer.testing.sinks import CHECKS, batch, job
+
+pytestmark = pytest.mark.slow
+NAMES = (f"scored_{number}" for number in itertools.count())
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with postgres() as url:
+        yield url
+
+
+def rows(server: str, table: str) -> list[dict[str, Any]]:
+    with psycopg.connect(server, row_factory=psycopg.rows.dict_row) as connection:
+        return connection.execute(f'SELECT * FROM "{table}" ORDER BY id').fetchall()
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_the_sink_keeps_each_promise(check: Any, server: str) -> None:
+    name = next(NAMES)
+    target = Target("ibis", server, options={"table": name})
+    if "cannot_go_on" in check.__name__:
+        with pytest.raises(UsageError, match="exactly once") as caught:
+            check(SINKS.ref("ibis").target, target, lambda target: rows(server, name))
+        assert "--snapshot" in caught.value.fix
+        return
+    with psycopg.connect(server) as connection:
+        connection.execute("DROP TABLE IF EXISTS bessemer_jobs")
+    check(SINKS.ref("ibis").target, target, lambda target: rows(server, name))
+
+
+def test_a_batch_that_was_not_noted_is_written_again_and_only_once(server: str) -> None:
+    """The kill came between the rows and their note."""
+    name = next(NAMES)
+    target = Target("ibis", server, options={"table": name})
+    sink = SINKS.load("ibis")(target, job("e"))
+    sink.open()
+    sink.write(batch(0), Progress(1, 4, 0, 4))
+    sink.write(batch(1), Progress(2, 8, 0, 8))
+    sink.close()
+    with psycopg.connect(server) as connection:
+        connection.execute("DELETE FROM bessemer_jobs WHERE job = %s AND batches = 2", ["e" * 64])
+        connection.execute(f'DELETE FROM "{name}" WHERE id = 6')
+    sink = SINKS.load("ibis")(target, job("e"))
+    assert sink.open() == Progress(1, 4, 0, 4)
+    sink.write(batch(1), Progress(2, 8, 0, 8))
+    sink.finish()
+    sink.close()
+    assert [row["id"] for row in rows(server, name)] == list(range(8))
+    again = SINKS.load("ibis")(target, job("e", restart=True))
+    assert again.open() == Progress()
+    again.close()
+    assert rows(server, name) == []
+
+
+def test_from_a_table_into_a_table(server: str, model: Any, make_rows: Any) -> None:
+    table, name = make_rows(1000), next(NAMES)
+    with psycopg.connect(server) as connection:
+        listed = 'id text, tenure int, "monthly charges" float8, autopay bool, contract text, "désactivé" timestamp'
+        connection.execute(f"CREATE TABLE customers ({listed})")
+        with connection.cursor().copy("COPY customers FROM STDIN") as copy:
+            for row in table.to_pylist():
+                copy.write_row(list(row.values())[:6])
+    source = {"sql": server, "table": "customers"}
+    settings: dict[str, Any] = {"table": name, "keep": ["id"], "batch_rows": 100}
+    with pytest.raises(UsageError, match="exactly once"):
+        predict(model, source, server, **settings)
+    done = predict(model, source, server, snapshot=True, **settings)
+    assert (done.rows, done.unstable) == (1000, "")
+    found = rows(server, name)
+    assert [row["id"] for row in found] == table["id"].to_pylist()
+    expected = model.predict(table)
+    assert [row["prediction"] for row in found] == expected["prediction"].to_pylist()
+    assert [row["probability"] for row in found] == pytest.approx(
+        expected["probability"].to_pylist(), abs=1e-6
+    )
+
+
+def test_killed_on_the_way_into_a_server(server: str, package: Path, make_rows: Any, tmp_path: Path) -> None:
+    pq.write_table(make_rows(3000), tmp_path / "in.parquet")
+    name = next(NAMES)
+    script = (
+        "import sys; from bessemer.api import predict\n"
+        "predict(*sys.argv[1:4], table=sys.argv[4], keep=['id'], batch_rows=100,"
+        " told=lambda n, before: print(n, flush=True))"
+    )
+    arguments = [sys.executable, "-c", script, str(package), str(tmp_path / "in.parquet"), server, name]
+    for _ in range(5):
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for _ in range(3):
+                process.stdout.readline()
+            process.send_signal(signal.SIGKILL)
+    subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
+    assert [row["id"] for row in rows(server, name)] == [f"{i:05d}" for i in range(3000)]
+
+
+def test_a_server_that_is_not_there_is_told(model: Any, make_rows: Any, tmp_path: Path) -> None:
+    pq.write_table(make_rows(10), tmp_path / "in.parquet")
+    with pytest.raises((StoreError, EnvironmentFault)) as caught:
+        predict(model, tmp_path / "in.parquet", "postgres://me:secret@127.0.0.1:1/none", table="t")
+    assert "secret" not in str(caught.value)
