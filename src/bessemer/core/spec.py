@@ -45,5 +45,22 @@ def parse_duration(value: Any) -> float:
     return float(value)
 
 
+_SIZES = {"": 1, "B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30}
+
+
+def parse_size(value: Any) -> int:
+    """Bytes, from 4096, '64 KB', '16MB' or '1GB' (of 1024 bytes a step).
+
+    >>> parse_size("16MB"), parse_size(4096)
+    (16777216, 4096)
+    """
+    if isinstance(value, str) and (found := re.fullmatch(r"\s*(\d+)\s*([KMG]?B)?\s*", value.upper())):
+        value = int(found.group(1)) * _SIZES[found.group(2) or ""]
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{value!r} is not a size: write 65536, 64KB or 16MB")
+    return value
+
+
 Share = Annotated[float, BeforeValidator(parse_share, json_schema_input_type=float | str)]
 Duration = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=float | str)]
+Size = Annotated[int, BeforeValidator(parse_size, json_schema_input_type=int | str)]

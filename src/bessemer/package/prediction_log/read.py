@@ -1,0 +1,219 @@
+"""Reading a prediction log: Parquet and journals together, each prediction once, joined with its last label."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+
+from bessemer.core.errors import UsageError, did_you_mean
+from bessemer.core.sql import connect, literal, quote
+from bessemer.package.prediction_log import layout
+from bessemer.package.prediction_log.convert import convert
+from bessemer.package.prediction_log.journal import Segment
+from bessemer.package.prediction_log.model import METADATA, LoggedModel
+from bessemer.package.prediction_log.parts import write_parts
+
+Moment = dt.datetime | float
+
+_BASE = ("prediction_id", "time", "version", "client", "dialect", "latency_us")
+_SQL_TYPES = {
+    pa.bool_(): "BOOLEAN", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.string(): "VARCHAR",
+    pa.timestamp("us"): "TIMESTAMP",
+}  # fmt: skip
+_MEMORY = 2**30
+_BATCH_ROWS = 65_536
+
+
+def read_log(
+    folder: str | Path,
+    model: str,
+    *,
+    version: str | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
+    labels: bool = True,
+    newest: int | None = None,
+) -> pa.RecordBatchReader:
+    """The predictions of a model as they were logged, streaming, also those that are in journals still.
+
+    What stands in the log when this is called is read, each prediction once, while servers write and roll.
+
+    Args:
+        folder: of the log.
+        version: only this one; all by default, and an input whose type differs between versions is then
+            of the type that holds both (text, when nothing else does).
+        since, until: from `since` (included) to `until` (not): datetimes (UTC where naive) or Unix seconds.
+        labels: join what `feedback` brought: the last label of each prediction.
+        newest: only the last so many, the newest first. Without it the order is not promised.
+
+    Returns:
+        batches with `prediction_id`, `time` (UTC, microseconds), `version`, `client`, `dialect`, `latency_us`,
+        `in.NAME` of each logged input, `out.prediction`, for classes `out.probability...` and `out.score...`; with
+        `labels` also `label` and `label_time`, null where there is none.
+
+    Raises:
+        UsageError: the folder has no such model or version.
+        FormatError: the log is of a later format.
+    """
+    keep = ExitStack()
+    with ExitStack() as failed:
+        failed.push(keep)
+        scratch = Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="bessemer-log-")))
+        files = _Files(Path(folder), scratch, model, _time(since), _time(until))
+        wanted = files.versions(version)
+        connection = keep.enter_context(
+            connect(threads=len(os.sched_getaffinity(0)), memory=_MEMORY, temporary=scratch / "spill")
+        )
+        query = _predictions(connection, {name: files.predictions(name) for name in wanted}, files)
+        if newest is not None:
+            query += f" ORDER BY time DESC, prediction_id LIMIT {int(newest)}"
+        if labels:
+            query = _labelled(query, files)
+        if newest is not None:
+            query += " ORDER BY time DESC, prediction_id"
+        reader = connection.sql(query).to_arrow_reader(_BATCH_ROWS)
+        failed.pop_all()
+    return pa.RecordBatchReader.from_batches(reader.schema, _stream(reader, keep))
+
+
+def _stream(reader: Any, keep: ExitStack) -> Iterator[pa.RecordBatch]:
+    with keep:
+        yield from reader
+
+
+def _time(moment: Moment | None) -> float | None:
+    if not isinstance(moment, dt.datetime):
+        return moment
+    return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
+
+
+class _Files:
+    """The Parquet files that hold a log: its own, and those its journals were unrolled into, for this reader alone.
+
+    Journals are opened before the files are listed. A segment that is rolled meanwhile is then read from the
+    opened journal, and the files that were made of it are left out by their name.
+    """
+
+    def __init__(
+        self, folder: Path, scratch: Path, model: str, since: float | None, until: float | None
+    ) -> None:
+        self.model, self.since, self.until = model, since, until
+        self._roots = (folder, scratch)
+        with ExitStack() as stack:
+            journals = {path.stem: file for path in layout.segments(folder) if (file := _opened(path, stack))}
+            for name, file in journals.items():
+                mine = (batch for batch in convert(Segment(file)) if batch.model.model == model)
+                write_parts(scratch, name, mine, flush=False)
+        self._journals = journals.keys()
+        self._first = layout.day_of(since) if since is not None else ""
+        self._last = layout.day_of(until) if until is not None else "9999-12-31"
+
+    def versions(self, wanted: str | None) -> list[str]:
+        known = sorted({name for root in self._roots for name in layout.versions(root, self.model)})
+        if not known and not self._labels("", "9999-12-31"):
+            there = sorted({name for root in self._roots for name in layout.models(root)})
+            raise UsageError(
+                f"the prediction log {self._roots[0]} has no model '{self.model}'",
+                fix=did_you_mean(self.model, there) or "serve it with `log`, or name another folder",
+            )
+        if wanted is not None and wanted not in known:
+            raise UsageError(
+                f"the prediction log has no version '{wanted}' of '{self.model}'",
+                fix=did_you_mean(wanted, known),
+            )
+        return known if wanted is None else [wanted]
+
+    def predictions(self, version: str) -> list[Path]:
+        return self._parts(layout.folder_name(version), self._first, self._last)
+
+    def labels(self) -> list[Path]:
+        """Labels come after their predictions; a day is allowed for clocks that differ."""
+        first = layout.day_of(self.since - 86_400) if self.since is not None else ""
+        return self._labels(first, "9999-12-31")
+
+    def _labels(self, first: str, last: str) -> list[Path]:
+        return self._parts(layout.LABELS, first, last)
+
+    def _parts(self, name: str, first: str, last: str) -> list[Path]:
+        own, scratch = (root / layout.folder_name(self.model) / name for root in self._roots)
+        found = [p.path for p in layout.parts(own, first, last) if p.segment not in self._journals]
+        return found + [part.path for part in layout.parts(scratch, first, last)]
+
+
+def _opened(path: Path, stack: ExitStack) -> IO[bytes] | None:
+    try:
+        return stack.enter_context(path.open("rb"))
+    except FileNotFoundError:  # rolled just now: its files are there
+        return None
+
+
+def _scan(files: Sequence[Path]) -> str:
+    names = ", ".join(literal(path) for path in files)
+    return f"read_parquet([{names}], union_by_name = true, hive_partitioning = false)"
+
+
+def _predictions(connection: Any, by_version: dict[str, list[Path]], files: _Files) -> str:
+    """The query of all predictions; columns are the base ones, then inputs, then outputs."""
+    branches = [
+        f"SELECT {literal(name)} AS version, * FROM {_scan(paths)}"
+        for name, paths in by_version.items()
+        if paths
+    ]
+    if not branches:
+        nothing = (
+            "NULL::VARCHAR AS prediction_id, NULL::TIMESTAMP AS time, NULL::VARCHAR AS version, "
+            "NULL::VARCHAR AS client, NULL::VARCHAR AS dialect, NULL::BIGINT AS latency_us"
+        )
+        return f"SELECT {nothing} WHERE false"
+    union = "\nUNION ALL BY NAME\n".join(branches)
+    there = [row[0] for row in connection.execute(f"DESCRIBE {union}").fetchall()]
+    rest = [n for n in there if n not in _BASE]
+    ordered = [*_BASE, *(n for n in rest if n.startswith("in.")), *(n for n in rest if n.startswith("out."))]
+    limits = [
+        f"time {sign} make_timestamp({round(moment * 1e6)})"
+        for sign, moment in ((">=", files.since), ("<", files.until))
+        if moment is not None
+    ]
+    where = f" WHERE {' AND '.join(limits)}" if limits else ""
+    return f"SELECT {', '.join(map(quote, ordered))} FROM ({union}){where}"
+
+
+def _labelled(predictions: str, files: _Files) -> str:
+    """The predictions with the label that came last: by its time, then by the order it was taken in."""
+    found = files.labels()
+    if not found:
+        return f"SELECT *, NULL::{_label_type(files)} AS label, NULL::TIMESTAMP AS label_time FROM ({predictions})"
+    last = (
+        f"SELECT prediction_id, label, time AS label_time FROM {_scan(found)} QUALIFY row_number() OVER "
+        "(PARTITION BY prediction_id ORDER BY time DESC, sequence DESC) = 1"
+    )
+    return (
+        f"SELECT p.*, l.label, l.label_time FROM ({predictions}) p LEFT JOIN ({last}) l USING (prediction_id)"
+    )
+
+
+def _label_type(files: _Files) -> str:
+    """The SQL type a label would have, by the newest file of predictions."""
+    paths = [path for name in files.versions(None) for path in files.predictions(name)]
+    if not paths:
+        return "VARCHAR"
+    model = described(paths[-1])
+    return _SQL_TYPES[model.labels().field("label").type]
+
+
+def described(part: Path) -> LoggedModel:
+    """What a Parquet file of the log says about its model.
+
+    Raises:
+        FormatError: the file is of a later format, or of no prediction log.
+    """
+    import pyarrow.parquet as pq
+
+    return LoggedModel.from_bytes((pq.read_schema(part).metadata or {}).get(METADATA, b""))

@@ -1,0 +1,1 @@
+"""Where closed journal segments go, one file each."""
