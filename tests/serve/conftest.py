@@ -2,46 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from serve_client import Served
+from serve_command import ADMIN, Server
+from serve_packages import PUBLIC, write_public, write_tiny
 
-from bessemer.package import keys
 from bessemer.package.model import Model, load
-from bessemer.package.write import write_package
 from bessemer.serve.server import make_app
 from bessemer.serve.spec import ServeSpec
 from bessemer.serve.wire import Request, Response
-from bessemer.testing.models import CLASSES, tiny_members
-
-KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+from bessemer.testing.models import CLASSES
 
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A signed package file for each task."""
     folder = tmp_path_factory.mktemp("packages")
-    for task in CLASSES:
-        write_package(
-            folder / f"{task}.bsm",
-            tiny_members(task),
-            name="tiny",
-            version="1.0.0",
-            created="2026-01-01T00:00:00Z",
-            task=task,
-            target="churned",
-            key=KEY,
-        )
-    return {task: folder / f"{task}.bsm" for task in CLASSES}
+    return {task: write_tiny(folder / f"{task}.bsm", task=task) for task in CLASSES}
+
+
+@pytest.fixture(scope="session")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """versions("1.1.0", name="tiny", task="binary") -> the path of a signed package"""
+    folder = tmp_path_factory.mktemp("versions")
+
+    def made(version: str, name: str = "tiny", task: Any = "binary") -> str:
+        path = folder / f"{name}-{version}-{task}.bsm"
+        return str(path if path.exists() else write_tiny(path, name=name, version=version, task=task))
+
+    return made
 
 
 @pytest.fixture(scope="session")
 def models(packages: dict[str, Path]) -> dict[str, Model]:
-    return {task: load(path, trust=[keys.public_of(KEY)]) for task, path in packages.items()}
+    return {task: load(path, trust=[PUBLIC]) for task, path in packages.items()}
 
 
 @pytest.fixture
@@ -59,8 +57,7 @@ def send(models: dict[str, Model]) -> Any:
         **settings: Any,
     ) -> Response:
         app = make_app(models[task], ServeSpec(**settings))
-        request = Request(method, path, query or {}, headers or {}, body)
-        return app.answer(request) or app.work(request)
+        return app.handle(Request(method, path, query or {}, headers or {}, body))
 
     return send
 
@@ -68,8 +65,7 @@ def send(models: dict[str, Model]) -> Any:
 @pytest.fixture(scope="session")
 def start(packages: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """start(slow=seconds a prediction takes, settings...) -> Served"""
-    key = tmp_path_factory.mktemp("key") / "key.pub"
-    key.write_bytes(keys.public_pem(keys.public_of(KEY)))
+    key = write_public(tmp_path_factory.mktemp("key") / "key.pub")
     started: list[Served] = []
 
     def start(*, slow: float = 0.0, **settings: Any) -> Served:
@@ -95,3 +91,36 @@ def slow_server(start: Any) -> Served:
     """A server whose every prediction takes a second in its one thread, with room for two that wait."""
     found: Served = start(slow=1.0, threads=1, queue=2, timeout=1.6)
     return found
+
+
+@pytest.fixture(scope="session")
+def tell(packages: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """tell(settings of telemetry, env=..., settings of the server...) -> Telling, a server process."""
+    from telemetry_tools import Telling
+
+    key = write_public(tmp_path_factory.mktemp("key") / "key.pub")
+    started: list[Telling] = []
+
+    def tell(telemetry: dict[str, Any], **settings: Any) -> Telling:
+        started.append(Telling(packages["binary"], key, telemetry, **settings))
+        return started[-1]
+
+    yield tell
+    for each in started:
+        each.kill()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    key = write_public(tmp_path / "key.pub")
+    started: list[Server] = []
+
+    def start(*arguments: str, settings: str = ADMIN) -> Server:
+        started.append(Server(tmp_path, key, *arguments, settings=settings))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+        one.process.wait(timeout=30)

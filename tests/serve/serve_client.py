@@ -29,8 +29,9 @@ class Served:
         assert self.process.stdout
         line = self.process.stdout.readline()
         assert line.strip(), self.process.communicate()
-        self.port = int(line)
+        self.port, self.grpc_port = map(int, line.split())
         self.url = f"http://127.0.0.1:{self.port}"
+        self.grpc = f"127.0.0.1:{self.grpc_port}"
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)

@@ -9,6 +9,7 @@ from typing import Any
 
 from bessemer.package import model as package_model
 from bessemer.package.keys import read_public
+from bessemer.serve.batching import Lane
 from bessemer.serve.server import serve
 from bessemer.serve.spec import ServeSpec
 from bessemer.serve.transport.http import Listening
@@ -25,9 +26,21 @@ def main(package: str, key: str, settings: str, slow: float) -> None:
         return run(*arguments)
 
     def ready(at: Listening) -> None:
-        model.session.run_feeds = slowly  # type: ignore[method-assign]
-        print(at.port, flush=True)
+        if slow:
+            model.session.run_feeds = slowly  # type: ignore[method-assign]
+            for lane in found:
+                lane.learn(1, slow)
+                lane.learn(2, slow)
+        print(at.port, at.grpc_port or 0, flush=True)
 
+    found: list[Lane] = []
+    warm = Lane.warm
+
+    def noted(lane: Lane) -> None:
+        found.append(lane)
+        warm(lane)
+
+    Lane.warm = noted  # type: ignore[method-assign]
     serve(model, ServeSpec(port=0, **json.loads(settings)), ready)
 
 

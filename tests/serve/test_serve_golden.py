@@ -139,11 +139,15 @@ def test_one_output_in_binary_the_other_in_json(send: Any) -> None:
     assert response.body[length:] == struct.pack("<f", 0.0)
 
 
+# TensorFlow Serving and KServe V1 share a path: the answer is both of theirs
+STATUS = {"version": "1000000", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+
+
 @pytest.mark.parametrize(
     ("path", "wanted"),
     [
         ("/v1/models", {"models": ["tiny"]}),
-        ("/v1/models/tiny", {"name": "tiny", "ready": True}),
+        ("/v1/models/tiny", {"name": "tiny", "ready": True, "model_version_status": [STATUS]}),
         ("/v2/health/live", {"live": True}),
         ("/v2/health/ready", {"ready": True}),
         ("/v2/models", {"models": ["tiny"]}),
@@ -164,4 +168,4 @@ def test_v2_metadata_names_every_input_and_output(send: Any) -> None:
     assert about["inputs"][0] == {"name": "tenure", "datatype": "FP32", "shape": [-1, 1]}
     assert [field["datatype"] for field in about["inputs"]] == ["FP32", "FP32", "FP32", "BYTES", "INT64"]
     assert about["outputs"][1] == {"name": "probability", "datatype": "FP32", "shape": [-1, 2]}
-    assert orjson.loads(send("GET", "/v2").body)["extensions"] == ["binary_tensor_data"]
+    assert "binary_tensor_data" in orjson.loads(send("GET", "/v2").body)["extensions"]

@@ -5,10 +5,14 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from keyword import iskeyword
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from bessemer._version import __version__
+
+if TYPE_CHECKING:
+    from bessemer.core.errors import BessemerError
 
 #: Command -> what it does, in the order of `--help`. The module of a command has its name, and
 #: an underscore where Python keeps the word for itself.
@@ -23,7 +27,13 @@ COMMANDS = {
     "flow": "Show the stages, what each takes and gives.",
     "report": "Say where the report of the last run is, or open it.",
     "predict": "Score a file with a package, streaming.",
-    "serve": "Serve a package over HTTP.",
+    "serve": "Serve packages over HTTP and gRPC.",
+    "deploy": "Give a running server a package: at once, as a canary, beside others or as a shadow.",
+    "deployments": "Show what a running server serves, and how much of the traffic each version has.",
+    "promote": "Give a version of a model all of its requests.",
+    "rollback": "Go back to what served before the last change of a model.",
+    "log": "Show the last predictions that were served, with their labels.",
+    "access": "Give clients keys for the server, list and revoke them.",
     "verify": "Check a package's signature and digests.",
     "keys": "Show, export and trust signing keys.",
     "schema": "Print the JSON Schema of the project file.",
@@ -88,12 +98,21 @@ def main(argv: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.exit(0)
     except BessemerError as error:
-        from bessemer.cli._console import show_error
-
-        show_error(error)
-        sys.exit(error.exit_code)
+        _refuse(error)
     except Exception as error:  # noqa: BLE001 - the outermost border: a fault of ours, said as such
+        if isinstance(error, ModuleNotFoundError):
+            from bessemer.core.extras import missing_extra
+
+            if (missing := missing_extra("bessemer", error)) is not None:
+                _refuse(missing)
         from bessemer.cli._console import show_crash
 
         show_crash(error)
         sys.exit(1)
+
+
+def _refuse(error: BessemerError) -> NoReturn:
+    from bessemer.cli._console import show_error
+
+    show_error(error)
+    sys.exit(error.exit_code)

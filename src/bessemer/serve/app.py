@@ -1,154 +1,283 @@
-"""From a request to a response: which dialect answers, and what an error becomes."""
+"""From a request to a response: who may ask, which dialect answers, which model predicts, what an error becomes."""
 
 from __future__ import annotations
 
-import logging
-import uuid
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Any
 
-from bessemer.core.errors import UsageError, did_you_mean, nearest
+import orjson
+
 from bessemer.serve import openapi, page
-from bessemer.serve.dialect import Dialect, Route, Subject
-from bessemer.serve.errors import RequestError
-from bessemer.serve.plugins import DIALECTS
-from bessemer.serve.predictor import Predictor
+from bessemer.serve.batching import Job
+from bessemer.serve.dialect import Call, Dialect, Route, RouteSource, Subject
+from bessemer.serve.errors import RequestError, failure
+from bessemer.serve.guards.guard import Guard
+from bessemer.serve.guards.principal import Principal
+from bessemer.serve.guards.spec import AccessSpec
+from bessemer.serve.plugins import DIALECTS, spoken
+from bessemer.serve.repository import Repository
+from bessemer.serve.router import Endpoint, Found, Router
 from bessemer.serve.wire import Request, Response, json_response
 
-log = logging.getLogger("bessemer.serve")
+#: A body of so many bytes is read in a thread: reading it would hold up the event loop.
+LARGE_BODY = 128 * 1024
+
+Reply = Callable[[Response], None]
+Access = Callable[[Request, Response, str, str, float], None]
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """A route and the dialect it belongs to."""
+@dataclass
+class House:
+    """What an App needs beside its models.
 
-    dialect: Dialect
-    route: Route
+    guard: who may ask; None: everybody may predict, and nobody administer.
+    pool: where long work is done.
+    name: names a request, after what its client calls it; None: requests have no names.
+    access: is given each request, its answer, the client's address and name, and the seconds between.
+    own: further routes, of the server itself.
+    """
+
+    guard: Guard | None = None
+    pool: Executor | None = None
+    name: Callable[[str], str] | None = None
+    access: Access | None = None
+    own: Sequence[RouteSource] = ()
+
+
+class _Watched:
+    """A reply that gets the headers of the guard, and is told to the access log."""
+
+    __slots__ = ("_address", "_begun", "_house", "_reply", "_request", "principal")
+
+    def __init__(self, house: House, request: Request, reply: Reply, address: str) -> None:
+        self._house, self._request, self._reply, self._address = house, request, reply, address
+        self._begun = time.perf_counter()
+        self.principal: Principal | None = None
+
+    def __call__(self, response: Response) -> None:
+        house, guard = self._house, self._house.guard
+        if guard is not None and guard.pages:
+            more = guard.response_headers(self._request.headers, self.principal, self._address)
+            response.headers = (*response.headers, *more)
+        if house.access is not None:
+            seconds = time.perf_counter() - self._begun
+            name = self.principal.name if self.principal is not None else ""
+            house.access(self._request, response, self._address, name, seconds)
+        self._reply(response)
 
 
 class App:
-    """Everything a server does short of sockets and threads.
+    """Everything a server does short of sockets.
 
-    `answer` is quick and may run on an event loop: it gives None for a request that needs a prediction, which
-    `work` then answers and which may take as long as the model does. Neither raises.
+    `begin` answers on an event loop by a callback; `handle` answers at once, for those without one.
+    Neither raises.
     """
 
-    def __init__(self, subject: Subject, predictor: Predictor) -> None:
-        self.subject = subject
-        self._predictor = predictor
-        self._dialects = [DIALECTS.load(name)(subject) for name in subject.spec.dialects]
-        self._table: dict[tuple[str, str], Endpoint] = {}
-        for route in self._pages():
-            self._table[route.method, route.path] = Endpoint(self._dialects[0], route)
-        for dialect in self._dialects:
-            for route in dialect.routes:
-                self._add(route.method, route.at(subject.name, subject.version), Endpoint(dialect, route))
+    def __init__(self, models: Repository, house: House | None = None) -> None:
+        self.models = models
+        self.refused: Counter[int] = Counter()  #: refusals that no model has counted, by status
+        self._timeout = models.spec.timeout
+        self._house = house or House()
+        self._dialects = [DIALECTS.load(name)(models) for name in spoken(models.spec.dialects)]
+        self._house.guard = self._guard = self._house.guard or Guard(AccessSpec())
+        self._free = self._guard.free
+        self._watched = self._house.access is not None or self._guard.pages
+        own = [*self._pages(), *(route for source in self._house.own for route in source.routes)]
+        self._described: tuple[tuple[Subject, ...], dict[str, Any]] | None = None
+        self.router = Router(self._dialects, [Endpoint(self._dialects[0], route) for route in own])
 
-    def _add(self, method: str, path: str, endpoint: Endpoint) -> None:
-        if (method, path) in self._table:
-            other = self._table[method, path].dialect.name
-            raise UsageError(
-                f"the dialects '{other}' and '{endpoint.dialect.name}' both answer {method} {path}",
-                fix="take one of them out of `serve.dialects`",
-            )
-        self._table[method, path] = endpoint
+    # on an event loop ------------------------------------------------------------------------------
+    def begin(self, request: Request, reply: Reply, address: str = "", certificate: str = "") -> None:
+        """Answer a request: `reply` is called once, on the loop, now or later.
 
-    def _pages(self) -> tuple[Route, ...]:
-        """The routes that describe the others."""
-        description = openapi.describe(self.subject, self._dialects)
-        described = json_response(description)
-        shown = page.render(description)
-        home = Response(307, b"", "text/plain", (("location", "/docs"),))
-        return (
-            Route("GET", "/", "This server.", answer=lambda request: home),
-            Route("GET", "/docs", "This page.", answer=lambda request: shown),
-            Route("GET", "/openapi.json", "The OpenAPI description.", answer=lambda request: described),
-        )
+        Args:
+            address: the client's; certificate: the name in the client's certificate, where it showed one.
+        """
+        watched = None
+        if self._watched:
+            reply = watched = _Watched(self._house, request, reply, address)
+            if request.method == "OPTIONS" and (leave := self._leave(request)) is not None:
+                reply(leave)
+                return
+        found = self.router.find(request.method, request.path)
+        if found is None:
+            reply(self._elsewhere(request, address, certificate))
+            return
+        endpoint = found.choose(request)
+        try:
+            client = ""
+            if not self._free or certificate or endpoint.route.scope != "predict":
+                principal = self._admit(request, address, certificate, endpoint.route.scope)
+                client = principal.name
+                if watched is not None and not self._guard.is_public(request.path):
+                    watched.principal = principal
+            call = self._call(request, endpoint, found)
+            if endpoint.route.answer is None:
+                self._predict(endpoint, call, reply, client)
+            elif endpoint.route.slow:
+                self._in_thread(lambda: self._answered(found, endpoint, call), reply)
+            else:
+                reply(self._answered(found, endpoint, call))
+        except RequestError as error:
+            reply(self._refused(endpoint.dialect, error))
+        except Exception:  # noqa: BLE001 - the border: the client gets an answer and the log the reason
+            reply(self._failed(endpoint.dialect, request))
 
-    def answer(self, request: Request) -> Response | None:
-        """The response to a request that needs no prediction; None for one that does."""
-        endpoint = self._find(request)
-        if endpoint is None:
-            return self.refuse(request.path, self._lost(request))
-        if endpoint.route.answer is None:
-            return None
-        return endpoint.route.answer(request)
+    def _elsewhere(self, request: Request, address: str, certificate: str) -> Response:
+        """The answer where no route is. What there is instead is told to those only who may ask."""
+        try:
+            if not self._free:
+                self._admit(request, address, certificate, "predict")
+        except RequestError as error:
+            return self.refuse(request.path, error)
+        return self.refuse(request.path, self.router.lost(request))
 
-    def work(self, request: Request) -> Response:
-        """Decode, predict, encode."""
-        endpoint = self._find(request)
-        assert endpoint is not None, "work is for requests that answer gave None for"
+    def _leave(self, request: Request) -> Response | None:
+        """The answer to a browser that asks for leave for another origin's page; None where it does not."""
+        try:
+            return self._guard.preflight(request.method, request.headers)
+        except RequestError as error:
+            return self.refuse(request.path, error)
+
+    def _predict(self, endpoint: Endpoint, call: Call, reply: Reply, client: str) -> None:
+        job = Job(call, endpoint.dialect, reply, client, self._timeout)
+        if len(call.request.body) < LARGE_BODY or self._house.pool is None:
+            job.batch = endpoint.dialect.decode(call)
+            self._submit(job)
+            return
+        loop = asyncio.get_running_loop()
+
+        def read() -> None:
+            try:
+                job.batch = endpoint.dialect.decode(call)
+            except RequestError as error:
+                loop.call_soon_threadsafe(reply, self._refused(endpoint.dialect, error))
+            except Exception:  # noqa: BLE001 - the border
+                loop.call_soon_threadsafe(reply, self._failed(endpoint.dialect, call.request))
+            else:
+                loop.call_soon_threadsafe(self._submit_read, job)
+
+        self._house.pool.submit(read)
+
+    def _submit_read(self, job: Job) -> None:
+        """Called by the loop itself: nobody else would answer what goes wrong."""
+        try:
+            self._submit(job)
+        except Exception:  # noqa: BLE001 - the border
+            job.settle(self._failed(job.dialect, job.call.request))
+
+    def _submit(self, job: Job) -> None:
+        if self._house.name is not None:
+            job.identity = self._house.name(job.batch.id or job.call.request.headers.get("x-request-id", ""))
+        try:
+            self.models.submit(job)
+        except RequestError as error:
+            job.settle(self._refused(job.dialect, error))
+
+    def _in_thread(self, work: Callable[[], Response], reply: Reply) -> None:
+        if self._house.pool is None:
+            reply(work())
+            return
+        loop = asyncio.get_running_loop()
+
+        def answer() -> None:
+            response = work()
+            with contextlib.suppress(RuntimeError):  # the loop has closed: the drain was cut
+                loop.call_soon_threadsafe(reply, response)
+
+        self._house.pool.submit(answer)
+
+    # without one -----------------------------------------------------------------------------------
+    def handle(self, request: Request, address: str = "", certificate: str = "") -> Response:
+        """The answer to a request, in this thread and now; nothing of it is logged."""
+        found = self.router.find(request.method, request.path)
+        if found is None:
+            return self._elsewhere(request, address, certificate)
+        endpoint = found.choose(request)
         dialect = endpoint.dialect
         try:
-            batch = dialect.decode(request)
-            return dialect.encode(batch, self._predictor.predict(batch))
+            self._admit(request, address, certificate, endpoint.route.scope)
+            call = self._call(request, endpoint, found)
+            if endpoint.route.answer is not None:
+                return self._answered(found, endpoint, call)
+            batch = dialect.decode(call)
+            return dialect.encode(call, batch, self.models.predictor(call.subject).predict(batch))
         except RequestError as error:
-            return dialect.error(error)
-        except Exception:  # the border: whatever fails, the client gets an answer and the log the reason
-            number = uuid.uuid4().hex[:12]
-            log.exception("error %s at %s %s", number, request.method, request.path)
-            return dialect.error(RequestError(500, f"internal error {number}", fix="see the server's log"))
+            return self._refused(dialect, error)
+        except Exception:  # noqa: BLE001 - the border
+            return self._failed(dialect, request)
+
+    # both ------------------------------------------------------------------------------------------
+    def _admit(self, request: Request, address: str, certificate: str, scope: str) -> Principal:
+        return self._guard.admit(
+            *(request.method, request.path, request.headers, address), scope=scope, certificate=certificate
+        )
+
+    def _call(self, request: Request, endpoint: Endpoint, found: Found) -> Call:
+        """The call, with the model that its path names, or the default one."""
+        params = found.params
+        subject: Subject | None
+        if "model" in params and not (endpoint.route.answer and endpoint.route.scope == "admin"):
+            subject = self.models.get(params["model"], params.get("version"), params.get("label"))
+        else:
+            subject = self.models.default()
+        return Call(request, endpoint.route.verb, params, subject)
+
+    def _answered(self, found: Found, endpoint: Endpoint, call: Call) -> Response:
+        """The answer of a route that does not predict; the union of several where they share it."""
+        try:
+            if not endpoint.route.union or len(found.endpoints) == 1:
+                assert endpoint.route.answer is not None
+                return endpoint.route.answer(call)
+            answers = [each.route.answer(call) for each in found.endpoints if each.route.answer]
+            body: dict[str, Any] = {}
+            for answer in answers:
+                body |= orjson.loads(answer.body)
+            return json_response(body, max(answer.status for answer in answers))
+        except RequestError as error:
+            return self._refused(endpoint.dialect, error)
+        except Exception:  # noqa: BLE001 - the border
+            return self._failed(endpoint.dialect, call.request)
 
     def refuse(self, path: str, error: RequestError) -> Response:
         """An error in the words of the dialect that the path belongs to."""
-        return self._speaker(path).error(error)
+        found = self.router.find("POST", path) or self.router.find("GET", path)
+        return self._refused(found.endpoints[0].dialect if found else self.router.speaker(path), error)
 
-    def _find(self, request: Request) -> Endpoint | None:
-        method = "GET" if request.method == "HEAD" else request.method
-        return self._table.get((method, request.path))
+    def _refused(self, dialect: Dialect, error: RequestError) -> Response:
+        """A refusal in a dialect's words, counted."""
+        self.refused[error.status] += 1
+        try:
+            return dialect.error(error)
+        except Exception:  # noqa: BLE001 - the border's border: even words may fail
+            return Response(500, failure(f"an error of '{dialect.name}'").line.encode(), "text/plain")
 
-    def _speaker(self, path: str) -> Dialect:
-        """The dialect whose paths share the most leading parts with this one; the first where none does."""
-        head = path.split("/")[1:2]
-        for (_, known), endpoint in self._table.items():
-            if known.split("/")[1:2] == head:
-                return endpoint.dialect
-        return self._dialects[0]
+    def _failed(self, dialect: Dialect, request: Request) -> Response:
+        return self._refused(dialect, failure(f"{request.method} {request.path}"))
 
-    def _lost(self, request: Request) -> RequestError:
-        """Why there is no answer at a method and path: the wrong method, model, version, or path."""
-        methods = sorted({method for method, path in self._table if path == request.path})
-        if methods:
-            allowed = ", ".join(methods)
-            headers = (("allow", allowed),)
-            what = f"{request.path} does not take {request.method}"
-            return RequestError(405, what, fix=f"use {allowed}", headers=headers)
-        for route in (route for dialect in self._dialects for route in dialect.routes):
-            found = _split(route.path, request.path)
-            if found is not None:
-                return self._unknown(found)
-        paths = sorted({path for _, path in self._table})
-        near = nearest(request.path, paths)
-        fix = f"did you mean '{near}'?" if near else "GET /docs lists what there is"
-        return RequestError(404, f"there is nothing at {request.path}", fix=fix)
+    # the routes that describe the others -----------------------------------------------------------
+    def _pages(self) -> Sequence[Route]:
+        home = Response(307, b"", "text/plain", (("location", "/docs"),))
+        return (
+            Route("GET", "/", "This server.", answer=lambda call: home),
+            Route("GET", "/docs", "This page.", answer=lambda call: page.render(self.describe())),
+            Route(
+                "GET",
+                "/openapi.json",
+                "The OpenAPI description.",
+                answer=lambda call: json_response(self.describe()),
+            ),
+        )
 
-    def _unknown(self, found: dict[str, str]) -> RequestError:
-        subject = self.subject
-        if found.get("model", subject.name) != subject.name:
-            fix = did_you_mean(found["model"], [subject.name])
-            return RequestError(404, f"there is no model '{found['model']}'", fix=fix)
-        what = f"the model '{subject.name}' has no version '{found['version']}'"
-        return RequestError(404, what, fix=did_you_mean(found["version"], [subject.version]))
-
-
-def _split(template: str, path: str) -> dict[str, str] | None:
-    """What stands in a path where its template has names, or None where it is another path.
-
-    >>> _split("/v1/models/{model}:predict", "/v1/models/churn:predict")
-    {'model': 'churn'}
-    """
-    parts, given = template.split("/"), path.split("/")
-    if len(parts) != len(given):
-        return None
-    found: dict[str, str] = {}
-    for part, text in zip(parts, given, strict=True):
-        name, colon, verb = part.partition(":")
-        if colon and not text.endswith(colon + verb):
-            return None
-        if name.startswith("{"):
-            value = text.removesuffix(colon + verb)
-            if not value or (not colon and ":" in value):
-                return None
-            found[name[1:-1]] = value
-        elif part != text:
-            return None
-    return found or None
+    def describe(self) -> dict[str, Any]:
+        """The OpenAPI description of what is served at this moment; made once for the same versions: it takes long."""
+        subjects = tuple(self.models.get(name) for name in self.models.names())
+        if self._described is None or self._described[0] != subjects:
+            self._described = subjects, openapi.describe(self.models, self._dialects, self._house.own)
+        return self._described[1]

@@ -5,14 +5,19 @@ RequestError     any refusal: a status (4xx or 5xx), what, why, fix, and the fau
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import uuid
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bessemer.core.errors import BessemerError
 
+log = logging.getLogger("bessemer.serve")
+
 MOST_FAULTS = 20
 _MOST_CHARACTERS = 80
+_MOST_DEPTH = 8
 
 
 def shown(value: Any) -> str:
@@ -21,8 +26,33 @@ def shown(value: Any) -> str:
     >>> shown("x" * 200)[:4], len(shown("x" * 200))
     ("'xxx", 80)
     """
-    text = repr(value)
-    return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
+    text = ""
+    for piece in _pieces(value, _MOST_DEPTH):
+        text += piece
+        if len(text) > _MOST_CHARACTERS:
+            return text[: _MOST_CHARACTERS - 1] + "…"
+    return text
+
+
+def _pieces(value: Any, depth: int) -> Iterator[str]:
+    """The representation of a value, piece by piece: it may be megabytes long, or a thousand lists deep."""
+    if isinstance(value, str | bytes):
+        yield repr(value[: _MOST_CHARACTERS + 1])
+    elif not isinstance(value, dict | list):
+        yield repr(value)
+    elif depth == 0:
+        yield "…"
+    else:
+        pairs = isinstance(value, dict)
+        begin, end = "{}" if pairs else "[]"
+        yield begin
+        for number, each in enumerate(value.items() if isinstance(value, dict) else value):
+            yield ", " if number else ""
+            if pairs:
+                yield from _pieces(each[0], depth - 1)
+                yield ": "
+            yield from _pieces(each[1] if pairs else each, depth - 1)
+        yield end
 
 
 @dataclass(frozen=True)
@@ -97,3 +127,10 @@ def bad_rows(faults: Sequence[RowFault]) -> RequestError:
     count = len(faults)
     number = f"more than {MOST_FAULTS}" if count > MOST_FAULTS else str(count)
     return RequestError(400, f"the request has {number} fault{'' if count == 1 else 's'}", faults=faults)
+
+
+def failure(where: str) -> RequestError:
+    """Called while an exception is handled: the log gets it under a number, the client the number."""
+    number = uuid.uuid4().hex[:12]
+    log.exception("error %s at %s", number, where)
+    return RequestError(500, f"internal error {number}", fix="see the server's log")

@@ -7,28 +7,38 @@ from typing import Any
 
 from bessemer.core.signature import Field, Signature
 from bessemer.serve.dialect import Bodies, Subject
-from bessemer.serve.rows import class_key
+from bessemer.serve.row_writer import class_key
 
 _TYPES: Mapping[str, dict[str, Any]] = {
-    "boolean": {"type": ["boolean", "null"]},
+    "boolean": {"anyOf": [{"type": ["boolean", "null"]}, {"enum": [0, 1]}]},
     "integer": {"type": ["integer", "null"]},
     "number": {"type": ["number", "null"]},
     "string": {"type": ["string", "null"]},
-    "timestamp": {"type": ["string", "integer", "null"], "format": "date-time"},
+    "timestamp": {
+        "anyOf": [
+            {"type": "string", "format": "date-time"},
+            {"type": "string", "format": "date"},
+            {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
+            {"enum": ["", None]},
+        ]
+    },
 }
 _ROW = {"$ref": "#/components/schemas/Row"}
+_VALUES = {"$ref": "#/components/schemas/Values"}
 _PREDICTION = {"$ref": "#/components/schemas/Prediction"}
 _EXPLANATION = {"$ref": "#/components/schemas/Explanation"}
+#: A number of an answer: null where it is not finite.
+_FINITE = {"type": ["number", "null"]}
 _MOST_CATEGORIES = 12
 
 
 def components(subject: Subject) -> dict[str, Any]:
     """The schemas that the routes' bodies refer to."""
     signature = subject.signature
-    made = {"Row": row(signature), "Prediction": prediction(subject), "Tensor": tensor()}
-    if subject.groups:
-        made["Explanation"] = explanation(subject.groups)
-    return made
+    bare = _FINITE if signature.task == "regression" else _PREDICTION
+    rows = {"Row": row(signature), "Values": values(signature)}
+    made = {"Prediction": prediction(subject), "Bare": bare, "Tensor": tensor()}
+    return {**rows, **made, "Explanation": explanation(subject.groups)}
 
 
 def row(signature: Signature) -> dict[str, Any]:
@@ -39,6 +49,18 @@ def row(signature: Signature) -> dict[str, Any]:
         "properties": {field.name: _property(field) for field in signature.inputs},
         "required": [field.name for field in signature.inputs if not field.nullable],
         "additionalProperties": False,
+    }
+
+
+def values(signature: Signature) -> dict[str, Any]:
+    """One row as a list, in the order of the signature."""
+    count = len(signature.inputs)
+    return {
+        "type": "array",
+        "description": f"One row: {', '.join(field.name for field in signature.inputs)}.",
+        "prefixItems": [_property(field) for field in signature.inputs],
+        "minItems": count,
+        "maxItems": count,
     }
 
 
@@ -58,9 +80,9 @@ def _property(field: Field) -> dict[str, Any]:
 def prediction(subject: Subject) -> dict[str, Any]:
     """One row's answer."""
     signature = subject.signature
-    share = {"type": "number", "minimum": 0, "maximum": 1}
+    share = {**_FINITE, "minimum": 0, "maximum": 1}
     if signature.task == "regression":
-        properties: dict[str, Any] = {"prediction": {"type": "number"}}
+        properties: dict[str, Any] = {"prediction": _FINITE}
     else:
         keys = [class_key(value) for value in signature.classes]
         properties = {
@@ -75,7 +97,7 @@ def prediction(subject: Subject) -> dict[str, Any]:
 
 def explanation(groups: tuple[str, ...]) -> dict[str, Any]:
     """The contributions of one row; base and contributions sum to the score."""
-    number = {"type": "number"}
+    number = _FINITE
     return {
         "type": "object",
         "description": "base + the sum of the contributions = score (log-odds, or the predicted value).",
@@ -111,22 +133,32 @@ def _object(required: tuple[str, ...], **properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(required)}
 
 
-def plain(subject: Subject) -> Bodies:
+def plain() -> Bodies:
     """Of `POST /predict`."""
-    rows = _object(("rows",), rows=_list(_ROW), explain={"type": "boolean", "default": False})
+    rows = _object(
+        ("rows",), rows=_list({"oneOf": [_ROW, _VALUES]}), explain={"type": "boolean", "default": False}
+    )
+    rows["additionalProperties"] = False
     model = _object(("name", "version"), name={"type": "string"}, version={"type": "string"})
     response = _object(("model", "predictions"), model=model, predictions=_list(_PREDICTION))
     return Bodies({"oneOf": [rows, _ROW, _list(_ROW)]}, response)
 
 
-def kserve_v1(subject: Subject) -> tuple[Bodies, Bodies]:
+def kserve_v1() -> tuple[Bodies, Bodies]:
     """Of `:predict`, and of `:explain`."""
-    request = _object(("instances",), instances=_list({"oneOf": [_ROW, _list({})]}))
-    one = {"type": "number"} if subject.signature.task == "regression" else _PREDICTION
-    told = _list(_EXPLANATION) if subject.groups else _list({"type": "object"})
+    request = _object(("instances",), instances=_list({"oneOf": [_ROW, _VALUES]}))
+    one = {"$ref": "#/components/schemas/Bare"}
+    told = _list(_EXPLANATION)
     plain = _object(("predictions",), predictions=_list(one))
     explained = _object(("predictions", "explanations"), predictions=_list(one), explanations=told)
     return Bodies(request, plain), Bodies(request, explained)
+
+
+def v2_index() -> Bodies:
+    """Of `/v2/repository/index`."""
+    text = {"type": "string"}
+    entry = _object(("name",), name=text, version=text, state=text, reason=text)
+    return Bodies(_object((), ready={"type": "boolean"}), _list(entry))
 
 
 def v2() -> Bodies:
@@ -139,3 +171,15 @@ def v2() -> Bodies:
         ("model_name", "outputs"), model_name=text, model_version=text, id=text, outputs=tensors
     )
     return Bodies(request, response)
+
+
+def tensorflow() -> tuple[Bodies, Bodies, Bodies]:
+    """Of `:predict`, `:classify` and `:regress` of TensorFlow Serving."""
+    text, anything = {"type": "string"}, _list({})
+    rows = _object(("instances",), signature_name=text, instances=_list({}))
+    columns = _object(("inputs",), signature_name=text, inputs={"oneOf": [anything, {"type": "object"}]})
+    told = {"anyOf": [_object(("predictions",), predictions=anything), _object(("outputs",), outputs={})]}
+    examples = _object(("examples",), signature_name=text, context={"type": "object"}, examples=_list(_ROW))
+    classes = _object(("results",), results=_list(_list(anything)))
+    numbers = _object(("results",), results=_list({"type": "number"}))
+    return Bodies({"oneOf": [rows, columns]}, told), Bodies(examples, classes), Bodies(examples, numbers)

@@ -1,37 +1,42 @@
-"""Serve a model until a signal says stop."""
+"""Serve models in this process until a signal says stop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib.util
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
-from bessemer.core.errors import MissingExtra, PackageError
-from bessemer.package.contributions import Contributions
+from bessemer.core.errors import MissingExtra
 from bessemer.package.model import Model
 from bessemer.serve.app import App
-from bessemer.serve.dialect import Subject
-from bessemer.serve.predictor import Predictor
+from bessemer.serve.batching import Observer
+from bessemer.serve.repository import Repository, make_lane
+from bessemer.serve.services import open_services
 from bessemer.serve.spec import ServeSpec
 
 if TYPE_CHECKING:
-    from bessemer.serve.transport.http import Listening
+    from bessemer.serve.transport.address import Listening
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_NEEDED = ("httptools", "msgspec")
 
 
-def serve(model: Model, spec: ServeSpec, ready: Callable[[Listening], None] = lambda at: None) -> None:
-    """Serve a model and return when it has stopped.
+def serve(
+    models: Model | Sequence[Model], spec: ServeSpec, ready: Callable[[Listening], None] = lambda at: None
+) -> None:
+    """Serve models and return when the server has stopped.
 
     SIGTERM and SIGINT stop it: it accepts no more, finishes what is in flight (at most `spec.drain` seconds)
     and returns. A second signal cuts what is left. From another thread than the main one, signals are not touched.
 
     Args:
-        model: a `package.model.Model`.
+        models: one `package.model.Model` or several; the first answers where none is named.
         spec: host, port and limits.
         ready: called once with the address, when requests are taken.
 
@@ -40,50 +45,63 @@ def serve(model: Model, spec: ServeSpec, ready: Callable[[Listening], None] = la
         MissingExtra: the HTTP parser is not installed.
         UsageError: the spec names a dialect that does not exist.
     """
-    if importlib.util.find_spec("httptools") is None:
-        raise MissingExtra("serve", "httptools", "serve")
-    from bessemer.serve.transport.http import HttpServer
-
-    app = make_app(model, spec)
+    need_extra()
 
     async def main() -> None:
-        server = HttpServer(app, spec)
+        with (
+            ThreadPoolExecutor(spec.threads + 1, thread_name_prefix="bessemer-serve") as pool,
+            open_services(spec, pool) as services,
+        ):
+            repository = make_repository(models, spec, pool, services.observers)
+            for lane in repository.lanes():
+                services.added(lane)
+            listeners = services.serve(repository)
+            with _signals(asyncio.get_running_loop(), listeners.stop):
+                await listeners.run(ready)
+            pool.shutdown(wait=False, cancel_futures=True)
 
-        def stop() -> None:
-            app.subject.ready = False
-            server.stop()
-
-        with _signals(asyncio.get_running_loop(), stop):
-            await server.run(ready)
-
-    asyncio.run(main())
-
-
-def make_app(model: Model, spec: ServeSpec) -> App:
-    """The application for a model, warmed: everything that is done once is done.
-
-    An App answers requests without a socket: tests and other transports use it directly.
-    """
-    explainer = _explainer(model) if spec.explain != "never" else None
-    predictor = Predictor(model.signature, model.session, explainer)
-    sample = model.sample[0] if model.sample else {}
-    subject = Subject(
-        name=model.name,
-        version=model.version,
-        signature=model.signature,
-        groups=predictor.groups,
-        spec=spec,
-        sample={field.name: sample[field.name] for field in model.signature.inputs if field.name in sample},
-    )
-    predictor.warm(explain=bool(predictor.groups))
-    return App(subject, predictor)
+    run_loop(main())
 
 
-def _explainer(model: Model) -> Contributions | None:
-    try:
-        return model.explainer
-    except PackageError:  # a package without its native model predicts, and cannot explain
-        return None
+def run_loop(main: Any) -> None:
+    """Run a coroutine on the quickest event loop there is: uvloop's where it is installed."""
+    factory = None
+    if importlib.util.find_spec("uvloop") is not None:
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main)
+
+
+def settle_memory() -> None:
+    """Tell the collector of reference cycles that what is loaded stays, and to look less often: requests make none."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+def need_extra() -> None:
+    """Raise MissingExtra where what a server needs is not installed."""
+    for module in _NEEDED:
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtra("serve", module, "serve")
+
+
+def make_repository(
+    models: Model | Sequence[Model],
+    spec: ServeSpec,
+    pool: ThreadPoolExecutor | None = None,
+    observers: Sequence[Observer] = (),
+) -> Repository:
+    """The models, warmed."""
+    each = [models] if isinstance(models, Model) else list(models)
+    return Repository(spec, [make_lane(model, spec, pool=pool, observers=observers) for model in each])
+
+
+def make_app(models: Model | Sequence[Model], spec: ServeSpec) -> App:
+    """The application for some models: `App.handle` answers requests without a socket or an event loop."""
+    return App(make_repository(models, spec))
 
 
 @contextlib.contextmanager
@@ -92,11 +110,12 @@ def _signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Itera
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {
-        number: signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop)) for number in _SIGNALS
-    }
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stop)
     try:
         yield
     finally:
         for number, handler in before.items():
+            loop.remove_signal_handler(number)
             signal.signal(number, handler)

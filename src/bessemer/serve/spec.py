@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field, model_validator
 
-from bessemer.core.spec import Duration, Spec
+from bessemer.core.spec import Duration, Size, Spec, parse_size
+from bessemer.serve.clipper_spec import ClipperSpec
+from bessemer.serve.guards.spec import AccessSpec, CorsSpec, TlsSpec
+from bessemer.serve.log.spec import LogSetting, LogSpec
+from bessemer.serve.telemetry.spec import TelemetrySpec
 
-_UNITS = {"": 1, "B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30}
+__all__ = ["Explain", "LogSetting", "LogSpec", "ServeSpec", "Size", "parse_size"]
 
-
-def parse_size(value: Any) -> int:
-    """Bytes, from 4096, '64 KB', '16MB' or '1GB' (of 1024 bytes a step).
-
-    >>> parse_size("16MB"), parse_size(4096)
-    (16777216, 4096)
-    """
-    if isinstance(value, str) and (found := re.fullmatch(r"\s*(\d+)\s*([KMG]?B)?\s*", value.upper())):
-        value = int(found.group(1)) * _UNITS[found.group(2) or ""]
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{value!r} is not a size: write 65536, 64KB or 16MB")
-    return value
-
-
-Size = Annotated[int, BeforeValidator(parse_size, json_schema_input_type=int | str)]
 Explain = Literal["on_request", "never", "always"]
 
 
@@ -43,10 +31,13 @@ class ServeSpec(Spec):
         "0.0.0.0 takes them from everywhere.",
     )
     port: int = Field(8080, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    grpc_port: int | None = Field(
+        None, ge=0, le=65535, description="The port for gRPC; 0 takes a free one; absent: no gRPC."
+    )
     dialects: list[str] = Field(
-        ["plain", "v2", "kserve_v1"],
+        ["all"],
         min_length=1,
-        description="The protocols to speak: `plain`, `v2` (Open Inference Protocol), `kserve_v1`, or a plug-in's.",
+        description="The protocols to speak, by name; `all` is every one whose libraries are installed.",
     )
     explain: Explain = Field(
         "on_request",
@@ -78,3 +69,41 @@ class ServeSpec(Spec):
         ge=0,
         description="How long requests in flight may take after a signal to stop, before they are cut.",
     )
+    workers: int | None = Field(
+        None, ge=1, le=256, description="How many processes serve; by default one a core."
+    )
+    state: str | None = Field(
+        None,
+        min_length=1,
+        description="The folder that keeps what is deployed over a restart. Without one, a restart serves the packages "
+        "it is given.",
+    )
+    access: AccessSpec | None = Field(
+        None, description="Who may use the server. By default everybody may predict, and nobody administer."
+    )
+    cors: CorsSpec | None = Field(None, description="Which web pages of other origins may call the server.")
+    tls: TlsSpec | None = Field(
+        None, description="The server's certificate; without it, it speaks plain HTTP."
+    )
+    log: LogSetting = Field(
+        None,
+        description="Log every prediction, or a sample, to Parquet: `true`, or the settings of the prediction log.",
+    )
+    telemetry: TelemetrySpec = Field(
+        default_factory=TelemetrySpec,
+        description="What the server tells of itself: metrics, an access log, OpenTelemetry.",
+    )
+    clipper: ClipperSpec | None = Field(
+        None,
+        description="Clipper's applications: the time within which they answer, and their default output. Without "
+        "it they answer as the other protocols do.",
+    )
+
+    @model_validator(mode="after")
+    def _certificates_need_an_authority(self) -> Self:
+        asked = self.access is not None and self.access.certificates is not None
+        if asked and (self.tls is None or self.tls.client_ca is None):
+            raise ValueError(
+                "`access.certificates` needs `tls.client_ca`: nobody else says whose certificates are good"
+            )
+        return self

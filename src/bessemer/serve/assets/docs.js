@@ -136,7 +136,7 @@
   };
 
   // schemas ------------------------------------------------------------------------------------------
-  const typeOf = (schema) => schema.enum ? schema.enum.map((value) => JSON.stringify(value)).join(", ")
+  const typeOf = (schema) => schema.anyOf ? typeOf(schema.anyOf[0]) : schema.enum ? schema.enum.map((value) => JSON.stringify(value)).join(", ")
     : schema.format ?? [schema.type].flat().filter((type) => type !== "null").join(" or ");
   const rowTable = () => {
     const { properties, required } = schemas.Row;
@@ -168,7 +168,7 @@
   const open = (route) => {
     const body = bodyOf(route);
     const area = h("textarea", { spellcheck: "false", autocomplete: "off", "aria-label": "Request body" });
-    area.value = edited.get(route.id) ?? (body ? pretty(body.example) : "");
+    area.value = edited.get(route.id) ?? (body?.example === undefined ? "" : pretty(body.example));
     const state = { area, text: () => (body ? area.value : null), url: () => route.path };
     const answer = h("div", { class: "card" }, h("div", { class: "bar" }, h("h3", {}, "Answer")),
       h("p", { class: "empty" }, "Send the request to see the answer."));

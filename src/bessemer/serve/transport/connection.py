@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bessemer.serve.errors import RequestError
+from bessemer.serve.guards.tls import peer_name
 from bessemer.serve.transport.message import CONTINUE, head
-from bessemer.serve.transport.reader import Pending, Reader
+from bessemer.serve.transport.reader import Head, Pending, Reader
 from bessemer.serve.wire import Request, Response
 
 if TYPE_CHECKING:
@@ -28,7 +30,9 @@ class Connection(asyncio.Protocol):
         self._server = server
         self._limits = server.spec
         self._loop = asyncio.get_running_loop()
-        self._reader = Reader(server.spec.max_body, self._take, server.hold, self._encourage)
+        self._reader = Reader(server.spec.max_body, self._take, server.hold, self._encourage, server.heads)
+        self._known = server.heads.get
+        self._max_body = server.spec.max_body
         self._waiting: deque[Pending] = deque()
         self._current: Pending | None = None
         self._ended = False  # the client sends no more
@@ -38,6 +42,9 @@ class Connection(asyncio.Protocol):
     # asyncio ---------------------------------------------------------------------------------------
     def connection_made(self, transport: Any) -> None:
         self._transport: asyncio.Transport = transport
+        self._address = str((transport.get_extra_info("peername") or ("",))[0])
+        shown = transport.get_extra_info("peercert")
+        self._certificate = peer_name(shown) if shown else ""
         self._wait(self._limits.keep_alive, self.close)
         if not self._server.enter(self):
             error = RequestError(503, "the server has too many connections", headers=(("retry-after", "1"),))
@@ -52,6 +59,12 @@ class Connection(asyncio.Protocol):
         self._server.leave(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._current is None and not self._waiting and self._writable and not self._reader.busy:
+            end = data.find(b"\r\n\r\n") + 4
+            known = self._known(data[:end])
+            if known is not None and len(data) == end + known.length and known.length <= self._max_body:
+                self._begin(known, data[end:])
+                return
         fresh = not self._reader.reading
         self._reader.feed(data)
         if fresh and self._reader.reading and self._current is None:
@@ -71,10 +84,22 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writable = True
+        if self._transport.is_closing():
+            self._wait(_LINGER, self.abort)
+            return
         self._rest()
         self._next()
 
     # requests --------------------------------------------------------------------------------------
+    def _begin(self, known: Head, body: bytes) -> None:
+        """Take a request that came whole, alone, and with a head that was read before."""
+        if self._transport.is_closing():
+            return
+        request = Request(known.method, known.path, known.query, known.headers, body)
+        self._current = pending = Pending(request, known.path, True)
+        self._deadline, self._overdue = self._server.now + self._limits.timeout, self._too_late
+        self._server.app.begin(request, partial(self.send, pending), self._address, self._certificate)
+
     def _take(self, pending: Pending) -> None:
         self._waiting.append(pending)
         self._next()
@@ -91,28 +116,31 @@ class Connection(asyncio.Protocol):
         self._wait(self._limits.timeout, self._too_late)
         if isinstance(pending.what, RequestError):
             self.send(pending, self._server.app.refuse(pending.path, pending.what))
-        elif (response := self._server.app.answer(pending.what)) is not None:
-            self.send(pending, response)
         else:
-            self._server.submit(self, pending, pending.what)
+            self._server.app.begin(
+                pending.what, partial(self.send, pending), self._address, self._certificate
+            )
 
     def send(self, pending: Pending, response: Response) -> None:
         """Answer a request; nothing happens when it has been answered, or its client has gone."""
         if self._current is not pending or self._transport.is_closing():
             return
         self._current = None
-        self._server.release(pending.size)
+        if pending.size:
+            self._server.release(pending.size)
         stay = pending.keep_alive and not self._server.stopping and not self._ended
         connection = (b"keep-alive" if pending.old else b"") if stay else b"close"
-        data = head(response, self._server.clock.line(), connection)
+        data = head(response, self._server.date, connection)
         bodiless = isinstance(pending.what, Request) and pending.what.method == "HEAD"
         self._transport.write(data if bodiless else data + response.body)
-        if stay:
+        if not stay:
+            self._part()
+        elif self._waiting or self._paused or self._reader.busy or not self._writable:
             self._rest()
             if self._waiting:
                 self._loop.call_soon(self._next)
         else:
-            self._part()
+            self._deadline, self._overdue = self._server.now + self._limits.keep_alive, self.close
 
     def _part(self) -> None:
         """Close. A client that is still sending is let finish for a while, or it would not read the answer."""
@@ -144,7 +172,7 @@ class Connection(asyncio.Protocol):
 
     # time ------------------------------------------------------------------------------------------
     def _wait(self, seconds: float, then: Callable[[], None]) -> None:
-        self._deadline, self._overdue = self._loop.time() + seconds, then
+        self._deadline, self._overdue = self._server.now + seconds, then
 
     def check(self, now: float) -> None:
         """Called a few times a second: act on a deadline that has passed."""
@@ -170,7 +198,8 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Close when what has been written is sent, and in any case soon."""
         self._transport.close()
-        self._wait(_LINGER, self.abort)
+        if self._writable:  # else the client has as long to read a long answer as on a connection that stays
+            self._wait(_LINGER, self.abort)
 
     def abort(self) -> None:
         self._transport.abort()

@@ -1,65 +1,60 @@
-"""The one transport: an asyncio HTTP/1.1 server whose loop stays free while threads predict."""
+"""The HTTP/1.1 transport: a server of asyncio protocols."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
+import logging
+import ssl
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Protocol
 
 from bessemer.core.errors import EnvironmentFault
 from bessemer.serve.errors import RequestError
 from bessemer.serve.spec import ServeSpec
+from bessemer.serve.transport.address import Listening
 from bessemer.serve.transport.connection import Connection
-from bessemer.serve.transport.message import Clock
-from bessemer.serve.transport.reader import Pending
+from bessemer.serve.transport.message import date_line
+from bessemer.serve.transport.reader import Heads
 from bessemer.serve.wire import Request, Response
+
+log = logging.getLogger("bessemer.serve")
 
 _TICK = 0.2
 _LEAST_BUFFER = 256 * 2**20
 
 
 class Application(Protocol):
-    """What a transport needs of the application; none of the three raises (see `serve.app.App`)."""
+    """What a transport needs of the application; neither raises (see `serve.app.App`)."""
 
-    def answer(self, request: Request) -> Response | None: ...
-
-    def work(self, request: Request) -> Response: ...
+    def begin(
+        self, request: Request, reply: Callable[[Response], None], address: str = "", certificate: str = ""
+    ) -> None: ...
 
     def refuse(self, path: str, error: RequestError) -> Response: ...
 
 
-@dataclass(frozen=True)
-class Listening:
-    """Where a server listens."""
-
-    host: str
-    port: int
-
-    @property
-    def url(self) -> str:
-        """The address to open; an IPv6 address stands in brackets.
-
-        >>> Listening("::1", 8080).url
-        'http://[::1]:8080'
-        """
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
-
-
 class HttpServer:
-    """Listens, bounds what it holds, and stops gracefully. Everything but `_predict` runs on the loop."""
+    """Listens, bounds what it holds, and stops gracefully. All of it runs on the loop.
 
-    def __init__(self, app: Application, spec: ServeSpec) -> None:
+    Args:
+        app: answers.
+        spec: host, port and limits.
+        tls: for HTTPS; None: plain HTTP.
+        shared: whether several processes listen on the port.
+    """
+
+    def __init__(
+        self, app: Application, spec: ServeSpec, tls: ssl.SSLContext | None = None, *, shared: bool = False
+    ) -> None:
         self.app = app
         self.spec = spec
-        self.clock = Clock()
+        self._tls, self._shared = tls, shared
+        self.heads = Heads()
+        self.now = 0.0  #: the loop's time, as of the last tick: close enough for deadlines
+        self.date = date_line()
         self.stopping = False
         self._connections: set[Connection] = set()
-        self._in_flight = 0
+        self.accepted = 0  #: connections since the start
         self._buffered = 0
         self._most_buffered = max(_LEAST_BUFFER, 4 * spec.max_body)
         self._stop = asyncio.Event()
@@ -71,23 +66,29 @@ class HttpServer:
             EnvironmentFault: the address is taken, not this machine's, or not allowed.
         """
         self._loop = asyncio.get_running_loop()
-        self._pool = ThreadPoolExecutor(self.spec.threads, thread_name_prefix="bessemer-serve")
+        self.now = self._loop.time()
         listener = await self._listen()
         address = listener.sockets[0].getsockname()
         ticking = asyncio.create_task(self._tick())
         try:
-            ready(Listening(self.spec.host, address[1]))
+            ready(Listening(self.spec.host, address[1], secure=self._tls is not None))
             await self._stop.wait()
         finally:
             listener.close()
             await self._drain()
             ticking.cancel()
-            self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _listen(self) -> asyncio.Server:
         host, port = self.spec.host, self.spec.port
         try:
-            return await self._loop.create_server(lambda: Connection(self), host, port, backlog=1024)
+            return await self._loop.create_server(
+                lambda: Connection(self),
+                host,
+                port,
+                backlog=1024,
+                ssl=self._tls,
+                reuse_port=self._shared or None,
+            )
         except (OSError, OverflowError) as error:
             raise EnvironmentFault(
                 f"cannot listen on {host}:{port}",
@@ -119,14 +120,25 @@ class HttpServer:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK)
-            now = self._loop.time()
+            self.now = now = self._loop.time()
+            self.date = date_line()
             for connection in list(self._connections):
-                connection.check(now)
+                try:
+                    connection.check(now)
+                except Exception:  # the others still have their deadlines
+                    log.exception("a connection that was overdue")
+                    connection.abort()
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._connections)
 
     # what connections ask ---------------------------------------------------------------------------
     def enter(self, connection: Connection) -> bool:
         """Count a new connection; False when there are more than the limit."""
         self._connections.add(connection)
+        self.accepted += 1
         return len(self._connections) <= self.spec.connections
 
     def leave(self, connection: Connection) -> None:
@@ -139,23 +151,3 @@ class HttpServer:
 
     def release(self, size: int) -> None:
         self._buffered -= size
-
-    def submit(self, connection: Connection, pending: Pending, request: Request) -> None:
-        """Give a request to a thread; when too many wait already, refuse it at once."""
-        if self._in_flight >= self.spec.threads + self.spec.queue:
-            full = RequestError(503, "the server is full", fix="try again", headers=(("retry-after", "1"),))
-            connection.send(pending, self.app.refuse(request.path, full))
-            return
-        self._in_flight += 1
-        self._pool.submit(self._predict, connection, pending, request, time.monotonic() + self.spec.timeout)
-
-    def _predict(self, connection: Connection, pending: Pending, request: Request, end: float) -> None:
-        """In a thread: answer a request, unless its time is over before its turn comes."""
-        response = self.app.work(request) if time.monotonic() < end else None
-        with contextlib.suppress(RuntimeError):  # the loop has closed: the drain was cut
-            self._loop.call_soon_threadsafe(self._finish, connection, pending, response)
-
-    def _finish(self, connection: Connection, pending: Pending, response: Response | None) -> None:
-        self._in_flight -= 1
-        if response is not None:
-            connection.send(pending, response)

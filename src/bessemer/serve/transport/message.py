@@ -13,6 +13,7 @@ from bessemer.serve.errors import RequestError
 from bessemer.serve.wire import Response
 
 _MOST_PARAMETERS = 64
+_MOST_STARTS = 256
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -40,18 +41,9 @@ def read_target(target: bytes) -> tuple[str, dict[str, str]]:
     return path, dict(pairs)
 
 
-class Clock:
-    """The Date header, made once a second."""
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._line = b""
-
-    def line(self) -> bytes:
-        second = int(time.time())
-        if second != self._second:
-            self._second, self._line = second, f"date: {formatdate(second, usegmt=True)}\r\n".encode()
-        return self._line
+def date_line() -> bytes:
+    """The Date header of this second."""
+    return f"date: {formatdate(time.time(), usegmt=True)}\r\n".encode()
 
 
 def head(response: Response, date: bytes, connection: bytes) -> bytes:
@@ -59,15 +51,25 @@ def head(response: Response, date: bytes, connection: bytes) -> bytes:
 
     connection: b"close", b"keep-alive", or b"" where the version's default holds.
     """
-    lines = [
-        _STATUS_LINES[response.status],
-        f"content-type: {response.content_type}\r\ncontent-length: {len(response.body)}\r\n".encode(
-            "latin-1"
-        ),
-        date,
-    ]
-    lines += [f"{name}: {value}\r\n".encode("latin-1") for name, value in response.headers]
+    start = _starts.get((response.status, response.content_type))
+    if start is None:
+        start = _start(response.status, response.content_type)
+    if not response.headers and not connection:
+        return b"%b%d\r\n%b\r\n" % (start, len(response.body), date)
+    lines = [start, b"%d\r\n" % len(response.body), date]
+    lines += [f"{name}: {value}\r\n".encode("latin-1", "replace") for name, value in response.headers]
     if connection:
         lines.append(b"connection: " + connection + b"\r\n")
     lines.append(b"\r\n")
     return b"".join(lines)
+
+
+#: The beginnings of answers, up to their length.
+_starts: dict[tuple[int, str], bytes] = {}
+
+
+def _start(status: int, content_type: str) -> bytes:
+    made = _STATUS_LINES[status] + f"content-type: {content_type}\r\ncontent-length: ".encode("latin-1")
+    if len(_starts) < _MOST_STARTS:
+        _starts[status, content_type] = made
+    return made

@@ -5,7 +5,7 @@ httptools (llhttp) parses; it refuses what request smuggling needs (both lengths
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,52 @@ from bessemer.serve.transport.message import read_target
 from bessemer.serve.wire import Request
 
 MAX_HEAD = 64 * 1024
+
+
+@dataclass(slots=True, frozen=True)
+class Head:
+    """The head of a request that was read before: the same bytes mean the same again.
+
+    length: bytes of the body that follows. Only heads are kept whose body's end is plain from a Content-Length or its
+    absence, of requests after which the connection stays.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    length: int
+
+
+class Heads:
+    """The heads that clients send again and again: those of one client differ in their Content-Length, if at all."""
+
+    _MOST = 4096
+    _LONGEST = 2048
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Head] = {}
+        self.get = self._known.get
+
+    def note(self, data: bytes, request: Request) -> None:
+        """Remember the head of a request that came whole, and alone, in `data`."""
+        length = len(request.body)
+        if len(data) - length > self._LONGEST:
+            return
+        headers = request.headers
+        if int(headers.get("content-length", "0")) != length or any(name in headers for name in _SPECIAL):
+            return
+        if headers.get("connection", "keep-alive").lower() != "keep-alive":
+            return
+        head = data[: len(data) - length]
+        if head.endswith(b"\r\n\r\n") and head.find(b"\r\n\r\n") == len(head) - 4:
+            if len(self._known) >= self._MOST:  # heads that never come again fill it: those that do are soon back
+                self._known.clear()
+            self._known[head] = Head(request.method, request.path, request.query, headers, length)
+
+
+#: What changes how a message is read.
+_SPECIAL = ("transfer-encoding", "expect", "upgrade", "trailer", "te")
 
 
 @dataclass(slots=True, eq=False)
@@ -41,6 +87,7 @@ class Reader:
         give: is given each request when it is whole, or a refusal, after which nothing more is read.
         hold: is told of each part of a body; it says whether there is memory for it.
         encourage: is called when a client waits for leave to send its body (Expect: 100-continue).
+        heads: is told of requests that came whole in one piece.
     """
 
     def __init__(
@@ -49,9 +96,12 @@ class Reader:
         give: Callable[[Pending], None],
         hold: Callable[[int], bool],
         encourage: Callable[[], None],
+        heads: Heads | None = None,
     ) -> None:
         self._max_body = max_body
         self._give, self._hold, self._encourage = give, hold, encourage
+        self._heads = heads
+        self._fed = b""
         self._parser: Any = httptools.HttpRequestParser(self)
         self.deaf = False  #: the rest of what the client sends is dropped
         self._forget()
@@ -65,11 +115,17 @@ class Reader:
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
 
+    @property
+    def busy(self) -> bool:
+        """Whether it is in the middle of a request, or reads no more."""
+        return self.reading or self.deaf
+
     def feed(self, data: bytes) -> None:
         """Read some bytes; `give` is called for what they complete."""
         if self.deaf:
             return
         in_head = self.reading and self._in_head
+        self._fed = b"" if self.reading else data
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -110,7 +166,9 @@ class Reader:
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head or self.deaf:  # trailers are dropped
             return
-        self._count(len(name) + len(value))
+        self._head_size += len(name) + len(value)
+        if self._head_size > MAX_HEAD:
+            self._count(0)
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 
@@ -159,6 +217,9 @@ class Reader:
         method = self._parser.get_method().decode("ascii")
         request = Request(method, path, query, self._headers, b"".join(self._body))
         keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
-        pending = Pending(request, path, keep_alive, self._parser.get_http_version() != "1.1", self.size)
+        old = self._parser.get_http_version() != "1.1"
+        pending = Pending(request, path, keep_alive, old, self.size)
+        if self._heads is not None and self._fed and keep_alive and not old:
+            self._heads.note(self._fed, request)
         self._forget()
         self._give(pending)

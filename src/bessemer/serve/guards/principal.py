@@ -1,0 +1,48 @@
+"""Who asks: the name, what it may do, how often."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+MOST_NAME = 128
+_UNPRINTABLE = re.compile(r"[^\x21-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A limit: `per_second` requests in the long run (> 0), `burst` at once (>= 1)."""
+
+    per_second: float
+    burst: int
+
+    def shared(self, workers: int) -> Rate:
+        """The part of each of several processes; a burst is at least one request.
+
+        >>> Rate(100.0, 200).shared(4)
+        Rate(per_second=25.0, burst=50)
+        """
+        return Rate(self.per_second / workers, max(1, self.burst // workers))
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A client that was let in.
+
+    name: what logs may show, never a secret: a key's name, `jwt:SUBJECT`, `certificate:NAME`, '' for nobody.
+    scopes: what it may do.
+    rate: its own limit, None where it has the server's.
+    """
+
+    name: str
+    scopes: frozenset[str]
+    rate: Rate | None = None
+
+
+def clean_name(text: str) -> str:
+    """A name from outside as it may stand in a log: printable ASCII, one line, at most 128 characters.
+
+    >>> clean_name("shop\\nroot"), len(clean_name("x" * 1000))
+    ('shop?root', 128)
+    """
+    return _UNPRINTABLE.sub("?", text[: MOST_NAME * 2])[:MOST_NAME]

@@ -1,0 +1,79 @@
+"""Predictions as rows of JSON, for the protocols that speak in rows.
+
+The digits of a whole scored batch are written at once (see `wire.Predictions.texts`); a row is its texts in a template.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bessemer.core.signature import Signature
+from bessemer.serve.wire import Predictions, to_json
+
+
+def class_key(value: Any) -> str:
+    """A class as a JSON key.
+
+    >>> class_key(True), class_key(3), class_key("yes")
+    ('true', '3', 'yes')
+    """
+    return str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
+
+
+class RowWriter:
+    """Writes rows for one signature.
+
+    >>> writer = RowWriter(Signature((), (), classes=("no", "yes")))
+    >>> made = Predictions({"prediction": np.array(["yes"]), "probability": np.float32([[0.25, 0.75]])})
+    >>> writer.rows(made)
+    [b'{"prediction":"yes","probability":{"no":0.25,"yes":0.75}}']
+    """
+
+    def __init__(self, signature: Signature) -> None:
+        keys = [to_json(class_key(value)).replace(b"%", b"%%") for value in signature.classes]
+        shares = b",".join(key + b":%b" for key in keys)
+        self._template = b'{"prediction":%b' + (b',"probability":{' + shares + b"}" if keys else b"") + b"}"
+        self._classes = bool(keys)
+
+    def rows(self, predictions: Predictions) -> list[bytes]:
+        """Each row as an object: `prediction`; for classes `probability` {class: p}; when explained `explanation`."""
+        return predictions.lines("row", self._rows)
+
+    def bare(self, predictions: Predictions) -> list[bytes]:
+        """Each row without its explanation: as in `rows`, or just the number where the model predicts one."""
+        if not self._classes:
+            return predictions.texts("prediction")
+        return predictions.lines("bare row", self._bare)
+
+    def _rows(self, predictions: Predictions) -> list[bytes]:
+        if predictions.base is None:
+            return self._bare(predictions)
+        told = [b',"explanation":' + to_json(each) + b"}" for each in explanations(predictions)]
+        return [
+            row[:-1] + explanation for row, explanation in zip(self._bare(predictions), told, strict=True)
+        ]
+
+    def _bare(self, predictions: Predictions) -> list[bytes]:
+        texts, template = predictions.texts("prediction"), self._template
+        if not self._classes:
+            return [template % text for text in texts]
+        shares = predictions.texts("probability")
+        return [template % (text, *each.split(b",")) for text, each in zip(texts, shares, strict=True)]
+
+
+def explanations(predictions: Predictions) -> list[dict[str, Any]]:
+    """For each row of an explained batch: base, score, and what each group of features adds to the score.
+
+    Floats stay numpy's, so that `wire.to_json` writes float32 in its own digits.
+    """
+    assert predictions.base is not None
+    assert predictions.explained is not None
+    groups = list(predictions.contributions)
+    table = np.stack(list(predictions.contributions.values()), axis=1).tolist()
+    triples = zip(predictions.base.tolist(), predictions.explained, table, strict=True)
+    return [
+        {"base": base, "score": score, "contributions": dict(zip(groups, each, strict=True))}
+        for base, score, each in triples
+    ]

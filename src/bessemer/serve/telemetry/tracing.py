@@ -1,0 +1,182 @@
+"""Spans of requests: a server span, and within it what waiting, the model and the encoding took.
+
+Attributes are those of OpenTelemetry's semantic conventions for HTTP and RPC servers, and `bessemer.*`.
+https://opentelemetry.io/docs/specs/semconv/http/http-spans/
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from bessemer.serve.batching import Job, Run
+from bessemer.serve.telemetry.lines import LONGEST
+from bessemer.serve.telemetry.sampling import Sampling
+from bessemer.serve.wire import GRPC, Request, Response
+
+if TYPE_CHECKING:
+    from bessemer.serve.router import Found
+
+Find = Callable[[str, str], "Found | None"]
+
+_PROPAGATOR = TraceContextTextMapPropagator()
+#: Runs that nobody asked for are forgotten after one to two times so many seconds: their client's time had passed.
+_FORGET = 30.0
+
+
+class Tracing:
+    """An observer of runs (`batching.Observer`), and told of every answer (`app.House.access`).
+
+    A run is told before its requests' answers are; they are put together by the request. Whether a request is traced is
+    decided with its answer, so that one that is not costs a look into a mapping.
+
+    find: which route answers a method and a path (`router.Router.find`).
+    """
+
+    def __init__(self, tracer: Tracer, sampling: Sampling, scheme: str = "http") -> None:
+        self._tracer, self._sampling, self._scheme = tracer, sampling, scheme
+        self.find: Find = lambda method, path: None
+        self._runs: dict[int, Run] = {}
+        self._older: dict[int, Run] = {}
+        self._turned = time.monotonic()
+
+    # batching.Observer -----------------------------------------------------------------------------
+    def scored(self, run: Run) -> None:
+        """Nothing yet: the answers are not made."""
+
+    def answered(self, run: Run) -> None:
+        now = time.monotonic()
+        if now - self._turned > _FORGET:
+            self._turned = now
+            self._older, self._runs = self._runs, {}
+        for job in run.jobs:
+            if not job.settled:
+                self._runs[id(job.call.request)] = run  # the run has the request, so its id stays its own
+
+    # app.House.access ------------------------------------------------------------------------------
+    def __call__(
+        self, request: Request, response: Response, address: str, client: str, seconds: float
+    ) -> None:
+        key = id(request)
+        run = self._runs.pop(key, None) or (self._older.pop(key, None) if self._older else None)
+        if self._sampling.wants(request.headers.get("traceparent", "")):
+            self._record(request, response, address, client, seconds, run)
+
+    def _record(
+        self,
+        request: Request,
+        response: Response,
+        address: str,
+        client: str,
+        seconds: float,
+        run: Run | None,
+    ) -> None:
+        clock = _Clock()
+        start = clock.wall - int(seconds * 1e9)
+        job = next((job for job in run.jobs if job.call.request is request), None) if run else None
+        span = self._tracer.start_span(
+            self._name(request),
+            context=_PROPAGATOR.extract(request.headers, context=Context()),
+            kind=SpanKind.SERVER,
+            attributes=self._about(request, response, address, client),
+            start_time=start,
+        )
+        if run is not None and job is not None:
+            self._stages(span, run, job, clock, start)
+        if response.status >= 500:
+            grpc = request.method == GRPC
+            span.set_attribute("error.type", _code(response.status) if grpc else str(response.status))
+            span.set_status(StatusCode.ERROR)
+        span.end(clock.wall)
+
+    def _stages(self, span: Span, run: Run, job: Job, clock: _Clock, start: int) -> None:
+        """The attributes and the spans of what the model did."""
+        span.set_attributes(
+            {
+                "bessemer.model": run.subject.name,
+                "bessemer.version": run.subject.version,
+                "bessemer.dialect": job.dialect.name,
+                "bessemer.rows": job.batch.rows,
+                "bessemer.explained": job.batch.explain,
+                "bessemer.batch.rows": sum(each.batch.rows for each in run.jobs),
+                "bessemer.batch.requests": len(run.jobs),
+            }
+        )
+        context = set_span_in_context(span, Context())
+        begin, predicted = max(start, clock.at(run.begin)), clock.at(run.predicted)
+        stages = [("queue", start, begin), ("infer", begin, predicted)]
+        if run.encoded:
+            stages.append(("encode", predicted, clock.at(run.encoded)))
+        for name, since, until in stages:
+            self._tracer.start_span(name, context=context, start_time=since).end(until)
+
+    def _name(self, request: Request) -> str:
+        if request.method == GRPC:
+            return request.path.lstrip("/")
+        route = self._route(request)
+        return f"{request.method} {route}" if route else request.method
+
+    def _route(self, request: Request) -> str:
+        found = self.find(request.method, request.path)
+        return found.endpoints[0].route.path if found else ""
+
+    def _about(
+        self, request: Request, response: Response, address: str, client: str
+    ) -> dict[str, str | int | list[str]]:
+        headers = request.headers
+        if request.method == GRPC:
+            about: dict[str, str | int | list[str]] = {
+                "rpc.system.name": "grpc",
+                "rpc.method": request.path.lstrip("/")[:LONGEST],
+                "rpc.response.status_code": _code(response.status),
+            }
+        else:
+            about = {
+                "http.request.method": request.method,
+                "http.response.status_code": response.status,
+                "http.request.body.size": len(request.body),
+                "http.response.body.size": len(response.body),
+                "url.path": request.path[:LONGEST],
+                "url.scheme": self._scheme,
+            }
+            if route := self._route(request):
+                about["http.route"] = route
+        optional = {
+            "client.address": address,
+            "bessemer.client": client,
+            "user_agent.original": headers.get("user-agent", ""),
+        }
+        about |= {name: text[:LONGEST] for name, text in optional.items() if text}
+        if identity := headers.get("x-request-id"):
+            about["http.request.header.x-request-id"] = [identity[:LONGEST]]
+        return about | _server(headers.get("host", ""))
+
+
+def _code(status: int) -> str:
+    """The name of gRPC's code for a status."""
+    from bessemer.serve.transport.grpc_call import code_of  # where gRPC is spoken, its library is loaded
+
+    return "OK" if status < 400 else str(code_of(status).name)
+
+
+def _server(host: str) -> dict[str, str | int]:
+    """What the client called the server: the name, and the port where it said one."""
+    name, colon, port = host.rpartition(":")
+    if not colon or not (port.isascii() and port.isdigit()) or len(port) > 5:
+        return {"server.address": host[:LONGEST]} if host else {}
+    return {"server.address": name.strip("[]")[:LONGEST], "server.port": int(port)}
+
+
+class _Clock:
+    """Times of `time.perf_counter` as nanoseconds since 1970."""
+
+    def __init__(self) -> None:
+        self.wall, self._perf = time.time_ns(), time.perf_counter()
+
+    def at(self, moment: float) -> int:
+        return self.wall - int((self._perf - moment) * 1e9)

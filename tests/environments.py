@@ -1,0 +1,41 @@
+"""Environments of their own for clients that clash with ours: made once on a machine, and kept."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "bessemer-tests"
+
+
+def environment(name: str, *requirements: str) -> Path:
+    """The Python of an environment with exactly these packages installed (pin them: `name==version`).
+
+    Two runs at once wait for each other; an environment that was not finished is made anew.
+    """
+    mark = hashlib.sha256("\n".join([sys.version, *requirements]).encode()).hexdigest()[:12]
+    folder = _CACHE / f"{name}-{mark}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with Path(f"{folder}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / ".complete").exists():
+            venv.create(folder, clear=True, with_pip=True)
+            command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+            made = subprocess.run([*command, *requirements], capture_output=True, text=True)
+            assert made.returncode == 0, f"cannot install {requirements}:\n{made.stderr}"
+            (folder / ".complete").touch()
+    return folder / "bin" / "python"
+
+
+def run(python: Path, script: str, *arguments: str, timeout: float = 120) -> str:
+    """What a script prints in an environment; it must end well."""
+    done = subprocess.run(
+        [str(python), "-c", script, *arguments], capture_output=True, text=True, timeout=timeout
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -1,0 +1,166 @@
+"""A server process with telemetry, an OTLP receiver, and Prometheus' own programs."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+BODY = b'{"rows": [{"tenure": 8}, {"tenure": 9}]}'
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "bessemer-tests"
+
+
+class Telling:
+    """A server process with telemetry, and a client of it."""
+
+    def __init__(
+        self,
+        package: Path,
+        key: Path,
+        telemetry: dict[str, Any],
+        env: dict[str, str] | None = None,
+        errors: int = subprocess.PIPE,
+        **settings: Any,
+    ) -> None:
+        settings.setdefault("dialects", ["plain"])
+        script = Path(__file__).with_name("serve_telemetry_process.py")
+        arguments = [str(package), str(key), json.dumps(settings), json.dumps(telemetry)]
+        self.process = subprocess.Popen(
+            [sys.executable, str(script), *arguments],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src"), **(env or {})},
+        )
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        assert line.strip(), self.process.communicate()
+        self.port, self.grpc_port = map(int, line.split())
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
+
+    def predict(self, body: bytes = BODY, **headers: str) -> httpx.Response:
+        return self.client.post(
+            "/predict", content=body, headers={k.replace("_", "-"): v for k, v in headers.items()}
+        )
+
+    def end(self) -> str:
+        """Stop it as an operator does; what it wrote to the error stream."""
+        self.client.close()
+        self.process.terminate()
+        errors = self.process.communicate(timeout=30)[1]
+        assert self.process.returncode == 0, errors
+        return str(errors)
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate(timeout=15)
+
+
+class Receiver:
+    """An OTLP/HTTP receiver that keeps what it gets, read with the protocol's own message classes."""
+
+    def __init__(self) -> None:
+        self.traces: list[ExportTraceServiceRequest] = []
+        self.metrics: list[ExportMetricsServiceRequest] = []
+        self.headers: list[dict[str, str]] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                if self.headers.get("content-encoding") == "gzip":
+                    body = gzip.decompress(body)
+                assert self.headers["content-type"] == "application/x-protobuf"
+                receiver.headers.append({name.lower(): value for name, value in self.headers.items()})
+                if self.path == "/v1/traces":
+                    receiver.traces.append(ExportTraceServiceRequest.FromString(body))
+                elif self.path == "/v1/metrics":
+                    receiver.metrics.append(ExportMetricsServiceRequest.FromString(body))
+                self.send_response(200 if self.path in ("/v1/traces", "/v1/metrics") else 404)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *arguments: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def spans(self) -> list[Any]:
+        return [
+            span
+            for request in self.traces
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+    def last_metrics(self) -> dict[str, Any]:
+        """The metrics of the last export by name."""
+        return {
+            metric.name: metric
+            for resource in self.metrics[-1].resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
+
+    def resource(self) -> dict[str, str]:
+        found = (self.traces or self.metrics)[-1]
+        each = found.resource_spans if self.traces else found.resource_metrics  # type: ignore[union-attr]
+        return attributes(each[0].resource)
+
+
+def attributes(message: Any) -> dict[str, Any]:
+    """The attributes of a span, a point or a resource as Python values."""
+    found: dict[str, Any] = {}
+    for each in message.attributes:
+        kind = each.value.WhichOneof("value")
+        value = getattr(each.value, kind)
+        found[each.key] = [v.string_value for v in value.values] if kind == "array_value" else value
+    return found
+
+
+def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """What a condition gives when it is true at last."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+    return found
+
+
+def prometheus(program: str) -> Path:
+    """Prometheus' `promtool` or `prometheus`: the installed one, or Debian's, unpacked without installing it."""
+    if installed := shutil.which(program):
+        return Path(installed)
+    folder = _CACHE / "prometheus"
+    if not (folder / ".complete").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        get = ["apt-get", "download", "prometheus"]
+        if subprocess.run(get, cwd=folder, capture_output=True).returncode:
+            subprocess.run(["apt-get", "update", "-qq"], check=True, capture_output=True)
+            subprocess.run(get, cwd=folder, check=True, capture_output=True)
+        package = next(folder.glob("prometheus_*.deb"))
+        subprocess.run(["dpkg-deb", "-x", str(package), str(folder)], check=True)
+        package.unlink()
+        (folder / ".complete").touch()
+    return folder / "usr" / "bin" / program
