@@ -19,7 +19,7 @@ from bessemer.core.signature import Field, Signature
 from bessemer.package.feeds import to_feeds as table_feeds
 from bessemer.package.model import Model
 from bessemer.serve.app import App
-from bessemer.serve.columns import rows_to_feeds
+from bessemer.serve.columns import rows_to_feeds, typed_feeds
 from bessemer.serve.errors import RequestError
 from bessemer.serve.plugins import DIALECTS
 from bessemer.serve.predictor import Predictor
@@ -239,7 +239,7 @@ def test_rows_give_the_tensors_that_a_table_gives(rows: list[dict[str, Any]]) ->
     for field in INPUTS:
         assert found[field.name].dtype == wanted[field.name].dtype
         np.testing.assert_array_equal(found[field.name], wanted[field.name])
-        np.testing.assert_array_equal(rows_to_feeds(quick, INPUTS)[field.name], wanted[field.name])
+        np.testing.assert_array_equal(typed_feeds(quick, INPUTS)[field.name], wanted[field.name])
 
 
 JSON = st.recursive(

@@ -1,4 +1,4 @@
-"""What the supervisor of a server must live through: workers that come back, that talk too much, that are told to stop."""
+"""What a supervisor must live through: workers that come back, that talk too much, that are told to stop."""
 
 from __future__ import annotations
 
@@ -92,3 +92,13 @@ def test_a_signal_during_the_start_ends_it(after: float, versions: Any, tmp_path
     told = process.communicate(timeout=20)
     assert process.returncode in (0, -signal.SIGTERM), told
     assert "Traceback" not in told[1]
+
+
+def test_two_servers_do_not_share_a_state(server: Any, versions: Any, tmp_path: Path) -> None:
+    folder = str(tmp_path / "state")
+    one = server(versions("1.0.0"), "--workers", "1", "--state", folder)
+    other = server("--workers", "1", "--state", folder)
+    assert other.process.wait(timeout=30) == 6
+    assert "another server keeps its state in" in other.told
+    assert httpx.post(f"{one.url}/predict", json={"tenure": 8}).status_code == 200
+    assert one.stop() == 0

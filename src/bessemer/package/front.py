@@ -15,6 +15,7 @@ import numpy as np
 from bessemer.core.signature import Field
 from bessemer.package.onnx_format import FLOAT
 from bessemer.package.onnx_format.tensors import values_of
+from bessemer.package.texts import Texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -106,13 +107,23 @@ class Front:
         session: runs the graph from the raw columns to `value`, or to the parts of the join that are computed.
         value: the name of the features.
         inputs: the model's input fields.
+        texts: of the parts that are computed, those that depend on one text input alone, and on which.
     """
 
-    def __init__(self, join: Join | None, session: Session, value: str, inputs: Sequence[Field]) -> None:
+    def __init__(
+        self,
+        join: Join | None,
+        session: Session,
+        value: str,
+        inputs: Sequence[Field],
+        texts: Mapping[str, str] | None = None,
+    ) -> None:
         self._join, self._session, self._value = join, session, value
         self._fields = {field.name: field for field in inputs}
         self._place = {field.name: i for i, field in enumerate(inputs)}
         self._others = join.others if join else ()
+        self._texts = Texts(texts) if texts else None
+        self._numbers = tuple(part for part in self._others if part not in (texts or ()))
         self._same = join is not None and join.parts == tuple(self._fields)
         self._width: int | None = len(join.parts) if join and not self._others else None
         if join is not None:
@@ -136,8 +147,19 @@ class Front:
         if self._join is None:
             return self._session.run_feeds(feeds, (self._value,))[self._value]
         if self._others:
-            feeds = {**feeds, **self._session.run_feeds(feeds, self._others)}
+            feeds = {**feeds, **self._computed(feeds)}
         return self._joined([feeds[part] for part in self._join.parts])
+
+    def _computed(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The parts that are no inputs; those of texts that were seen before are looked up."""
+        if self._texts is None:
+            return self._session.run_feeds(feeds, self._others)
+        found = self._texts.find(feeds)
+        if found is None:
+            made = self._session.run_feeds(feeds, self._others)
+            self._texts.learn(feeds, made)
+            return made
+        return {**found, **self._session.run_feeds(feeds, self._numbers)} if self._numbers else found
 
     def of_matrix(self, matrix: np.ndarray) -> np.ndarray:
         """From all inputs in their order as one float32 matrix, C-contiguous."""

@@ -195,7 +195,11 @@ class GraphSession:
         join = find_join(model, value) if _has_extension() else None
         asked = join.others if join else (value,)
         part = extract(model, list(model.graph.input), asked)
-        return Front(join, GraphSession(part, self.inputs, threads=self.threads), value, self.inputs)
+        texts = {}
+        if join is not None:
+            texts = {name: text for name, text in find_cut(model, asked).frontier.items() if name in asked}
+        session = GraphSession(part, self.inputs, threads=self.threads)
+        return Front(join, session, value, self.inputs, texts)
 
     def _sample_features(self, front: Front) -> np.ndarray | None:
         if not self._sample or not len(next(iter(self._sample.values()))):

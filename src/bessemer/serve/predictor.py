@@ -10,7 +10,7 @@ import numpy as np
 from bessemer.core.signature import Field, Signature
 from bessemer.package.contributions import Contributions
 from bessemer.package.session import missing_tensor
-from bessemer.serve.columns import rows_to_feeds, takes_matrix, to_matrix
+from bessemer.serve.columns import rows_to_feeds, takes_matrix, to_matrix, typed_feeds
 from bessemer.serve.wire import Array, Batch, Predictions
 
 #: Made for every request: the log, the shadows and the metrics of a run look at them, whatever the client wants.
@@ -108,7 +108,7 @@ class Predictor:
             typed = typed and batch.typed
         if typed and self._takes_matrix:
             return self._session.run_matrix(to_matrix(rows, fields), outputs)
-        return self._session.run_feeds(rows_to_feeds(rows, fields), outputs)
+        return self._session.run_feeds((typed_feeds if typed else rows_to_feeds)(rows, fields), outputs)
 
     def _run_tensors(self, batches: Sequence[Batch], outputs: tuple[str, ...]) -> dict[str, Array]:
         """The same where not all batches are rows of values."""

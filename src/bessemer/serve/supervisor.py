@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import os
 import selectors
@@ -33,6 +34,7 @@ log = logging.getLogger("bessemer.serve")
 #: A worker that dies sooner than this after its start is waited for, longer each time.
 _HEALTHY = 10.0
 _LONGEST_PAUSE = 30.0
+_LONGEST_LINE = 2**20
 _PATIENCE = 600.0
 #: Seconds beyond the drain that a worker has to write and close what it has open, before it is killed.
 _GRACE = 30.0
@@ -48,6 +50,7 @@ class _Worker:
     ready: bool = False
     deaths: int = 0
     again: float = 0.0  # when it is started anew
+    heard: bytes = b""  # of a line that has not ended
     failed: dict[str, Any] = field(default_factory=dict)
     models: list[list[str]] = field(default_factory=list)
 
@@ -98,6 +101,7 @@ class Supervisor:
                 stack.callback(one.close)
             if self._spec.state is not None:
                 folder = self._home / self._spec.state
+                stack.enter_context(_sole(folder))
             else:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bessemer-serve-")))
             settings = self._spec.model_copy(update={"port": ports[0], "grpc_port": ports[1]})
@@ -126,7 +130,7 @@ class Supervisor:
             cwd=self._home,
             start_new_session=True,  # Ctrl-C is for the supervisor, which tells the workers
         )
-        worker.started, worker.ready, worker.failed = time.monotonic(), False, {}
+        worker.started, worker.ready, worker.heard, worker.failed = time.monotonic(), False, b"", {}
         assert worker.process.stdin
         assert worker.process.stdout
         with contextlib.suppress(BrokenPipeError):
@@ -211,16 +215,16 @@ class Supervisor:
                 os.read(key.fd, 1 << 10)
                 continue
             worker: _Worker = key.data
-            line = key.fileobj.readline()  # type: ignore[union-attr]
-            if not line:
+            data = os.read(key.fd, 1 << 16)
+            if not data:
                 self._selector.unregister(key.fileobj)
                 continue
-            told = _told(line)
-            if not told:
-                log.info("worker %d printed %r", worker.number, line[:200])
-            worker.ready = worker.ready or bool(told.get("ready"))
-            worker.models = told.get("models", worker.models)
-            worker.failed = told.get("failed", worker.failed)
+            *lines, rest = (worker.heard + data).split(b"\n")
+            worker.heard = rest[-_LONGEST_LINE:]
+            for told in filter(None, map(_told, lines)):
+                worker.ready = worker.ready or bool(told.get("ready"))
+                worker.models = told.get("models", worker.models)
+                worker.failed = told.get("failed", worker.failed)
 
     def _stop(self) -> None:
         self._stopping += 1
@@ -315,6 +319,25 @@ def _alone(host: str, port: int) -> None:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
+
+
+@contextlib.contextmanager
+def _sole(folder: Path) -> Iterator[None]:
+    """Hold a folder for one server: two would take each other's workers for their own.
+
+    Raises:
+        EnvironmentFault: another server has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "server.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise EnvironmentFault(
+                f"another server keeps its state in {folder}",
+                fix="stop it first, or give this one another folder: `--state`",
+            ) from None
+        yield
 
 
 @contextlib.contextmanager

@@ -112,7 +112,9 @@ class Predictions:
         self._outputs = outputs
         self._base, self._explained, self._contributions = base, explained, contributions or {}
         self._lines: dict[str, list[bytes]] = {}
-        self._whole: Predictions | None = None  # not itself: a cycle would keep the arrays until it is collected
+        self._whole: Predictions | None = (
+            None  # not itself: a cycle would keep the arrays until it is collected
+        )
         self._start, self._stop = 0, len(next(iter(outputs.values())))
 
     @property

@@ -71,7 +71,7 @@ def main() -> None:
 
 def _tell(to: int, **facts: Any) -> None:
     with contextlib.suppress(BrokenPipeError), os.fdopen(to, "wb", closefd=False) as pipe:
-        pipe.write(orjson.dumps(facts) + b"\n")
+        pipe.write(b"\n" + orjson.dumps(facts) + b"\n")  # on a line of its own, whatever stands before it
 
 
 async def _serve(task: Task, told: int) -> None:
@@ -137,7 +137,7 @@ async def _follow(deployments: Deployments, services: Services, pool: ThreadPool
         except (BessemerError, OSError) as error:
             log.error("worker %d: %s", deployments.worker, error)
             await asyncio.sleep(_TELL)
-        except Exception:  # the border: a worker that stopped following would serve yesterday's models for ever
+        except Exception:  # the border: it would serve yesterday's models for ever
             log.exception("worker %d cannot follow", deployments.worker)
             await asyncio.sleep(_TELL)
 

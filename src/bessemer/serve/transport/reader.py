@@ -55,7 +55,7 @@ class Heads:
             return
         head = data[: len(data) - length]
         if head.endswith(b"\r\n\r\n") and head.find(b"\r\n\r\n") == len(head) - 4:
-            if len(self._known) >= self._MOST:  # heads that never come again fill it: those that do are soon back
+            if len(self._known) >= self._MOST:  # of heads that never come again; others are soon back
                 self._known.clear()
             self._known[head] = Head(request.method, request.path, request.query, headers, length)
 
