@@ -226,6 +226,38 @@ def test_a_canary_that_breaks_a_gate_is_rolled_back(why: str, versions: Any, dep
     assert {"errors": "failed", "latency": "percentile", "metric": "accuracy"}[why] in state.verdict
 
 
+def test_two_canaries_are_judged_side_by_side_and_over_the_death_of_their_judge(
+    versions: Any, deployed: Deployed, tmp_path: Path
+) -> None:
+    deployments = deployed(versions("1.0.0"), versions("1.0.0", "other"))
+    gates = Gates(requests=100, seconds=0.0)
+    for name in ("tiny", "other"):
+        deployments.deploy(versions("1.1.0", name), mode="canary", steps=(0.1,), gates=gates)
+    for _ in range(3):
+        deployments.judge()
+    for name in ("tiny", "other"):
+        for version in ("1.0.0", "1.1.0"):
+            statistics = deployments.get(name, version).statistics
+            statistics.requests += 60
+            for _ in range(60):
+                statistics.took(0.001)
+    deployments.judge()
+    deployments.write_statistics()
+    again = deployed(folder=tmp_path)  # the worker died: its counters and the step go on
+    for name in ("tiny", "other"):
+        statistics = again.get(name, "1.1.0").statistics
+        assert statistics.requests == 60
+        statistics.requests += 60
+        for _ in range(60):
+            statistics.took(0.001)
+    again.judge()
+    models = again.file.read().models
+    assert {name: dict(model.traffic) for name, model in models.items()} == {
+        "tiny": {"1.1.0": 1.0},
+        "other": {"1.1.0": 1.0},
+    }
+
+
 def done(requests: int, failed: int, latency: float = 0.001) -> dict[str, Any]:
     found = Statistics(requests=requests, failed=failed)
     for _ in range(requests):

@@ -122,7 +122,7 @@ def test_a_verdict_ends_its_own_trial_only(versions: Any, deployed: Deployed) ->
     canary = deployments.file.read().models["tiny"].canary
     assert canary is not None
     deployments.change(lambda state: changes.promote(state, "tiny"))
-    deployments._act("tiny", canary, Verdict("fail", "it came late"))
+    deployments.trials.act("tiny", canary, Verdict("fail", "it came late"))
     assert dict(deployments.file.read().models["tiny"].traffic) == {"1.1.0": 1.0}
 
 

@@ -15,10 +15,10 @@ from bessemer.core.errors import BessemerError
 from bessemer.package.model import Model
 from bessemer.serve.batching import Lane, Observer, Run
 from bessemer.serve.deployments import changes
-from bessemer.serve.deployments.canary import Verdict, judge, since
 from bessemer.serve.deployments.peers import Peers
 from bessemer.serve.deployments.shadow import Shadows
-from bessemer.serve.deployments.state import Canary, ModelState, State, StateFile, known
+from bessemer.serve.deployments.state import ModelState, State, StateFile, known
+from bessemer.serve.deployments.trials import Metric, Trials
 from bessemer.serve.dialect import Entry, Subject
 from bessemer.serve.errors import RequestError
 from bessemer.serve.repository import Repository, Traffic, make_lane
@@ -39,8 +39,6 @@ log = logging.getLogger("bessemer.serve")
 _TRY_AGAIN = 30.0
 
 Open = Callable[[str], Model]
-#: The metric of a model's version from the labels that came back, or None while there are too few (see `Gates`).
-Metric = Callable[[Subject, str, int, float], float | None]
 
 
 class Deployments(Repository):
@@ -80,7 +78,7 @@ class Deployments(Repository):
         self.file, self._open, self._pool = file, open_, pool
         self.worker, self.workers = worker, workers
         self._peers = Peers(file.folder, worker, workers)
-        self._metric, self._added = metric, added
+        self._added = added
         self._shadow_lanes: dict[str, tuple[Lane, ...]] = {}
         self.shadows = Shadows(lambda name: self._shadow_lanes.get(name, ()), pool, record)
         self._observers = (*observers, self.shadows)
@@ -89,7 +87,7 @@ class Deployments(Repository):
         self._again = math.inf  # when what could not be loaded is tried again
         self._changing = threading.Lock()
         self._before = self._peers.own("models")  # counters never go back
-        self._bases: dict[tuple[str, int, float], dict[str, Any]] = {}
+        self.trials = Trials(self, metric)
 
     # following -------------------------------------------------------------------------------------
     def start(self, packages: Sequence[str]) -> None:
@@ -327,54 +325,13 @@ class Deployments(Repository):
             found["mean"] = found["total"] / found["rows"] if found["rows"] else 0.0
         return found
 
-    # canaries --------------------------------------------------------------------------------------
+    def loaded(self, name: str) -> dict[str, Subject]:
+        """The loaded versions of a model; none where there is no such model."""
+        return {version: lane.subject for version, lane in self._lanes.get(name, {}).items()}
+
     def judge(self) -> None:
         """Let canaries go on, or end them; called about once a second, in one of the workers."""
-        for name, model in self.file.read().models.items():
-            if model.canary is None or not {model.canary.version, model.canary.against} <= set(
-                self._lanes.get(name, {})
-            ):
-                continue
-            verdict = self._judged(name, model.canary)
-            try:
-                self._act(name, model.canary, verdict)
-            except RequestError as error:
-                log.error("the canary '%s': %s", name, error)
-
-    def _act(self, name: str, canary: Canary, verdict: Verdict) -> None:
-        """Do what a verdict says, unless somebody has ended the trial meanwhile."""
-
-        def ended(state: State) -> State:
-            if state.models.get(name, _GONE).canary != canary:
-                return state
-            if verdict.kind == "pass":
-                return changes.step(state, name)
-            return changes.rollback(state, name, f"{canary.version} was rolled back: {verdict.why}")
-
-        if verdict.kind == "pass":
-            log.warning("the canary '%s %s' kept its gates", name, canary.version)
-        elif verdict.kind == "fail":
-            log.error("the canary '%s %s' is rolled back: %s", name, canary.version, verdict.why)
-        else:
-            return
-        self.change(ended)
-
-    def _judged(self, name: str, canary: Canary) -> Verdict:
-        pair = [self.get(name, version) for version in (canary.version, canary.against)]
-        now = [self.statistics(subject) for subject in pair]
-        key = (f"{name} {canary.version}", canary.step, canary.since)
-        if key not in self._bases:
-            self._bases = {key: {"0": now[0], "1": now[1]}}
-        done = [since(now[i], self._bases[key][str(i)]) for i in range(2)]
-        metrics = None
-        if canary.gates.metric and self._metric is not None:
-            found = [
-                self._metric(subject, canary.gates.metric, canary.gates.labels, canary.since)
-                for subject in pair
-            ]
-            if found[0] is not None and found[1] is not None:
-                metrics = (found[0], found[1])
-        return judge(canary.gates, done[0], done[1], time.time() - canary.since, metrics)
+        self.trials.judge()
 
     def describe(self) -> dict[str, Any]:
         """The deployments as JSON: for each model its versions, their shares, labels, shadows, canary and figures."""
