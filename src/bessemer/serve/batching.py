@@ -172,6 +172,11 @@ class Lane:
         self.cost.learn(rows, seconds)
         self._quick = self.cost.rows_in(QUICK) if self.cost.estimate(1) <= QUICK else 0
 
+    @property
+    def slow(self) -> bool:
+        """Whether requests queue for threads; those of a quick model are all answered in the next turn of the loop."""
+        return self._quick == 0 or bool(self._queue)
+
     # on the loop -----------------------------------------------------------------------------------
     def submit(self, job: Job) -> None:
         """Take a request that has been read."""

@@ -189,7 +189,7 @@ class Repository:
         lane = self._lane_of.get(job.call.subject)
         if lane is None:
             raise RequestError(503, "the model has been unloaded", headers=(("retry-after", "1"),))
-        if lane.waiting >= self._most_waiting:
+        if lane.waiting >= self._most_waiting and (lane.slow or lane.waiting >= self.spec.connections):
             raise RequestError(503, "the server is full", fix="try again", headers=(("retry-after", "1"),))
         lane.submit(job)
 

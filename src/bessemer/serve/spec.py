@@ -48,7 +48,8 @@ class ServeSpec(Spec):
     queue: int = Field(
         256,
         ge=0,
-        description="How many requests may wait for a thread. Beyond it a request is answered 503 at once.",
+        description="How many requests of a model that runs in threads may wait, in each process. Beyond it a request "
+        "is answered 503 at once. A quick model answers all it is asked in the next turn of the event loop.",
     )
     timeout: Duration = Field(
         30.0, gt=0, description="A request that is not answered in this time is answered 504."
