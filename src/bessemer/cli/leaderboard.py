@@ -10,6 +10,7 @@ import click
 
 #: Columns of a terminal that has room for notes.
 _WIDE = 110
+_PIPED = 200
 
 
 @click.command()
@@ -27,7 +28,8 @@ def command(run: str, project: Path, as_json: bool) -> None:
     if as_json:
         print_json(board)
         return
-    out.print(_table(board["rows"]))
+    # a pipe has no width: what reads it wants each model on a line of its own
+    out.print(_table(board["rows"]), width=None if out.is_terminal else _PIPED, crop=False)
     for line in _words(board):
         out.print(line, soft_wrap=True)
     out.print("\nnext: [bold]bessemer leaderboard --json[/] has every parameter")
