@@ -462,7 +462,8 @@ def test_a_matrix_is_logged_by_column(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool, open_services(first.spec, pool) as services:
         [lane] = first.lanes()
         models = Repository(first.spec, [Lane(lane.subject, lane.predictor, observers=services.observers)])
-        services.attach(models)
+        for each in models.lanes():
+            services.added(each)
         assert asyncio.run(ask(App(models, services.house))).status == 200
     table = ds.dataset([str(path) for path in tmp_path.rglob("*.parquet")]).to_table()
 
