@@ -25,6 +25,7 @@ import numpy as np
 from peers import environment, measure, report
 from peers.catalog import DATA, TOOLS, Data
 from peers.judge import Judge
+from peers.machine import machine
 from peers.results import Results
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -147,25 +148,6 @@ def show(results: Results, tables: list[str], tools: list[str], missing: list[st
             )
     for name in missing:
         print(f"not installed: {name} (python benchmarks/automl.py --install {name})")
-
-
-def machine() -> dict[str, Any]:
-    """What the runs ran on."""
-    model = next(
-        (
-            line.partition(": ")[2]
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        "",
-    )
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "memory_gb": round(memory),
-        "python": sys.version.split()[0],
-    }
 
 
 if __name__ == "__main__":

@@ -228,6 +228,10 @@ class Lane:
             answers = self._run(jobs)
         except Exception:  # noqa: BLE001 - the border's border: see `_lost`
             answers = self._lost(jobs)
+        self._send(answers)
+
+    def _send(self, answers: Sequence[tuple[Job, Response]]) -> None:
+        """Answer each request; one whose answer cannot be sent does not touch the others."""
         for job, response in answers:
             self.waiting -= 1
             try:
@@ -290,12 +294,7 @@ class Lane:
 
     def _finish(self, answers: Sequence[tuple[Job, Response]]) -> None:
         self._busy -= 1
-        for job, response in answers:
-            self.waiting -= 1
-            try:
-                job.settle(response)
-            except Exception:
-                log.exception("an answer of '%s' could not be sent", self.subject.name)
+        self._send(answers)
         self._start()
 
     # anywhere --------------------------------------------------------------------------------------

@@ -298,12 +298,14 @@ class Deployments(Repository):
     def facts(self, server: ServerFacts) -> tuple[list[ModelFacts], ServerFacts]:
         """The facts of all workers for the metrics: this one's fresh, the others' about a second old."""
         models = [models_of(self.lanes())]
-        for done, waiting in zip(self._peers.others("models"), self._peers.others("waiting"), strict=True):
+        others = self._peers.told()
+        for told in others:
             models.append([])
-            for key, snapshot in done.items():
+            for key, snapshot in told.get("models", {}).items():
                 name, _, version = key.partition("\n")
-                models[-1].append(ModelFacts(name, version, (snapshot,), waiting.get(key, 0)))
-        servers = [server_of(told) for told in self._peers.others("server") if told]
+                waiting = told.get("waiting", {}).get(key, 0)
+                models[-1].append(ModelFacts(name, version, (snapshot,), waiting))
+        servers = [server_of(told["server"]) for told in others if told.get("server")]
         return models_together(models), servers_together([server, *servers], self._peers.restarts())
 
     def statistics(self, subject: Subject) -> dict[str, Any]:

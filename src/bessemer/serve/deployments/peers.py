@@ -82,15 +82,19 @@ class Peers:
 
     def own(self, kind: str) -> dict[str, Any]:
         """What the worker of this number had told before it died; {} where there was none."""
-        return self._read(self._worker, kind)
+        return dict(self._read(self._worker).get(kind, {}))
 
     def others(self, kind: str) -> list[dict[str, Any]]:
-        """What the other workers have told, about a second ago."""
-        return [self._read(worker, kind) for worker in range(self._workers) if worker != self._worker]
+        """What the other workers have told of one kind, about a second ago."""
+        return [told.get(kind, {}) for told in self.told()]
 
-    def _read(self, worker: int, kind: str) -> dict[str, Any]:
+    def told(self) -> list[dict[str, Any]]:
+        """All that the other workers have told, each file read once."""
+        return [self._read(worker) for worker in range(self._workers) if worker != self._worker]
+
+    def _read(self, worker: int) -> dict[str, Any]:
         try:
-            found: dict[str, Any] = orjson.loads(self._path(worker, "stats").read_bytes()).get(kind, {})
+            found: dict[str, Any] = orjson.loads(self._path(worker, "stats").read_bytes())
         except (OSError, ValueError):
             return {}
         return found
