@@ -8,11 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from serve_packages import PUBLIC, write_tiny
 
-from bessemer.package import keys
 from bessemer.package.model import load
-from bessemer.package.write import write_package
 from bessemer.serve.app import App, House
 from bessemer.serve.deployments.deployments import Deployments
 from bessemer.serve.deployments.state import StateFile
@@ -21,19 +19,11 @@ from bessemer.serve.guards.keyfile import add_key
 from bessemer.serve.guards.spec import AccessSpec
 from bessemer.serve.spec import ServeSpec
 from bessemer.serve.wire import Request, Response
-from bessemer.testing.models import tiny_members
-
-KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 
 
 def package(folder: Path, version: str) -> Path:
     """A signed package of a version of the tiny model."""
-    path = folder / f"tiny-{version}.bsm"
-    write_package(
-        *(path, tiny_members("binary")),
-        name="tiny", version=version, created="2026-01-01T00:00:00Z", task="binary", target="churned", key=KEY,
-    )  # fmt: skip
-    return path
+    return write_tiny(folder / f"tiny-{version}.bsm", version=version)
 
 
 class Deployed:
@@ -53,10 +43,9 @@ def deployed(folder: Path, **settings: Any) -> Iterator[Deployed]:
     key = add_key(folder / "keys.yaml", "operator", scopes=["predict", "admin"])
     spec = ServeSpec(**settings)
     access = AccessSpec.model_validate({"keys": {"file": "keys.yaml"}})
-    trust = [keys.public_of(KEY)]
     with ThreadPoolExecutor(2) as pool:
         models = Deployments(
-            spec, StateFile(folder / "state"), lambda source: load(source, trust=trust), pool
+            spec, StateFile(folder / "state"), lambda source: load(source, trust=[PUBLIC]), pool
         )
         models.start([str(package(folder, "1.0.0"))])
         yield Deployed(App(models, House(guard=Guard(access, folder=folder))), key)

@@ -22,7 +22,7 @@ from bessemer.serve.guards.guard import Guard
 from bessemer.serve.guards.spec import AccessSpec
 from bessemer.serve.protos import message
 from bessemer.serve.repository import Repository
-from bessemer.serve.services import open_services
+from bessemer.serve.services import Services
 from bessemer.serve.spec import ServeSpec
 from bessemer.serve.wire import GRPC, Batch, Request, Response
 from bessemer.testing.dialects import repository
@@ -459,7 +459,7 @@ def test_a_matrix_is_logged_by_column(tmp_path: Path) -> None:
         app.begin(Request("POST", "/v2/models/sum/infer", body=body), answer.set_result)
         return await answer
 
-    with ThreadPoolExecutor(1) as pool, open_services(first.spec, pool) as services:
+    with ThreadPoolExecutor(1) as pool, Services(first.spec, pool) as services:
         [lane] = first.lanes()
         models = Repository(first.spec, [Lane(lane.subject, lane.predictor, observers=services.observers)])
         for each in models.lanes():

@@ -17,7 +17,7 @@ from bessemer.package.model import Model
 from bessemer.serve.app import App
 from bessemer.serve.batching import Observer
 from bessemer.serve.repository import Repository, make_lane
-from bessemer.serve.services import open_services
+from bessemer.serve.services import Services
 from bessemer.serve.spec import ServeSpec
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def serve(
     async def main() -> None:
         with (
             ThreadPoolExecutor(spec.threads + 1, thread_name_prefix="bessemer-serve") as pool,
-            open_services(spec, pool) as services,
+            Services(spec, pool) as services,
         ):
             repository = make_repository(models, spec, pool, services.observers)
             for lane in repository.lanes():

@@ -7,7 +7,7 @@ import itertools
 import secrets
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -180,12 +180,3 @@ class Services:
             refused=dict(self._app.refused),
             dropped=dropped,
         )
-
-
-@contextlib.contextmanager
-def open_services(
-    spec: ServeSpec, pool: Executor, workers: int = 1, folder: Path | None = None
-) -> Iterator[Services]:
-    """Services that are closed at the end of the block."""
-    with Services(spec, pool, workers, folder) as services:
-        yield services

@@ -27,7 +27,7 @@ from bessemer.serve.deployments.control import Control
 from bessemer.serve.deployments.deployments import Deployments
 from bessemer.serve.deployments.state import StateFile
 from bessemer.serve.server import run_loop, settle_memory
-from bessemer.serve.services import Services, open_services
+from bessemer.serve.services import Services
 from bessemer.serve.spec import ServeSpec
 
 log = logging.getLogger("bessemer.serve")
@@ -79,7 +79,7 @@ async def _serve(task: Task, told: int) -> None:
     loop = asyncio.get_running_loop()
     with (
         ThreadPoolExecutor(spec.threads + 2, thread_name_prefix="bessemer-serve") as pool,
-        open_services(spec, pool, task.workers) as services,
+        Services(spec, pool, task.workers) as services,
     ):
         deployments = Deployments(
             *(spec, StateFile(Path(task.folder)), _opener(task), pool),
