@@ -35,7 +35,9 @@ class Made:
         from bessemer.explain.spec import ExplainSpec
         from bessemer.explain.stage import run
 
-        spec = ExplainSpec(**{"rows": 200, "repeats": 3, **settings})
+        spec = ExplainSpec(
+            **{"rows": 200, "explainers": [{"permutation": {"repeats": 3}}, "contributions"], **settings}
+        )
         made = run(spec, self.refs, self.context(seed=seed))
         explainer = self.store.get(made["explainer"]).json("explainer.json")
         return explainer, self.store.get(made["explanations"]).json("explanations.json")

@@ -43,8 +43,8 @@ def test_contributions_sum_to_the_score_of_the_graph(
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_importance_ranks_what_the_truth_depends_on(made: Callable[..., Any], task: str) -> None:
     _, found = made(task).explain()
-    shuffled = found["global"]["permutation"]
-    moved = found["global"]["contributions"]
+    shuffled = found["found"]["permutation"]["content"]["rows"]
+    moved = found["found"]["contributions"]["content"]["rows"]
     assert shuffled[0]["group"] == "strong"
     assert {"strong", "both"} & {row["group"] for row in moved[:2]}
     assert [row["value"] for row in shuffled] == sorted((r["value"] for r in shuffled), reverse=True)
@@ -56,8 +56,8 @@ def test_importance_ranks_what_the_truth_depends_on(made: Callable[..., Any], ta
 def test_permutation_is_by_raw_column_and_contributions_by_group(made: Callable[..., Any]) -> None:
     _, found = made("binary").explain()
     raw = {"strong", "weak col", "noise", "city", "seen"}
-    assert {row["group"] for row in found["global"]["permutation"]} == raw
-    assert {row["group"] for row in found["global"]["contributions"]} == raw | {"both"}
+    assert {row["group"] for row in found["found"]["permutation"]["content"]["rows"]} == raw
+    assert {row["group"] for row in found["found"]["contributions"]["content"]["rows"]} == raw | {"both"}
 
 
 def test_same_seed_same_bytes_other_seed_other_sample(made: Callable[..., Any]) -> None:
@@ -104,8 +104,8 @@ def test_examples_are_of_every_kind_and_never_twice(made: Callable[..., Any]) ->
 
 
 def test_only_what_is_asked_for(made: Callable[..., Any]) -> None:
-    _, found = made("binary").explain(importance=["contributions"], samples=0)
-    assert list(found["global"]) == ["contributions"]
+    _, found = made("binary").explain(explainers=["contributions"], samples=0)
+    assert list(found["found"]) == ["contributions"]
     assert found["examples"] == []
 
 
@@ -137,4 +137,4 @@ def test_sample_is_aligned_with_its_rows(made: Callable[..., Any]) -> None:
 
 def test_an_unknown_way_of_ranking_names_the_nearest() -> None:
     with pytest.raises(ValueError, match="did you mean 'permutation'"):
-        ExplainSpec(importance=["permutaton"])
+        ExplainSpec(explainers=["permutaton"])

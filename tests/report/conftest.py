@@ -65,7 +65,7 @@ def make(folder: Path, source: Path, task: str) -> Made:
     made.refs |= train(TrainSpec(rounds=40), made.refs, made.context("train", name="demo"))
     judging = EvaluateSpec(slices=tuple(slices), replicates=50)
     made.refs |= evaluate(judging, made.refs, made.context("evaluate"))
-    made.refs |= explain(ExplainSpec(rows=500, repeats=3), made.refs, made.context("explain"))
+    made.refs |= explain(ExplainSpec(rows=500), made.refs, made.context("explain"))
     return made
 
 

@@ -19,17 +19,23 @@ SHOWN = 60
 def examples(subject: Subject, sample: Sample, count: int) -> list[dict[str, Any]]:
     """Up to `count` rows of each kind: highest, lowest, borderline, and the worst mistakes.
 
-    A row is {"why", "row": {column: raw value}, "prediction", "probability" (of the prediction; None in
-    regression), "score", "base", "contributions": {group: value}, "actual"}. In multiclass, score, base and
-    contributions are those of the predicted class. No row is shown twice.
+    A row is {"why", "position" (in the sample), "row": {column: raw value}, "prediction", "probability" (of the
+    prediction; None in regression), "score", "base", "contributions": {group: value}, "actual"}. In multiclass,
+    score, base and contributions are those of the predicted class. No row is shown twice.
     """
-    shown: list[dict[str, Any]] = []
-    taken: set[int] = set()
+    return [_example(i, why, subject, sample) for why, i in chosen(subject, sample, count)]
+
+
+def chosen(subject: Subject, sample: Sample, count: int) -> list[tuple[str, int]]:
+    """The rows that are worth a look: up to `count` of each kind, as (why, position in the sample).
+
+    Explainers of single rows explain these, so that one row can be seen in every way.
+    """
+    shown: dict[int, str] = {}
     for why, order in _kinds(subject, sample).items():
-        fresh = [int(i) for i in order if int(i) not in taken][:count]
-        taken.update(fresh)
-        shown.extend(_example(i, why, subject, sample) for i in fresh)
-    return shown
+        fresh = [int(i) for i in order if int(i) not in shown][:count]
+        shown.update(dict.fromkeys(fresh, why))
+    return [(why, i) for i, why in shown.items()]
 
 
 def _kinds(subject: Subject, sample: Sample) -> dict[str, Any]:
@@ -65,6 +71,7 @@ def _example(i: int, why: str, subject: Subject, sample: Sample) -> dict[str, An
     columns = [c for c in subject.columns if len(subject.columns) <= SHOWN or c in named]
     return {
         "why": why,
+        "position": i,
         "row": {column: plain(raw[column]) for column in columns},
         "prediction": classes[int(sample.predicted[i])] if classes else float(sample.predicted[i]),
         "probability": float(sample.probability[i].max()) if classes else None,

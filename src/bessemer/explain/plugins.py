@@ -1,29 +1,38 @@
-"""The ways to rank columns by importance, and what they have in common."""
+"""The explainers, and what they have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from bessemer.core.plugins import PluginRef, PluginTable
 
 if TYPE_CHECKING:
+    from bessemer.core.spec import Spec
     from bessemer.core.stage import Context
+    from bessemer.explain.explanation import Explanation, Kind
     from bessemer.explain.sample import Sample
-    from bessemer.explain.spec import ExplainSpec
     from bessemer.explain.subject import Subject
 
 
 class Explainer(Protocol):
-    """Ranks the columns of a model on a sample of test rows."""
+    """One way to explain a model, on a sample of rows that it has never seen.
 
-    def rank(
-        self, subject: Subject, sample: Sample, spec: ExplainSpec, ctx: Context, advance: Callable[[], None]
-    ) -> list[dict[str, Any]]:
-        """A row for each column (key `group`), the most important first.
+    kind: what its explanations look like. Settings: what the project file may say of it.
+    """
 
-        `advance` is called about once for each column of the model.
-        """
+    kind: ClassVar[Kind]
+    Settings: ClassVar[type[Spec]]
+
+    def __init__(self, settings: Any) -> None: ...
+
+    def refuses(self, subject: Subject) -> str:
+        """Why this model cannot be explained in this way, in a sentence; '' where it can."""
+
+    def explain(
+        self, subject: Subject, sample: Sample, ctx: Context, advance: Callable[[], None]
+    ) -> Explanation:
+        """The explanation. The same seed gives the same one; `advance` is called now and then."""
 
 
 EXPLAINERS: PluginTable[Explainer] = PluginTable(

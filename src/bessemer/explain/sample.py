@@ -32,6 +32,34 @@ _WORK, _FEWEST = 5e9, 200
 
 
 @dataclass(frozen=True)
+class Rows:
+    """Rows as they are and as the learner sees them. table: N raw rows; features: float32 (N, F); actual: float64 (N,),
+    the class index, or the value in regression."""
+
+    table: pa.Table
+    features: npt.NDArray[np.float32]
+    actual: Floats
+
+    def __len__(self) -> int:
+        return len(self.actual)
+
+
+@dataclass(frozen=True)
+class Training:
+    """The rows that the model was fitted to, read when they are asked for."""
+
+    splits: Artifact
+    columns: list[str]
+
+    def __len__(self) -> int:
+        return int(self.splits.meta["rows"]["train"])
+
+    def draw(self, most: int, rng: np.random.Generator) -> Rows:
+        """All rows, or `most` of them drawn at random, in their order."""
+        return read_rows(self.splits, "train", pick(len(self), most, rng), self.columns)
+
+
+@dataclass(frozen=True)
 class Sample:
     """Test rows under explanation. N rows, G groups, K outputs (1, or one a class in multiclass).
 
@@ -42,6 +70,7 @@ class Sample:
     probability: float64 (N, classes); (N, 0) in regression.
     base: what the score would be without knowing anything of the row, float64 (K,).
     contributions: float64 (N, G, K); base + their sum over G is the score.
+    training: the rows the model was fitted to; None where only a package is there.
     """
 
     table: pa.Table
@@ -51,6 +80,7 @@ class Sample:
     probability: Floats
     base: Floats
     contributions: Floats
+    training: Training | None = None
 
     def __len__(self) -> int:
         return len(self.actual)
@@ -77,29 +107,48 @@ def draw(splits: Artifact, subject: Subject, rows: int, ctx: Context) -> Sample:
         DataError: the test part has no rows.
         BessemerError: the contributions do not add up to the score of the graph.
     """
-    X = np.load(splits.path("test.X.npy"), mmap_mode="r")
-    if not len(X):
+    count = int(splits.meta["rows"]["test"])
+    if not count:
         raise DataError("the test part has no rows to explain", fix="make `prepare.split.test` larger")
     rows = _affordable(rows, subject, ctx)
-    chosen = np.arange(len(X))
-    if rows < len(X):
-        chosen = np.sort(ctx.rng("sample").choice(len(X), rows, replace=False))
-    table = take_rows(splits, chosen, subject.columns)
-    features = np.ascontiguousarray(X[chosen], dtype=np.float32)
-    outputs = ["score"] if subject.task == "regression" else ["score", "probability"]
-    found = subject.session.run(table, outputs)
-    base, contributions = grouped(subject, features)
-    sample = Sample(
-        table=table,
-        features=features,
-        actual=np.load(splits.path("test.y.npy"), mmap_mode="r")[chosen].astype(np.float64),
-        score=found["score"].astype(np.float64).reshape(len(chosen), -1),
-        probability=found.get("probability", np.zeros((len(chosen), 0))).astype(np.float64),
-        base=base,
-        contributions=contributions,
-    )
+    drawn = read_rows(splits, "test", pick(count, rows, ctx.rng("sample")), subject.columns)
+    sample = explained(subject, drawn, Training(splits, subject.columns))
     check_sum(sample)
     return sample
+
+
+def explained(subject: Subject, rows: Rows, training: Training | None = None) -> Sample:
+    """The rows with their scores and contributions."""
+    outputs = ["score"] if subject.task == "regression" else ["score", "probability"]
+    found = subject.session.run(rows.table, outputs)
+    base, contributions = grouped(subject, rows.features)
+    return Sample(
+        table=rows.table,
+        features=rows.features,
+        actual=rows.actual,
+        score=found["score"].astype(np.float64).reshape(len(rows), -1),
+        probability=found.get("probability", np.zeros((len(rows), 0))).astype(np.float64),
+        base=base,
+        contributions=contributions,
+        training=training,
+    )
+
+
+def pick(count: int, most: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Ascending positions: all of `count`, or `most` of them drawn at random."""
+    if most >= count:
+        return np.arange(count)
+    return np.sort(rng.choice(count, most, replace=False))
+
+
+def read_rows(splits: Artifact, part: str, chosen: npt.NDArray[np.int64], columns: list[str]) -> Rows:
+    """The rows of a part (train, valid or test) at the given ascending positions."""
+    X, y = (np.load(splits.path(f"{part}.{name}.npy"), mmap_mode="r") for name in ("X", "y"))
+    return Rows(
+        table=take_rows(splits, part, chosen, columns),
+        features=np.ascontiguousarray(X[chosen], dtype=np.float32),
+        actual=np.asarray(y[chosen], dtype=np.float64),
+    )
 
 
 def _affordable(rows: int, subject: Subject, ctx: Context) -> int:
@@ -122,12 +171,12 @@ def check_sum(sample: Sample) -> None:
         )
 
 
-def take_rows(splits: Artifact, chosen: npt.NDArray[np.int64], columns: list[str]) -> pa.Table:
-    """The raw test rows at the given ascending positions, read as a stream."""
+def take_rows(splits: Artifact, part: str, chosen: npt.NDArray[np.int64], columns: list[str]) -> pa.Table:
+    """The raw rows of a part at the given ascending positions, read as a stream."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(splits.path("test.parquet")) as file:
+    with pq.ParquetFile(splits.path(f"{part}.parquet")) as file:
         batches = []
         first = 0
         for batch in file.iter_batches(batch_size=65_536, columns=columns, use_threads=False):

@@ -10,7 +10,6 @@ from bessemer.core.artifact import ArtifactRef
 from bessemer.core.stage import Context
 from bessemer.explain.dependence import dependence, strongest, swarm
 from bessemer.explain.examples import examples
-from bessemer.explain.plugins import EXPLAINERS
 from bessemer.explain.quality import quality_for
 from bessemer.explain.sample import Sample, draw
 from bessemer.explain.spec import ExplainSpec
@@ -60,26 +59,31 @@ def explainer_facts(subject: Subject, sample: Sample) -> dict[str, Any]:
 
 
 def explanation_facts(spec: ExplainSpec, subject: Subject, sample: Sample, ctx: Context) -> dict[str, Any]:
-    """`explanations.json`: importance, dependence, a swarm of single rows, and worked examples."""
-    rankings = {}
-    with ctx.progress("importance", total=len(spec.importance) * len(subject.columns)) as bar:
-        for name in spec.importance:
-            explainer = EXPLAINERS.load(name)()
-            rankings[name] = explainer.rank(subject, sample, spec, ctx, bar.advance)
+    """`explanations.json`: what each explainer found, dependence, a swarm of single rows, and worked examples."""
     groups = strongest(subject, sample)
-    quality = quality_for(subject.task, subject.metric, sample)
     return {
         "rows": len(sample),
-        "repeats": spec.repeats,
-        "metric": quality.metric.name,
-        "global": rankings,
+        "metric": quality_for(subject.task, subject.metric, sample).metric.name,
+        "found": _found(spec, subject, sample, ctx),
         "dependence": dependence(groups, subject, sample),
         "beeswarm": swarm(groups, subject, sample, ctx),
         "examples": examples(subject, sample, spec.samples),
     }
 
 
+def _found(spec: ExplainSpec, subject: Subject, sample: Sample, ctx: Context) -> dict[str, Any]:
+    """By the explainer's name; one that cannot explain this model is left out, and a note says why."""
+    found = {}
+    for name, explainer in spec.opened().items():
+        if why := explainer.refuses(subject):
+            ctx.note(f"no {name}: {why}")
+            continue
+        with ctx.progress(name) as bar:
+            found[name] = explainer.explain(subject, sample, ctx, bar.advance).to_json()
+    return found
+
+
 def _note(explanations: Mapping[str, Any], ctx: Context) -> None:
-    ranking: list[dict[str, Any]] = next(iter(explanations["global"].values()), [])
-    if ranking:
-        ctx.note("most important: " + ", ".join(row["group"] for row in ranking[:3]))
+    rankings = [found for found in explanations["found"].values() if found["kind"] == "importance"]
+    if rankings and rankings[0]["content"]["rows"]:
+        ctx.note("most important: " + ", ".join(row["group"] for row in rankings[0]["content"]["rows"][:3]))

@@ -6,12 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bessemer.core.signature import Signature
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from bessemer.core.artifact import Artifact
+    from bessemer.explain.sample import Floats
     from bessemer.package.contributions import Contributions
     from bessemer.package.session import GraphSession
+
+#: The most rows that go through the graph at once.
+BLOCK = 20_000
 
 #: What a native model's contributions are called and measured against, by the kind of the native model.
 METHODS: Mapping[str, tuple[str, str]] = {
@@ -66,6 +74,18 @@ class Subject:
         """The method's name and its background, as `explainer.json` has them."""
         kind = str(self.facts["native"]["kind"])
         return METHODS.get(kind, (kind, "as the learner defines it"))
+
+    def scored(self, table: pa.Table) -> Floats:
+        """The graph's raw score of raw rows: (N, K) float64; K is 1, or one a class in multiclass.
+
+        Rows go through in blocks, so that memory follows the block.
+        """
+        blocks = [
+            self.session.run(table.slice(first, BLOCK), ["score"])["score"].astype(np.float64)
+            for first in range(0, table.num_rows, BLOCK)
+        ]
+        outputs = max(1, len(self.classes) if self.task == "multiclass" else 1)
+        return np.concatenate(blocks).reshape(-1, outputs) if blocks else np.zeros((0, outputs))
 
 
 def open_subject(model: Artifact, *, threads: int = 1) -> Subject:

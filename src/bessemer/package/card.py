@@ -128,7 +128,7 @@ def _slices(evaluation: Mapping[str, Any]) -> str:
 
 
 def _importance(explanations: Mapping[str, Any]) -> str:
-    found = (explanations.get("global") or {}).get("permutation") or []
+    found = ((explanations.get("found") or {}).get("permutation") or {}).get("content", {}).get("rows", [])
     if not found:
         return ""
     rows = [[_text(f["group"]), _number(f["value"]), _interval(f)] for f in found[:15]]

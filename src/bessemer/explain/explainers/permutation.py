@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
+from bessemer.core.spec import Spec
+from bessemer.explain.explanation import Baseline, Error, Explanation, Kind
 from bessemer.explain.quality import Quality, mean_interval, quality_for
 
 if TYPE_CHECKING:
@@ -14,7 +17,6 @@ if TYPE_CHECKING:
 
     from bessemer.core.stage import Context
     from bessemer.explain.sample import Floats, Sample
-    from bessemer.explain.spec import ExplainSpec
     from bessemer.explain.subject import Subject
 
 #: The most rows that go through the graph at once.
@@ -34,21 +36,34 @@ class Permutation:
     are wrong, but many are useful", JMLR 20 (2019).
     """
 
-    def rank(
-        self, subject: Subject, sample: Sample, spec: ExplainSpec, ctx: Context, advance: Callable[[], None]
-    ) -> list[dict[str, Any]]:
+    kind: ClassVar[Kind] = "importance"
+
+    class Settings(Spec):
+        """How thorough it is."""
+
+        repeats: int = Field(5, ge=2, le=1000, description="How often each column is shuffled.")
+
+    def __init__(self, settings: Settings) -> None:
+        self.repeats = settings.repeats
+
+    def refuses(self, subject: Subject) -> str:
+        return ""
+
+    def explain(
+        self, subject: Subject, sample: Sample, ctx: Context, advance: Callable[[], None]
+    ) -> Explanation:
         quality = quality_for(subject.task, subject.metric, sample)
         whole = quality(sample.actual, getattr(sample, quality.output))
-        rows: list[dict[str, Any]] = []
         columns = shuffled_columns(subject, sample)
         if left := len(subject.columns) - len(columns):
             ctx.note(
                 f"permutation importance is of the {len(columns)} columns that move the score most, "
                 f"not of {left:,} others"
             )
+        rows: list[dict[str, Any]] = []
         for column in columns:
             rng = ctx.rng("permutation", column)
-            orders = [rng.permutation(len(sample)) for _ in range(spec.repeats)]
+            orders = [rng.permutation(len(sample)) for _ in range(self.repeats)]
             lost = [
                 quality.loss(whole, quality(sample.actual, outputs))
                 for outputs in _shuffled(subject, sample, column, orders, quality)
@@ -56,7 +71,18 @@ class Permutation:
             low, high = mean_interval(lost)
             rows.append({"group": column, "value": float(np.mean(lost)), "low": low, "high": high})
             advance()
-        return sorted(rows, key=lambda row: (-row["value"], row["group"]))
+        widest = max((row["high"] - row["low"] for row in rows), default=0.0) / 2
+        return Explanation(
+            self.kind,
+            Baseline(f"the {quality.metric.name} of {whole:.4g} with every column as it is"),
+            Error(
+                "95% interval", widest, f"half the widest t interval of a mean over {self.repeats} shuffles"
+            ),
+            {
+                "rows": sorted(rows, key=lambda row: (-row["value"], row["group"])),
+                "unit": quality.metric.name,
+            },
+        )
 
 
 def shuffled_columns(subject: Subject, sample: Sample) -> list[str]:

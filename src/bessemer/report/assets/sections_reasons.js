@@ -3,15 +3,16 @@
 function importance(D) {
   const X = D.explanations;
   if (!X) return null;
-  const shuffled = list((X.global || {}).permutation), moved = list((X.global || {}).contributions), swarm = X.beeswarm;
+  const rows = (name) => list((((X.found || {})[name] || {}).content || {}).rows);
+  const shuffled = rows("permutation"), moved = rows("contributions"), swarm = X.beeswarm;
   const metric = word(X.metric || D.evaluation.metric);
-  const amounts = same(shuffled.map((r) => r.value)), moves = same(moved.map((r) => r.mean_abs));
+  const amounts = same(shuffled.map((r) => r.value)), moves = same(moved.map((r) => r.value));
   return [
     h("div", { class: "grid" },
-      shuffled.length > 0 && card("What is lost without a column", `How much worse ${metric} gets when the column is shuffled, with 95% intervals over ${plural(X.repeats || 0, "shuffle")} of ${plural(X.rows, "test row")}.`,
+      shuffled.length > 0 && card("What is lost without a column", `How much worse ${metric} gets when the column is shuffled, with 95% intervals over ${plural(X.rows, "test row")}.`,
         forest(shuffled.map((r) => ({ label: r.group, ...r })), { kind: "bar", zero: 0, limit: 15, format: amounts, label: "Permutation importance" })),
       moved.length > 0 && card("How far a column moves the score", `Mean absolute contribution to ${{ regression: "the prediction", binary: "the score, in log-odds", multiclass: "the scores of the classes, added up" }[D.task]}, over ${plural(X.rows, "test row")}.`,
-        forest(moved.map((r) => ({ label: r.group, value: r.mean_abs })), { kind: "bar", limit: 15, format: moves, label: "Mean absolute contribution" }))),
+        forest(moved.map((r) => ({ label: r.group, value: r.value })), { kind: "bar", limit: 15, format: moves, label: "Mean absolute contribution" }))),
     swarm && list(swarm.groups).length > 0 && h("div", { style: "margin-top:16px" }, card("Row by row", `Each dot is a test row: where it lies is what the column added to the score${D.task === "multiclass" ? " of the predicted class" : ""}, its colour is the value.`, beeswarm(swarm))),
   ];
 }
