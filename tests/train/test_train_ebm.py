@@ -151,7 +151,7 @@ def test_few_rows(task: Any, count: int, tmp_path: Path) -> None:
 
 
 def test_a_wide_table_ends_in_time_too(tmp_path: Path) -> None:
-    """Its pairs alone would take minutes to rank; how much it learns meanwhile is the machine's to say."""
+    """Its pairs alone would take longer to rank than there is time. How much it learns is the machine's to say."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(2000, 200)).astype(np.float32)
     part = Part(X, (X[:, :5].sum(axis=1) > 0).astype(np.float64))
