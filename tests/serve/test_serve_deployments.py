@@ -20,6 +20,7 @@ from bessemer.serve.deployments import changes
 from bessemer.serve.deployments.canary import judge, quantile
 from bessemer.serve.deployments.control import Control
 from bessemer.serve.deployments.deployments import Deployments
+from bessemer.serve.deployments.peers import Peers
 from bessemer.serve.deployments.state import Gates, ModelState, State, StateFile
 from bessemer.serve.errors import RequestError
 from bessemer.serve.guards.guard import Guard
@@ -224,6 +225,24 @@ def test_a_canary_that_breaks_a_gate_is_rolled_back(why: str, versions: Any, dep
     state = deployments.file.read().models["tiny"]
     assert dict(state.traffic) == {"1.0.0": 1.0}
     assert {"errors": "failed", "latency": "percentile", "metric": "accuracy"}[why] in state.verdict
+
+
+def test_a_canary_under_which_processes_die_is_rolled_back(
+    versions: Any, deployed: Deployed, tmp_path: Path
+) -> None:
+    deployments = deployed(versions("1.0.0"))
+    supervisor = Peers(tmp_path, -1, 1)
+    supervisor.note_restarts(3)  # before the trial: they do not count
+    deployments.deploy(versions("1.1.0"), mode="canary", steps=(0.1,), gates=Gates())
+    for deaths in (3, 4):
+        supervisor.note_restarts(deaths)
+        deployments.judge()
+        assert deployments.file.read().models["tiny"].canary is not None
+    supervisor.note_restarts(5)
+    deployments.judge()
+    state = deployments.file.read().models["tiny"]
+    assert dict(state.traffic) == {"1.0.0": 1.0}
+    assert "2 processes of the server died" in state.verdict
 
 
 def test_two_canaries_are_judged_side_by_side_and_over_the_death_of_their_judge(

@@ -64,6 +64,7 @@ def judge(
     other: Mapping[str, Any],
     seconds: float,
     metrics: tuple[float, float] | None,
+    deaths: int = 0,
 ) -> Verdict:
     """Judge a step of a canary.
 
@@ -72,7 +73,10 @@ def judge(
         canary, other: what the two have done since the step began.
         seconds: how long ago that is.
         metrics: the metric of the canary and of the other, or None while there are too few labels.
+        deaths: how many of the server's processes have died meanwhile.
     """
+    if deaths > gates.deaths:
+        return Verdict("fail", f"{deaths} processes of the server died during its trial")
     rate, total = error_rate(canary)
     base, others = error_rate(other)
     if total and _surely_worse(rate, total, base, others, gates.error_rate):

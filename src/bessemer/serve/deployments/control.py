@@ -29,6 +29,7 @@ class GatesBody(_Body):
     seconds: Duration = Field(60.0, ge=0)
     error_rate: Share = 0.01
     latency: float = Field(1.5, gt=0)
+    deaths: int = Field(1, ge=0)
     metric: Literal["", "accuracy", "mae"] = ""
     labels: int = Field(200, ge=1)
     worse_by: Share = 0.02

@@ -316,6 +316,10 @@ class Deployments(Repository):
                 found.add(each)
         return found.snapshot()
 
+    def deaths(self) -> int:
+        """How many processes of the server have died since it was started."""
+        return self._peers.restarts()
+
     def differences(self, name: str, version: str) -> dict[str, Any]:
         """How a shadow differs, over all workers."""
         own = self.shadows.differences.get((name, version))

@@ -25,6 +25,8 @@ class Gates:
     requests: how many it must have answered before it is judged; seconds: how long it must have run.
     error_rate: how much higher its share of failed requests may be (0.01: one in a hundred).
     latency: how many times the other's 95th percentile its own may be.
+    deaths: how many processes of the server may die during a step: whose request killed them is not known, but what
+    was changed last is the likeliest.
     metric: '' or `accuracy` (classes), `mae` (numbers), computed from the labels that came back; labels: how many are
     needed of each; worse_by: by how much the metric may be worse (of `mae`: as a share of the other's).
     """
@@ -33,6 +35,7 @@ class Gates:
     seconds: float = 60.0
     error_rate: float = 0.01
     latency: float = 1.5
+    deaths: int = 1
     metric: str = ""
     labels: int = 200
     worse_by: float = 0.02

@@ -36,6 +36,9 @@ class Served(Protocol):
     def statistics(self, subject: Subject) -> dict[str, Any]:
         """What all workers have done with a version."""
 
+    def deaths(self) -> int:
+        """How many processes of the server have died since it was started."""
+
     def change(self, change: Callable[[State], State]) -> State:
         """Change the state, and wait until it is followed."""
 
@@ -57,7 +60,7 @@ class Trials:
         models = {name: model for name, model in models.items() if model.canary is not None}
         if not models:
             return
-        bases = self._bases()
+        bases, deaths = self._bases(), self._served.deaths()
         kept = {}
         for name, model in models.items():
             assert model.canary is not None
@@ -68,9 +71,11 @@ class Trials:
             now = [self._served.statistics(subject) for subject in pair]
             trial = orjson.loads(orjson.dumps(asdict(model.canary)))
             known = bases.get(name)
-            base = known["done"] if known is not None and known["trial"] == trial else now
-            kept[name] = {"trial": trial, "done": base}
-            verdict = self._judged(model.canary, pair, [since(now[i], base[i]) for i in range(2)])
+            base = known if known is not None and known["trial"] == trial else {"done": now, "deaths": deaths}
+            base["deaths"] = min(base["deaths"], deaths)  # a server that was started anew counts from nought
+            kept[name] = {"trial": trial, "done": base["done"], "deaths": base["deaths"]}
+            done = [since(now[i], base["done"][i]) for i in range(2)]
+            verdict = self._judged(model.canary, pair, done, deaths - base["deaths"])
             try:
                 self.act(name, model.canary, verdict)
             except RequestError as error:
@@ -85,13 +90,15 @@ class Trials:
             return {}
         return found
 
-    def _judged(self, canary: Canary, pair: Sequence[Subject], done: Sequence[dict[str, Any]]) -> Verdict:
+    def _judged(
+        self, canary: Canary, pair: Sequence[Subject], done: Sequence[dict[str, Any]], deaths: int
+    ) -> Verdict:
         gates, metrics = canary.gates, None
         if gates.metric and self._metric is not None:
             found = [self._metric(subject, gates.metric, gates.labels, canary.since) for subject in pair]
             if found[0] is not None and found[1] is not None:
                 metrics = (found[0], found[1])
-        return judge(gates, done[0], done[1], time.time() - canary.since, metrics)
+        return judge(gates, done[0], done[1], time.time() - canary.since, metrics, deaths)
 
     def act(self, name: str, canary: Canary, verdict: Verdict) -> None:
         """Do what a verdict says, unless somebody has ended the trial meanwhile."""
