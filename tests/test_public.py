@@ -12,7 +12,7 @@ import bessemer
 
 NAMES = [
     "BessemerError", "ContractError", "DataError", "EnvironmentFault", "FormatError", "GateError", "IntegrityError",
-    "MissingExtra", "Model", "PackageError", "Project", "ProjectError", "Run", "SignatureError", "StoreError",
+    "MissingExtra", "Model", "Monitor", "PackageError", "Project", "ProjectError", "Run", "SignatureError", "StoreError",
     "UsageError", "__version__", "load", "schema", "verify",
 ]  # fmt: skip
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from bessemer.core.run import Run
+    from bessemer.monitor.monitor import Monitor
     from bessemer.package.model import Model, load
     from bessemer.package.read import verify_package as verify
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "bessemer.api": ("Project", "schema"),
     "bessemer.core.run": ("Run",),
+    "bessemer.monitor.monitor": ("Monitor",),
     "bessemer.package.model": ("Model", "load"),
     "bessemer.package.read": ("verify",),
     "bessemer.core.errors": (
@@ -66,6 +68,7 @@ __all__ = [
     "IntegrityError",
     "MissingExtra",
     "Model",
+    "Monitor",
     "PackageError",
     "Project",
     "ProjectError",

@@ -33,6 +33,7 @@ COMMANDS = {
     "promote": "Give a version of a model all of its requests.",
     "rollback": "Go back to what served before the last change of a model.",
     "log": "Show the last predictions that were served, with their labels.",
+    "monitor": "Compare what a model sees with what it was made for.",
     "access": "Give clients keys for the server, list and revoke them.",
     "verify": "Check a package's signature and digests.",
     "keys": "Show, export and trust signing keys.",

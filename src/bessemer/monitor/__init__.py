@@ -1,0 +1,1 @@
+"""Monitor: whether what a model sees and says is still what it was made for."""

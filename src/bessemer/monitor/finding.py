@@ -1,0 +1,58 @@
+"""What a detector says of a column, and what becomes of it when all of them have spoken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["schema", "quality", "drift"]
+
+
+@dataclass(frozen=True)
+class Test:
+    """A statistic of one column, and how likely it would be if nothing had changed.
+
+    statistic: its name; value: what it is here.
+    p_value: None where it is a fact and not a matter of chance (a column is absent): that is always found.
+    threshold: the value that the statistic exceeds with a given probability if nothing has changed.
+    text: what it says, in a sentence, where it is found.
+    """
+
+    detector: str
+    column: str
+    kind: Kind
+    statistic: str
+    value: float
+    text: str
+    p_value: float | None = None
+    threshold: Callable[[float], float] | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is out of the ordinary.
+
+    p_value: of this test alone; None for facts. threshold: what the value had to exceed, all tests considered.
+    """
+
+    detector: str
+    column: str
+    kind: Kind
+    statistic: str
+    value: float
+    threshold: float | None
+    p_value: float | None
+    text: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "detector": self.detector,
+            "column": self.column,
+            "kind": self.kind,
+            "statistic": self.statistic,
+            "value": self.value,
+            "threshold": self.threshold,
+            "p_value": self.p_value,
+            "text": self.text,
+        }

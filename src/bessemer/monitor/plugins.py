@@ -1,0 +1,65 @@
+"""The detectors, and what they have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from bessemer.core.plugins import PluginRef, PluginTable
+
+if TYPE_CHECKING:
+    from bessemer.monitor.finding import Kind, Test
+    from bessemer.monitor.reference import Reference
+    from bessemer.monitor.window import Window
+
+
+class Detector(Protocol):
+    """Compares a window with the reference, column by column."""
+
+    kind: ClassVar[Kind]
+
+    def tests(self, reference: Reference, window: Window) -> Iterator[Test]:
+        """A test for each column that it applies to, whatever comes out: what is found is decided over all of them."""
+
+
+DETECTORS: PluginTable[Detector] = PluginTable(
+    "bessemer.detectors",
+    {
+        "schema": PluginRef(
+            "bessemer.monitor.detectors.schema:Schema",
+            summary="columns that are absent, and values that are not of their column's type",
+        ),
+        "missing": PluginRef(
+            "bessemer.monitor.detectors.missing:Missing", summary="more or fewer missing values than before"
+        ),
+        "unseen": PluginRef(
+            "bessemer.monitor.detectors.unseen:Unseen", summary="texts that training did not have"
+        ),
+        "range": PluginRef(
+            "bessemer.monitor.detectors.range:Range", summary="numbers outside the range of training"
+        ),
+        "chi_square": PluginRef(
+            "bessemer.monitor.detectors.chi_square:ChiSquare",
+            summary="the shares of values, or of groups of numbers",
+        ),
+        "kolmogorov_smirnov": PluginRef(
+            "bessemer.monitor.detectors.kolmogorov_smirnov:KolmogorovSmirnov",
+            summary="the greatest distance of the cumulative distributions of numbers",
+        ),
+        "psi": PluginRef(
+            "bessemer.monitor.detectors.psi:Psi",
+            summary="the population stability index, its bias taken off",
+        ),
+        "jensen_shannon": PluginRef(
+            "bessemer.monitor.detectors.jensen_shannon:JensenShannon",
+            summary="the Jensen-Shannon distance",
+        ),
+        "wasserstein": PluginRef(
+            "bessemer.monitor.detectors.wasserstein:Wasserstein",
+            summary="how far numbers have moved, in standard deviations",
+        ),
+    },
+)
+
+#: What is watched without being asked for: one test of the whole distribution a column, and what it cannot see.
+USUAL = ("schema", "missing", "unseen", "range", "chi_square", "kolmogorov_smirnov")

@@ -1,0 +1,129 @@
+"""What is normal, read from a package: the sketches of its columns, and how many rows they were made of."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bessemer.core.errors import FormatError
+from bessemer.core.signature import DType
+from bessemer.stats.arrays import Floats
+
+if TYPE_CHECKING:
+    from bessemer.package.model import Model
+
+#: The format of `reference.json` that this version reads.
+FORMAT = 1
+
+_EPOCH = dt.datetime(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """The counts of one column in bins (numbers, times) or by value (texts, booleans).
+
+    Bins: bin i holds edges[i] < x <= edges[i + 1], the outer ones are open. Values: one count each, then one of all
+    others. Times are microseconds since 1970.
+    """
+
+    dtype: DType
+    counts: Floats
+    missing: int
+    edges: Floats | None = None
+    values: tuple[Any, ...] = ()
+    mean: float = np.nan
+    std: float = np.nan
+
+    @property
+    def count(self) -> int:
+        """Rows that have a value."""
+        return int(self.counts.sum())
+
+    @property
+    def rows(self) -> int:
+        return self.count + self.missing
+
+    @property
+    def is_numeric(self) -> bool:
+        return self.edges is not None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a package says is normal.
+
+    rows: of training, behind `columns`. window, false_alarm: what the project file asked for: rows of a window, and the
+    share of windows without a change in which anything alarms.
+    """
+
+    facts: Mapping[str, Any]
+
+    @cached_property
+    def columns(self) -> dict[str, Sketch]:
+        return {name: sketch(facts) for name, facts in self.facts["columns"].items()}
+
+    @cached_property
+    def groups(self) -> dict[str, list[Any]]:
+        """How the bins or values of a column stand together where few groups say more than many bins."""
+        return {name: limit["groups"] for name, limit in self.facts["thresholds"].items()}
+
+    @property
+    def rows(self) -> int:
+        return int(self.facts["rows"])
+
+    @property
+    def false_alarm(self) -> float:
+        return float(self.facts["false_alarm"])
+
+
+def reference_of(model: Model) -> Reference:
+    """The reference in a package.
+
+    Raises:
+        FormatError: it has none, or one of another format.
+    """
+    facts = model.reference
+    if not facts:
+        raise FormatError(
+            f"the package '{model.name} {model.version}' has no reference.json, so there is nothing to compare with",
+            fix="make it with the `profile` stage: `bessemer run`",
+        )
+    if facts.get("format") != FORMAT:
+        raise FormatError(
+            f"reference.json has format {facts.get('format')}; this version reads {FORMAT}",
+            fix="install the version of Bessemer that made the package, or make the package again",
+        )
+    return Reference(facts)
+
+
+def sketch(facts: Mapping[str, Any]) -> Sketch:
+    """A sketch as `reference.json` has it.
+
+    >>> sketch({"dtype": "string", "categories": [["a", 3]], "other": 1, "missing": 2, "count": 4}).counts.tolist()
+    [3.0, 1.0]
+    """
+    dtype, missing = facts["dtype"], int(facts["missing"])
+    if "categories" in facts:
+        counts = np.array([*(n for _, n in facts["categories"]), facts["other"]], dtype=np.float64)
+        return Sketch(dtype, counts, missing, values=tuple(value for value, _ in facts["categories"]))
+    edges = [_microseconds(edge) if dtype == "timestamp" else edge for edge in facts["edges"]]
+    mean, std = facts["mean"], facts["std"]
+    if dtype == "timestamp" and mean is not None:
+        mean, std = _microseconds(mean), std * 1e6
+    return Sketch(
+        dtype,
+        np.asarray(facts["counts"], dtype=np.float64),
+        missing,
+        edges=np.asarray(edges, dtype=np.float64),
+        mean=np.nan if mean is None else float(mean),
+        std=np.nan if std is None else float(std),
+    )
+
+
+def _microseconds(text: str) -> float:
+    return float((dt.datetime.fromisoformat(text) - _EPOCH) / dt.timedelta(microseconds=1))

@@ -1,0 +1,177 @@
+"""One pass over a table: every column counted in the bins of the reference, in SQL. No row is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bessemer.core.sql import quote
+from bessemer.monitor.reference import Sketch
+from bessemer.monitor.window import Column, Window
+
+#: What is greater is an infinity in the graph, and so missing.
+FLOAT32_MAX = 3.4028234e38
+
+#: How many new or wrong values are shown of a column.
+EXAMPLES = 5
+
+_TRUE, _FALSE = ("true", "t", "1", "1.0"), ("false", "f", "0", "0.0")
+
+
+def scan(connection: Any, relation: str, reference: Mapping[str, Sketch]) -> Window:
+    """Sketch the rows of a relation.
+
+    Args:
+        connection: a DuckDB connection. relation: what stands after FROM.
+        reference: the sketches whose bins are used, by column.
+
+    A value that is not of its column's type counts as wrong and as missing; a column of another type is cast.
+    """
+    there = {
+        row[0]: str(row[1]) for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+    }
+    rows = int(connection.execute(f"SELECT count(*) FROM {relation}").fetchone()[0])
+    # a query a column: the file is read by columns anyway, and DuckDB takes 3.5 times as long for twenty in one query
+    columns = {
+        name: _column(connection, relation, name, each, there[name], rows)
+        for name, each in reference.items()
+        if name in there
+    }
+    return Window(rows, columns, tuple(name for name in reference if name not in there))
+
+
+def _column(connection: Any, relation: str, name: str, reference: Sketch, kind: str, rows: int) -> Column:
+    counter = (_Numbers if reference.is_numeric else _Values)(name, reference, kind)
+    query = f"SELECT {', '.join(counter.expressions())} FROM {relation}"
+    found = connection.execute(query, counter.parameters()).fetchone()
+    return counter.column(found, rows, connection, relation)
+
+
+class _Numbers:
+    """Counts of a numeric column or of times, in the reference's bins."""
+
+    def __init__(self, name: str, reference: Sketch, kind: str) -> None:
+        self._reference = reference
+        raw = quote(name)
+        assert reference.edges is not None
+        if reference.dtype == "timestamp":
+            moment = raw if kind.startswith("TIMESTAMP") else f"TRY_CAST({raw} AS TIMESTAMP)"
+            self._value, self._known = f"epoch_us({moment})", f"isfinite({moment})"
+        else:
+            self._value = raw if kind == "DOUBLE" else f"TRY_CAST({raw} AS DOUBLE)"
+            self._known = f"abs({self._value}) <= {FLOAT32_MAX}"  # false for NaN and infinity
+        text = kind == "VARCHAR"
+        self._wrong = f"{raw} IS NOT NULL AND {raw} <> '' AND {self._value} IS NULL" if text else ""
+        self._raw = raw
+        self._edges = [int(e) if reference.dtype == "timestamp" else float(e) for e in reference.edges]
+
+    @property
+    def _inner(self) -> list[Any]:
+        return self._edges[1:-1]
+
+    def expressions(self) -> list[str]:
+        value, known = self._value, f"FILTER ({self._known})"
+        low, high = (self._edges[0], self._edges[-1]) if self._edges else (None, None)
+        outside = (
+            [
+                f"count(*) FILTER ({self._known} AND {value} < {low!r})",
+                f"count(*) FILTER ({self._known} AND {value} > {high!r})",
+            ]
+            if self._edges
+            else ["0", "0"]
+        )
+        return [
+            f"count({value}) {known}",
+            f"min({value}) {known}",
+            f"max({value}) {known}",
+            f"avg({value}) {known}",
+            f"stddev_pop({value}) {known}",
+            *outside,
+            f"count(*) FILTER ({self._wrong})" if self._wrong else "0",
+            f"histogram({value}, ?) {known}" if self._inner else "NULL",
+        ]
+
+    def parameters(self) -> list[Any]:
+        return [self._inner] if self._inner else []
+
+    def column(self, answers: Sequence[Any], rows: int, connection: Any, relation: str) -> Column:
+        count, low, high, mean, std, below, above, wrong, counted = answers
+        within = [int((counted or {}).get(edge, 0)) for edge in self._inner]
+        counts = np.array([*within, count - sum(within)], dtype=np.float64) if self._edges else np.zeros(0)
+        if not self._edges and count:  # the reference has no value of its own to make bins of
+            counts = np.array([count], dtype=np.float64)
+        made = Sketch(
+            self._reference.dtype,
+            counts,
+            rows - int(count),
+            edges=self._reference.edges,
+            mean=np.nan if mean is None else float(mean),
+            std=np.nan if std is None else float(std),
+        )
+        examples = _frequent(connection, relation, self._raw, self._wrong) if wrong else ()
+        return Column(made, int(wrong), int(below), int(above), low, high, examples)
+
+
+class _Values:
+    """Counts of a text or boolean column, by the values that the reference knows."""
+
+    def __init__(self, name: str, reference: Sketch, kind: str) -> None:
+        self._reference = reference
+        self._raw = raw = quote(name)
+        if reference.dtype == "boolean":
+            lowered = f"lower(CAST({raw} AS VARCHAR))"
+            self._value = (
+                f"CASE WHEN {lowered} IN {_TRUE} THEN 'true' WHEN {lowered} IN {_FALSE} THEN 'false' END"
+            )
+            empty = f" AND {raw} <> ''" if kind == "VARCHAR" else ""
+            self._wrong = f"{raw} IS NOT NULL{empty} AND ({self._value}) IS NULL"
+            self._known = f"({self._value}) IS NOT NULL"
+            self._names = [str(value).lower() for value in reference.values]
+        else:
+            self._value = raw if kind == "VARCHAR" else f"CAST({raw} AS VARCHAR)"
+            self._wrong = ""
+            self._known = f"{self._value} <> ''"
+            self._names = [str(value) for value in reference.values]
+
+    def expressions(self) -> list[str]:
+        return [
+            f"count(*) FILTER ({self._known})",
+            f"count(*) FILTER ({self._wrong})" if self._wrong else "0",
+            f"histogram_exact({self._value}, ?) FILTER ({self._known})" if self._names else "NULL",
+        ]
+
+    def parameters(self) -> list[Any]:
+        return [self._names] if self._names else []
+
+    def column(self, answers: Sequence[Any], rows: int, connection: Any, relation: str) -> Column:
+        count, wrong, counted = answers
+        within = [int((counted or {}).get(name, 0)) for name in self._names]
+        other = int(count) - sum(within)
+        made = Sketch(
+            self._reference.dtype,
+            np.array([*within, other], dtype=np.float64),
+            rows - int(count),
+            values=self._reference.values,
+        )
+        examples: tuple[Any, ...] = ()
+        if wrong:
+            examples = _frequent(connection, relation, self._raw, self._wrong)
+        elif other and not self._reference.counts[-1]:
+            examples = self._new(connection, relation)
+        return Column(made, int(wrong), examples=examples)
+
+    def _new(self, connection: Any, relation: str) -> tuple[Any, ...]:
+        known = f"{self._known} AND NOT list_contains(?, {self._value})"
+        return _frequent(connection, relation, self._value, known, [self._names])
+
+
+def _frequent(
+    connection: Any, relation: str, value: str, where: str, parameters: Sequence[Any] = ()
+) -> tuple[Any, ...]:
+    """About the most frequent values under a condition, in bounded memory."""
+    found = connection.execute(
+        f"SELECT approx_top_k(CAST({value} AS VARCHAR), {EXAMPLES}) FROM {relation} WHERE {where}", parameters
+    ).fetchone()[0]
+    return tuple(found or ())

@@ -1,0 +1,35 @@
+"""A reference of 20,000 rows, and windows against it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from window_support import reference_of, rows, scanned, table
+
+from bessemer.monitor.reference import Reference
+from bessemer.monitor.window import Window
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    return reference_of(table(rows(20_000, 0)), tmp_path_factory.mktemp("reference"))
+
+
+@pytest.fixture
+def window_of(tmp_path: Path, reference: Reference) -> Callable[..., Window]:
+    """window_of(table, reference=...): the window of a table in memory."""
+
+    def made(data: pa.Table, against: Reference = reference) -> Window:
+        return scanned(data, against, tmp_path)
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def unchanged(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> list[Window]:
+    """200 windows in which nothing has changed."""
+    folder = tmp_path_factory.mktemp("unchanged")
+    return [scanned(table(rows(1500, seed)), reference, folder) for seed in range(1, 201)]

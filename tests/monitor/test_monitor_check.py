@@ -1,0 +1,150 @@
+"""Windows without a change, and windows that were changed on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from window_support import reference_of, rows, table
+
+from bessemer.monitor.check import Check, check
+from bessemer.monitor.plugins import DETECTORS
+from bessemer.monitor.reference import Reference
+from bessemer.monitor.window import Window
+
+CITY = 'city "São"'
+Made = Callable[..., Window]
+
+
+def columns(found: Check) -> set[tuple[str, str]]:
+    return {(finding.column, finding.detector) for finding in found.findings}
+
+
+@pytest.mark.parametrize("name", DETECTORS.names())
+def test_false_alarms_are_as_rare_as_was_asked_for(
+    name: str, reference: Reference, unchanged: list[Window]
+) -> None:
+    """At a probability of one in ten: of 200 windows 20 on average, and 34 or more once in a thousand times."""
+    alarms = sum(check(reference, window, detectors=[name], false_alarm=0.1).alarm for window in unchanged)
+    assert alarms < 34
+
+
+def test_hardly_a_false_alarm_with_the_usual_detectors(reference: Reference, unchanged: list[Window]) -> None:
+    """One in a hundred windows is the package's own: of 200, seven or more come once in 200 times."""
+    found = [check(reference, window) for window in unchanged]
+    assert sum(each.alarm for each in found) < 7
+    assert all(len(each.tests) >= 10 for each in found)
+
+
+def _changed(change: str) -> dict[str, Any]:
+    columns = rows(3000, 7)
+    if change == "shift":
+        columns["income"] = columns["income"] * 1.15
+    elif change == "spread":
+        middle = np.nanmedian(columns["income"])
+        columns["income"] = middle + (columns["income"] - middle) * 0.7
+    elif change == "category":
+        columns[CITY] = np.where(np.arange(3000) % 20 == 0, "</b>", columns[CITY])
+    elif change == "boolean":
+        columns["member"] = np.arange(3000) % 100 < 36
+    elif change == "missing":
+        columns["income"] = np.where(np.arange(3000) % 20 == 0, np.nan, columns["income"])
+    elif change == "new":
+        columns[CITY] = np.where(np.arange(3000) % 500 == 0, "Lugano", columns[CITY])
+    elif change == "range":
+        columns["age"] = np.where(np.arange(3000) % 500 == 0, 900, columns["age"])
+    return columns
+
+
+@pytest.mark.parametrize(
+    ("change", "column", "detectors"),
+    [
+        ("shift", "income", {"chi_square", "kolmogorov_smirnov", "psi", "jensen_shannon", "wasserstein"}),
+        ("spread", "income", {"chi_square", "kolmogorov_smirnov", "psi", "jensen_shannon", "wasserstein"}),
+        ("category", CITY, {"chi_square", "psi", "jensen_shannon"}),
+        ("boolean", "member", {"chi_square", "psi", "jensen_shannon"}),
+        ("missing", "income", {"missing"}),
+        ("new", CITY, {"unseen"}),
+        ("range", "age", {"range"}),
+    ],
+)
+def test_a_change_is_found_where_it_is_and_nowhere_else(
+    change: str, column: str, detectors: set[str], reference: Reference, window_of: Made
+) -> None:
+    found = check(reference, window_of(table(_changed(change))), detectors=DETECTORS.names())
+    assert columns(found) == {(column, name) for name in detectors}
+    for finding in found.findings:
+        assert finding.p_value is not None
+        assert finding.p_value < 0.01 / 10
+        if finding.threshold is not None:
+            assert finding.value > finding.threshold
+
+
+def test_thresholds_are_what_the_p_values_say(reference: Reference, window_of: Made) -> None:
+    """A statistic at its threshold has the probability that the threshold was asked for."""
+    found = check(reference, window_of(table(_changed("shift"))), detectors=DETECTORS.names())
+    by_detector = {test.detector: test for test in found.tests if test.column == "income"}
+    for name in ("chi_square", "kolmogorov_smirnov", "psi", "jensen_shannon", "wasserstein"):
+        test = by_detector[name]
+        assert test.threshold is not None
+        assert test.p_value is not None
+        assert test.threshold(test.p_value) == pytest.approx(test.value, rel=1e-3)
+
+
+def test_facts_come_first_and_need_no_chance(reference: Reference, window_of: Made) -> None:
+    columns = _changed("shift")
+    del columns["member"]
+    columns["age"] = np.where(np.arange(3000) == 5, "forty", columns["age"].astype(str))
+    found = check(reference, window_of(table(columns)))
+    first, second = found.findings[:2]
+    assert {(first.column, first.statistic), (second.column, second.statistic)} == {
+        ("member", "absent"),
+        ("age", "wrong type"),
+    }
+    assert (first.p_value, first.threshold) == (None, None)
+    assert "'forty'" in first.text + second.text
+
+
+def test_a_window_is_the_same_in_text(reference: Reference, window_of: Made) -> None:
+    """CSV gives text: numbers, booleans and times are read from it, and nothing is out of the ordinary."""
+    data = table(rows(2000, 301))
+    text = pa.table({name: data.column(name).cast(pa.string()) for name in data.column_names})
+    as_text, as_it_is = check(reference, window_of(text)), check(reference, window_of(data))
+    assert as_text.to_json() == as_it_is.to_json()
+
+
+def test_windows_that_are_hardly_any(reference: Reference, window_of: Made) -> None:
+    one = table(rows(2000, 5)).slice(0, 1)
+    assert not check(reference, window_of(one), detectors=DETECTORS.names()).alarm
+    empty = pa.table({"income": pa.nulls(500, pa.float64())})
+    found = check(reference, window_of(empty), detectors=DETECTORS.names())
+    assert ("income", "missing") in columns(found)
+    assert ("age", "schema") in columns(found)
+
+
+def test_a_reference_that_knows_nothing_of_a_column(tmp_path: Any, window_of: Made) -> None:
+    hollow = reference_of(
+        pa.table({"a": pa.nulls(100, pa.float64()), "b": pa.nulls(100, pa.string())}),
+        tmp_path / "hollow",
+        {"a": "number", "b": "string"},
+    )
+    window = window_of(pa.table({"a": [1.0] * 50, "b": ["x"] * 50}), hollow)
+    found = check(hollow, window, detectors=DETECTORS.names())
+    assert columns(found) == {("a", "missing"), ("b", "missing")}
+
+
+def test_the_distance_of_binned_numbers_is_close_to_the_exact_one(
+    reference: Reference, window_of: Made
+) -> None:
+    from scipy.stats import ks_2samp
+
+    before, now = rows(20_000, 0)["income"], rows(5000, 9)["income"] * 1.1
+    found = check(
+        reference, window_of(table({**rows(5000, 9), "income": now})), detectors=["kolmogorov_smirnov"]
+    )
+    value = next(test.value for test in found.tests if test.column == "income")
+    exact = ks_2samp(before[~np.isnan(before)], now[~np.isnan(now)]).statistic
+    assert value == pytest.approx(exact, abs=1 / 256)

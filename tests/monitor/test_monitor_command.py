@@ -1,0 +1,111 @@
+"""`bessemer monitor check` and `bessemer.Monitor`, on a signed package."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from window_support import reference_of
+
+import bessemer
+from bessemer.cli import group
+from bessemer.core.errors import BessemerError, DataError, FormatError, UsageError
+from bessemer.package.write import write_package
+from bessemer.testing.models import CONTRACTS, INPUTS, tiny_members
+
+
+def given(n: int, seed: int) -> pa.Table:
+    rng = np.random.default_rng(seed)
+    return pa.table(
+        {
+            "tenure": rng.integers(0, 72, n),
+            "monthly charges": rng.uniform(18, 118, n),
+            "autopay": rng.random(n) < 0.5,
+            "contract": rng.choice(CONTRACTS, n),
+            "désactivé": pa.array([None] * n, pa.timestamp("us")),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("monitor")
+    reference = reference_of(given(5000, 1), folder, {field.name: field.dtype for field in INPUTS})
+    members = tiny_members("binary") | {"reference.json": json.dumps(dict(reference.facts)).encode()}
+    facts = {"name": "tiny", "version": "1.0.0", "created": "2026-01-01T00:00:00Z"}
+    write_package(folder / "tiny.bsm", members, **facts, task="binary", target="churned")
+    return folder / "tiny.bsm"
+
+
+def run(*words: Any) -> tuple[int, str]:
+    done = CliRunner().invoke(group, ["monitor", "check", *map(str, words)])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.output
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+def test_every_kind_of_file(ending: str, package: Path, tmp_path: Path) -> None:
+    data = given(1000, 2).drop_columns(["désactivé"])
+    path = tmp_path / f"window.{ending}"
+    if ending == "parquet":
+        pq.write_table(data, path)
+    elif ending == "csv":
+        pyarrow.csv.write_csv(data, path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in data.to_pylist()))
+    code, said = run(package, "--window", path, "--json", "--exit-code")
+    found = json.loads(said)
+    assert code == 3
+    assert [(row["column"], row["statistic"]) for row in found["findings"]] == [("désactivé", "absent")]
+    assert found["rows"] == 1000
+    assert found["package"] == "tiny 1.0.0"
+    assert set(found["columns"]["tenure"]) == {"range", "chi_square", "kolmogorov_smirnov"}
+
+
+def test_what_a_person_reads(package: Path, tmp_path: Path) -> None:
+    pq.write_table(given(1000, 2), tmp_path / "same.parquet")
+    code, said = run(package, "--window", tmp_path / "same.parquet", "--exit-code")
+    assert (code, "nothing out of the ordinary" in said) == (0, True)
+    moved = given(1000, 2).to_pydict()
+    moved["contract"] = ["One year" if i % 3 else c for i, c in enumerate(moved["contract"])]
+    pq.write_table(pa.table(moved), tmp_path / "moved.parquet")
+    code, said = run(package, "--window", tmp_path / "moved.parquet")
+    assert code == 0
+    assert "1 column out of the ordinary" in said
+    assert "contract" in said
+
+
+def test_python_takes_tables_and_detectors(package: Path) -> None:
+    monitor = bessemer.Monitor(package, detectors=["wasserstein"], false_alarm=0.001)
+    found = monitor.check(given(500, 3))
+    assert {test.detector for test in found.tests} == {"wasserstein"}
+    assert not found.alarm
+    assert monitor.check([{"tenure": 70}] * 200).alarm
+
+
+def test_what_is_wrong_is_said(package: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean 'psi'"):
+        bessemer.Monitor(package, detectors=["psy"])
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        bessemer.Monitor(package, false_alarm=2.0)
+    with pytest.raises(DataError, match="no rows"):
+        bessemer.Monitor(package).check(given(0, 0))
+    with pytest.raises(DataError, match="no file"):
+        bessemer.Monitor(package).check(tmp_path / "nothing.parquet")
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(BessemerError, match="cannot be read"):
+        bessemer.Monitor(package).check(tmp_path / "broken.parquet")
+    facts = {"name": "bare", "version": "1", "created": "2026-01-01T00:00:00Z"}
+    write_package(tmp_path / "bare.bsm", tiny_members("binary"), **facts, task="binary", target="churned")
+    with pytest.raises(FormatError, match=r"no reference\.json"):
+        bessemer.Monitor(tmp_path / "bare.bsm")
+    with pytest.raises(UsageError, match="--false-alarm"):
+        run(package, "--window", "x", "--false-alarm", "often")

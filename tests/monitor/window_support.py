@@ -1,0 +1,80 @@
+"""References of real sketches, and windows that are drawn from the same rows or changed on purpose."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bessemer.core.sql import connect
+from bessemer.monitor.reference import Reference
+from bessemer.monitor.scan import scan
+from bessemer.monitor.window import Window
+from bessemer.profile.columns import sketch_columns
+from bessemer.profile.limits import limits
+
+DTYPES: dict[str, Any] = {
+    "age": "integer",
+    "income": "number",
+    'city "São"': "string",
+    "member": "boolean",
+    "since": "timestamp",
+    "id": "string",
+}
+DAY = 86_400_000_000
+
+
+def rows(n: int, seed: int) -> dict[str, np.ndarray]:
+    """Columns of every type, some values missing; a text with 5 values and one that has its own in nearly every row."""
+    rng = np.random.default_rng(seed)
+    income = rng.lognormal(10, 1, n)
+    income[rng.random(n) < 0.1] = np.nan
+    return {
+        "age": rng.integers(18, 90, n),
+        "income": income,
+        'city "São"': rng.choice(["Bern", "Zürich", "", "</b>", "Genève"], n, p=[0.5, 0.3, 0.05, 0.05, 0.1]),
+        "member": rng.random(n) < 0.3,
+        "since": np.datetime64("2020-01-01", "us") + rng.integers(0, 365, n) * np.timedelta64(DAY, "us"),
+        "id": rng.integers(0, 10**6, n).astype(str),
+    }
+
+
+def table(columns: Mapping[str, Any]) -> pa.Table:
+    return pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()})
+
+
+def reference_of(data: pa.Table, folder: Path, dtypes: Mapping[str, Any] = DTYPES, **more: Any) -> Reference:
+    """The reference that the profile stage would make of these rows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(data, folder / "train.parquet")
+    connection = connect(threads=1, memory=2**30, temporary=folder)
+    sketches = sketch_columns(connection, folder / "train.parquet", dtypes, bins=256, categories=100)
+    found = limits(
+        sketches,
+        lambda name: np.random.default_rng(zlib.crc32(name.encode())),
+        window=1000,
+        false_alarm=0.01,
+        groups=10,
+    )
+    return Reference(
+        {
+            "format": 1,
+            "rows": data.num_rows,
+            "false_alarm": 0.01,
+            "columns": sketches,
+            "thresholds": found,
+            **more,
+        }
+    )
+
+
+def scanned(data: pa.Table, reference: Reference, folder: Path) -> Window:
+    """The window of a table in memory."""
+    connection = connect(threads=2, memory=2**30, temporary=folder)
+    connection.register("data", data)
+    return scan(connection, "data", reference.columns)
