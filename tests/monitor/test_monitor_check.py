@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from window_support import reference_of, rows, table
+from window_support import check, reference_of, rows, table
 
-from bessemer.monitor.check import Check, check
+from bessemer.monitor.check import Check
 from bessemer.monitor.plugins import DETECTORS
 from bessemer.monitor.reference import Reference
 from bessemer.monitor.window import Window

@@ -18,7 +18,17 @@ import bessemer
 from bessemer.cli import group
 from bessemer.core.errors import BessemerError, DataError, FormatError, UsageError
 from bessemer.package.write import write_package
-from bessemer.testing.models import CONTRACTS, INPUTS, tiny_members
+from bessemer.profile.limits import limits
+from bessemer.profile.outputs import performance, predict, residual_sketch, sketch_outputs
+from bessemer.testing.models import (
+    CLASSES,
+    CONTRACTS,
+    INPUTS,
+    TASKS,
+    tiny_members,
+    tiny_model,
+    tiny_signature,
+)
 
 
 def given(n: int, seed: int) -> pa.Table:
@@ -34,14 +44,49 @@ def given(n: int, seed: int) -> pa.Table:
     )
 
 
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("monitor")
-    reference = reference_of(given(5000, 1), folder, {field.name: field.dtype for field in INPUTS})
-    members = tiny_members("binary") | {"reference.json": json.dumps(dict(reference.facts)).encode()}
+def labels(data: pa.Table, task: Any, seed: int, *, flipped: float = 0.0) -> np.ndarray:
+    """Class indices, or numbers: drawn from what the model says, so that it is right about how sure it is."""
+    rng = np.random.default_rng(seed)
+    made = tiny_model(task).session.run(data, ["score"] if task == "regression" else ["probability"])
+    if task == "regression":
+        return made["score"][:, 0] * (1 + flipped) + rng.normal(size=data.num_rows)
+    drawn = (rng.random((data.num_rows, 1)) > np.cumsum(made["probability"], axis=1)[:, :-1]).sum(axis=1)
+    return np.where(rng.random(data.num_rows) < flipped, (drawn + 1) % len(CLASSES[task]), drawn)
+
+
+def write(folder: Path, task: Any) -> Path:
+    """A package of the tiny model with the reference that the profile stage would make."""
+    data = given(5000, 1)
+    signature = tiny_signature(task)
+    truth = labels(data, task, 2).astype(np.float64)
+    pq.write_table(data, folder / "test.parquet")
+    outcome, score = predict(tiny_members(task)["model.onnx"], signature, folder / "test.parquet", truth)
+    outputs = sketch_outputs(outcome, score, signature.classes, 256)
+    rng = np.random.default_rng(0)
+    more: dict[str, Any] = {
+        "outputs": outputs,
+        "output_rows": 5000,
+        "performance": performance(outcome, 50, 0.95, rng),
+        "output_thresholds": limits(outputs, lambda name: rng, window=1000, false_alarm=0.01, groups=10),
+    }
+    if task == "regression":
+        more["residuals"] = residual_sketch(outcome)
+    reference = reference_of(data, folder, {field.name: field.dtype for field in INPUTS}, **more)
+    members = tiny_members(task) | {"reference.json": json.dumps(dict(reference.facts)).encode()}
     facts = {"name": "tiny", "version": "1.0.0", "created": "2026-01-01T00:00:00Z"}
-    write_package(folder / "tiny.bsm", members, **facts, task="binary", target="churned")
-    return folder / "tiny.bsm"
+    write_package(folder / f"{task}.bsm", members, **facts, task=task, target=signature.target)
+    return folder / f"{task}.bsm"
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("monitor")
+    return {task: write(folder, task) for task in TASKS}
+
+
+@pytest.fixture
+def package(packages: dict[str, Path]) -> Path:
+    return packages["binary"]
 
 
 def run(*words: Any) -> tuple[int, str]:
@@ -89,6 +134,50 @@ def test_python_takes_tables_and_detectors(package: Path) -> None:
     assert {test.detector for test in found.tests} == {"wasserstein"}
     assert not found.alarm
     assert monitor.check([{"tenure": 70}] * 200).alarm
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_performance_with_labels_and_without(task: Any, packages: dict[str, Path]) -> None:
+    monitor = bessemer.Monitor(packages[task])
+    target = tiny_signature(task).target
+
+    def labelled(seed: int, share: float, flipped: float) -> pa.Table:
+        data = given(2000, seed)
+        values = labels(data, task, seed, flipped=flipped)
+        named = [CLASSES[task][int(v)] if task != "regression" else float(v) for v in values]
+        return data.append_column(
+            target, pa.array([v if i < 2000 * share else None for i, v in enumerate(named)])
+        )
+
+    found = monitor.check(labelled(11, 0.5, 0.0), score=True)
+    assert found.performance is not None
+    assert not found.alarm, found.findings
+    assert (found.performance.labelled, found.performance.rows) == (1000, 2000)
+    told = found.to_json()
+    assert {"prediction"} <= set(told["outputs"])
+    name = "rmse" if task == "regression" else "accuracy"
+    both = [told["performance"][kind][name] for kind in ("measured", "estimated")]
+    assert max(each["low"] for each in both) < min(each["high"] for each in both)
+
+    wrong = monitor.check(labelled(11, 0.5, 0.3), score=True)
+    assert {row.detector for row in wrong.findings} == {"measured_performance"}, (
+        "inputs and outputs are as before"
+    )
+    assert wrong.findings[0].of == "output"
+
+    unlabelled = monitor.check(labelled(11, 0.0, 0.3), score=True)
+    assert unlabelled.performance is not None
+    assert not unlabelled.performance.measured
+    assert not unlabelled.alarm, "without labels a changed concept cannot be seen"
+
+
+def test_harder_rows_are_expected_to_go_worse(package: Path) -> None:
+    data = given(4000, 12)
+    p = tiny_model("binary").session.run(data, ["probability"])["probability"][:, 1]
+    hard = data.filter(pa.array(np.abs(p - 0.5) < 0.3))
+    found = bessemer.Monitor(package).check(hard, score=True)
+    assert "estimated_performance" in {row.detector for row in found.findings}
+    assert ("probability", "output") in {(row.column, row.of) for row in found.findings}
 
 
 def test_what_is_wrong_is_said(package: Path, tmp_path: Path) -> None:

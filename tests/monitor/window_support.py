@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bessemer.core.sql import connect
+from bessemer.monitor.check import Check, compared, decide
+from bessemer.monitor.plugins import USUAL
 from bessemer.monitor.reference import Reference
 from bessemer.monitor.scan import scan
 from bessemer.monitor.window import Window
@@ -78,3 +80,15 @@ def scanned(data: pa.Table, reference: Reference, folder: Path) -> Window:
     connection = connect(threads=2, memory=2**30, temporary=folder)
     connection.register("data", data)
     return scan(connection, "data", reference.columns)
+
+
+def check(
+    reference: Reference,
+    window: Window,
+    *,
+    detectors: Sequence[str] = USUAL,
+    false_alarm: float | None = None,
+) -> Check:
+    """What is found in a window, at the reference's own rate of false alarms where no other is given."""
+    wanted = reference.false_alarm if false_alarm is None else false_alarm
+    return decide(compared(reference, window, detectors), window.rows, wanted)

@@ -35,6 +35,9 @@ def command() -> None:
     help="How often a window without any change may be found.  [default: the package's]",
 )
 @click.option("--key", type=click.Path(path_type=Path), help="A public key file to trust.")
+@click.option(
+    "--score", is_flag=True, help="Also predict the rows: outputs, and performance with and without labels."
+)
 @click.option("--exit-code", is_flag=True, help="Exit with 3 where anything is found.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def check_command(
@@ -42,6 +45,7 @@ def check_command(
     window: str,
     detectors: tuple[str, ...],
     false_alarm: str | None,
+    score: bool,
     key: Path | None,
     exit_code: bool,
     as_json: bool,
@@ -59,7 +63,7 @@ def check_command(
     except ValueError as error:
         raise UsageError(f"--false-alarm: {error}") from None
     model = load(package, key=key)
-    found = Monitor(model, detectors=detectors or USUAL, false_alarm=share).check(window)
+    found = Monitor(model, detectors=detectors or USUAL, false_alarm=share).check(window, score=score)
     if as_json:
         print_json({"package": f"{model.name} {model.version}", **found.to_json()})
     else:

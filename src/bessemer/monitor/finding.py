@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["schema", "quality", "drift"]
+Kind = Literal["schema", "quality", "drift", "performance"]
+Of = Literal["input", "output"]
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Test:
     p_value: None where it is a fact and not a matter of chance (a column is absent): that is always found.
     threshold: the value that the statistic exceeds with a given probability if nothing has changed.
     text: what it says, in a sentence, where it is found.
+    of: whether `column` is an input of the model or an output (a metric counts as one).
     """
 
     detector: str
@@ -27,6 +29,7 @@ class Test:
     text: str
     p_value: float | None = None
     threshold: Callable[[float], float] | None = None
+    of: Of = "input"
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,13 @@ class Finding:
     threshold: float | None
     p_value: float | None
     text: str
+    of: Of = "input"
 
     def to_json(self) -> dict[str, Any]:
         return {
             "detector": self.detector,
             "column": self.column,
+            "of": self.of,
             "kind": self.kind,
             "statistic": self.statistic,
             "value": self.value,

@@ -6,15 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bessemer.core.errors import UsageError
-from bessemer.monitor.check import Check, check
+import numpy as np
+
+from bessemer.core.errors import DataError, UsageError
+from bessemer.monitor.check import Check, compared, decide
+from bessemer.monitor.performance import Performance, performance
+from bessemer.monitor.performance import tests as performance_tests
 from bessemer.monitor.plugins import DETECTORS, USUAL
 from bessemer.monitor.reference import reference_of
 from bessemer.monitor.scan import scan
+from bessemer.monitor.scored import Scored
+from bessemer.monitor.scored import score as scored_rows
 from bessemer.monitor.tables import opened
 
 if TYPE_CHECKING:
     from bessemer.package.model import Model
+
+#: Two checks of the same rows say the same.
+_SEED = 7
 
 
 class Monitor:
@@ -48,19 +57,34 @@ class Monitor:
             raise UsageError(f"false_alarm is {false_alarm}", fix="give a probability between 0 and 1")
         self.false_alarm = false_alarm
 
-    def check(self, data: Any) -> Check:
+    def check(self, data: Any, *, score: bool = False) -> Check:
         """Compare rows with the reference, in one pass and in memory that does not grow with them.
 
         Args:
             data: a path, folder, glob or URL of Parquet, CSV or JSON lines; or a table as `Model.predict` takes it.
+            score: also let the model predict the rows, compare its outputs, measure its performance on the rows that
+                have a label (the target's column), and estimate it on all.
 
         Raises:
             DataError: it cannot be read, or has no rows.
         """
         with opened(data) as (connection, relation):
             window = scan(connection, relation, self.reference.columns)
-        if not window.rows:
-            from bessemer.core.errors import DataError
+            if not window.rows:
+                raise DataError("the window has no rows", fix="give rows to compare")
+            tests = compared(self.reference, window, self.detectors)
+            found = self._scored(connection, relation) if score else None
+        if found is not None:
+            drift = [name for name in self.detectors if DETECTORS.load(name).kind == "drift"]
+            tests += compared(self.reference.outputs, found[0].outputs, drift, of="output")
+            tests += performance_tests(found[1], self.model.signature.task)
+        wanted = self.reference.false_alarm if self.false_alarm is None else self.false_alarm
+        return decide(tests, window.rows, wanted, found[1] if found else None)
 
-            raise DataError("the window has no rows", fix="give rows to compare")
-        return check(self.reference, window, detectors=self.detectors, false_alarm=self.false_alarm)
+    def _scored(self, connection: Any, relation: str) -> tuple[Scored, Performance]:
+        scored = scored_rows(
+            connection, relation, self.model, self.reference.outputs.columns, np.random.default_rng(_SEED)
+        )
+        metric = str(self.model.info.get("metric", ""))
+        task = self.model.signature.task
+        return scored, performance(self.reference, scored, task, metric, np.random.default_rng(_SEED))

@@ -13,6 +13,7 @@ import numpy as np
 from bessemer.core.errors import FormatError
 from bessemer.core.signature import DType
 from bessemer.stats.arrays import Floats
+from bessemer.stats.unlabelled import Residuals
 
 if TYPE_CHECKING:
     from bessemer.package.model import Model
@@ -71,6 +72,20 @@ class Reference:
     def groups(self) -> dict[str, list[Any]]:
         """How the bins or values of a column stand together where few groups say more than many bins."""
         return {name: limit["groups"] for name, limit in self.facts["thresholds"].items()}
+
+    @cached_property
+    def outputs(self) -> Reference:
+        """The same of the model's outputs, on the test rows."""
+        named = {"columns": "outputs", "thresholds": "output_thresholds", "rows": "output_rows"}
+        return Reference({**self.facts, **{key: self.facts[own] for key, own in named.items()}})
+
+    @cached_property
+    def residuals(self) -> Residuals | None:
+        """The errors of a regression on the test rows; None for classifiers."""
+        found = self.facts.get("residuals")
+        if found is None:
+            return None
+        return Residuals(**{name: np.asarray(values, dtype=np.float64) for name, values in found.items()})
 
     @property
     def rows(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,17 @@ from bessemer.package.session import GraphSession
 from bessemer.stats.arrays import tidy
 from bessemer.stats.binning import count, quantile_edges
 from bessemer.stats.bootstrap import bootstrap, interval
-from bessemer.stats.metrics.outcome import Outcome, classified, estimated
+from bessemer.stats.metrics.outcome import Outcome, class_indices, classified, estimated
 from bessemer.stats.metrics.table import METRICS, Scorer
+from bessemer.stats.unlabelled import residuals
 
 BATCH_ROWS = 65_536
 
 #: One-vs-rest areas cost a sort and a pass a class: with more classes they are left out.
 MAX_AREAS = 20
+
+#: The bins of the errors of a regression, and how many rows one needs.
+RESIDUAL_BINS, ROWS_A_BIN = 20, 50
 
 _DTYPES = {bool: "boolean", int: "integer", str: "string"}
 
@@ -35,15 +40,18 @@ def predict(
     """
     session = GraphSession(model, signature.inputs)
     named = "score" if signature.task == "regression" else "probability"
-    scores, values = [], []
+    outputs = ["score", named, *(["prediction"] if signature.task == "binary" else [])]
+    scores, values, said = [], [], []
     for batch in pq.ParquetFile(part).iter_batches(BATCH_ROWS):
-        made = session.run(batch, list(dict.fromkeys(["score", named])))
+        made = session.run(batch, list(dict.fromkeys(outputs)))
         scores.append(made["score"].reshape(batch.num_rows, -1))
         values.append(made[named])
+        if signature.task == "binary":
+            said.append(class_indices(made["prediction"], signature.classes))
     score, value = np.concatenate(scores).astype(np.float64), np.concatenate(values)
     if signature.task == "regression":
         return estimated(truth, value.reshape(-1)), score
-    return classified(signature.task, truth, value), score
+    return classified(signature.task, truth, value, np.concatenate(said) if said else None), score
 
 
 def sketch_outputs(
@@ -83,6 +91,15 @@ def sketch_numbers(values: NDArray[Any], bins: int) -> dict[str, Any]:
         "min": float(known.min()),
         "max": float(known.max()),
     }
+
+
+def residual_sketch(outcome: Outcome) -> dict[str, list[float]]:
+    """The errors of a regression by the size of its prediction: from them errors are estimated before labels come."""
+    predicted = np.asarray(outcome.predicted, dtype=np.float64)
+    truth = np.asarray(outcome.truth, dtype=np.float64)
+    bins = max(1, min(RESIDUAL_BINS, len(predicted) // ROWS_A_BIN))
+    found = residuals(truth, predicted, quantile_edges(predicted, bins))
+    return {name: tidy(values.tolist()) for name, values in asdict(found).items()}
 
 
 def performance(

@@ -17,7 +17,7 @@ from bessemer.core.signature import Signature
 from bessemer.core.stage import Context
 from bessemer.profile.columns import sketch_columns
 from bessemer.profile.limits import limits
-from bessemer.profile.outputs import performance, predict, sketch_outputs
+from bessemer.profile.outputs import performance, predict, residual_sketch, sketch_outputs
 from bessemer.profile.spec import ProfileSpec
 from bessemer.stats.arrays import tidy
 
@@ -50,6 +50,7 @@ def run(spec: ProfileSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
         "columns": columns,
         "outputs": outputs,
         "performance": tidy(measured),
+        **({"residuals": residual_sketch(outcome)} if outcome.task == "regression" else {}),
         **_limits(spec, columns, outputs, ctx),
     }
     return {"reference": ctx.store.put("reference", {"reference.json": canonical.dump_bytes(reference)})}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,15 +39,34 @@ class Outcome:
         return Outcome(self.task, self.truth[rows], self.predicted[rows], self.probability[rows])
 
 
-def classified(task: Task, truth: ArrayLike, probability: ArrayLike) -> Outcome:
+def classified(
+    task: Task, truth: ArrayLike, probability: ArrayLike, predicted: ArrayLike | None = None
+) -> Outcome:
     """The outcome of a classifier: the class of greatest probability, the positive one of two from 0.5 up.
+
+    Args:
+        predicted: the class index (n,) that was said, where the classifier decides otherwise.
 
     >>> classified("binary", [0, 1], [[0.5, 0.5], [0.9, 0.1]]).predicted.tolist()
     [1, 0]
     """
     given = np.asarray(probability)
-    predicted = (given[:, 1] >= 0.5).astype(np.int64) if task == "binary" else np.argmax(given, axis=1)
-    return Outcome(task, np.asarray(truth).astype(np.int64), predicted, given)
+    if predicted is None:
+        predicted = given[:, 1] >= 0.5 if task == "binary" else np.argmax(given, axis=1)
+    return Outcome(task, np.asarray(truth).astype(np.int64), np.asarray(predicted).astype(np.int64), given)
+
+
+def class_indices(labels: ArrayLike, classes: Sequence[Any]) -> Ints:
+    """The class index of each label (n,) that a graph gave, int64 (n,).
+
+    >>> class_indices(np.array(["no", "yes", "no"], dtype=object), ["no", "yes"]).tolist()
+    [0, 1, 0]
+    """
+    given = np.asarray(labels).reshape(-1)
+    found = np.zeros(len(given), dtype=np.int64)
+    for k, name in enumerate(classes[1:], start=1):
+        found[given == name] = k
+    return found
 
 
 def estimated(truth: ArrayLike, predicted: ArrayLike) -> Outcome:
