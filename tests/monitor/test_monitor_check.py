@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,25 @@ def test_thresholds_are_what_the_p_values_say(reference: Reference, window_of: M
         assert test.threshold is not None
         assert test.p_value is not None
         assert test.threshold(test.p_value) == pytest.approx(test.value, rel=1e-3)
+
+
+def test_a_change_that_no_column_shows_by_itself(tmp_path: Path, window_of: Made) -> None:
+    """Two columns that went together now go against each other; each alone is as it was."""
+    rng = np.random.default_rng(4)
+
+    def pair(n: int, r: float) -> pa.Table:
+        a, b, other = rng.normal(size=(3, n))
+        return pa.table({"a": a, "b": np.exp(r * a + np.sqrt(1 - r * r) * b), "other": other})
+
+    dtypes = dict.fromkeys(("a", "b", "other"), "number")
+    known = reference_of(pair(20_000, 0.5), tmp_path / "pairs", dtypes)
+    found = check(known, window_of(pair(2000, 0.3), known))
+    assert columns(found) == {("a × b", "correlation")}
+    finding = found.findings[0]
+    assert finding.threshold is not None
+    assert finding.value == pytest.approx(0.2, abs=0.06)
+    assert finding.value > finding.threshold
+    assert not check(known, window_of(pair(2000, 0.5), known)).alarm
 
 
 def test_facts_come_first_and_need_no_chance(reference: Reference, window_of: Made) -> None:

@@ -11,14 +11,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bessemer.core.sql import connect
+from bessemer.core.sql import connect, literal
 from bessemer.monitor.check import Check, compared, decide
 from bessemer.monitor.plugins import USUAL
 from bessemer.monitor.reference import Reference
 from bessemer.monitor.scan import scan
 from bessemer.monitor.window import Window
+from bessemer.package.joint import association, chosen
 from bessemer.profile.columns import sketch_columns
 from bessemer.profile.limits import limits
+from bessemer.stats.arrays import tidy
 
 DTYPES: dict[str, Any] = {
     "age": "integer",
@@ -63,6 +65,10 @@ def reference_of(data: pa.Table, folder: Path, dtypes: Mapping[str, Any] = DTYPE
         false_alarm=0.01,
         groups=10,
     )
+    names = chosen(sketches)
+    relation = f"read_parquet({literal(folder / 'train.parquet')})"
+    correlation, counts = association(connection, relation, names, sketches, data.num_rows)
+    more["joint"] = {"columns": names, "correlation": tidy(correlation), "rows": counts.tolist()}
     return Reference(
         {
             "format": 1,
@@ -79,7 +85,7 @@ def scanned(data: pa.Table, reference: Reference, folder: Path) -> Window:
     """The window of a table in memory."""
     connection = connect(threads=2, memory=2**30, temporary=folder)
     connection.register("data", data)
-    return scan(connection, "data", reference.columns)
+    return scan(connection, "data", reference)
 
 
 def check(

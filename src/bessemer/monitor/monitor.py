@@ -69,7 +69,7 @@ class Monitor:
             DataError: it cannot be read, or has no rows.
         """
         with opened(data) as (connection, relation):
-            window = scan(connection, relation, self.reference.columns)
+            window = scan(connection, relation, self.reference)
             if not window.rows:
                 raise DataError("the window has no rows", fix="give rows to compare")
             tests = compared(self.reference, window, self.detectors)

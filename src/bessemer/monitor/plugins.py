@@ -46,6 +46,10 @@ DETECTORS: PluginTable[Detector] = PluginTable(
             "bessemer.monitor.detectors.kolmogorov_smirnov:KolmogorovSmirnov",
             summary="the greatest distance of the cumulative distributions of numbers",
         ),
+        "correlation": PluginRef(
+            "bessemer.monitor.detectors.correlation:Correlation",
+            summary="pairs of numbers that go together otherwise than before",
+        ),
         "psi": PluginRef(
             "bessemer.monitor.detectors.psi:Psi",
             summary="the population stability index, its bias taken off",
@@ -61,5 +65,5 @@ DETECTORS: PluginTable[Detector] = PluginTable(
     },
 )
 
-#: What is watched without being asked for: one test of the whole distribution a column, and what it cannot see.
-USUAL = ("schema", "missing", "unseen", "range", "chi_square", "kolmogorov_smirnov")
+#: What is watched without being asked for: tests of the whole distribution of a column, and what they cannot see.
+USUAL = ("schema", "missing", "unseen", "range", "chi_square", "kolmogorov_smirnov", "correlation")

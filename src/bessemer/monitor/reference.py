@@ -55,6 +55,15 @@ class Sketch:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """columns: k names. correlation, rows: (k, k); NaN where there is no correlation."""
+
+    columns: tuple[str, ...]
+    correlation: Floats
+    rows: Floats
+
+
+@dataclass(frozen=True)
 class Reference:
     """What a package says is normal.
 
@@ -78,6 +87,18 @@ class Reference:
         """The same of the model's outputs, on the test rows."""
         named = {"columns": "outputs", "thresholds": "output_thresholds", "rows": "output_rows"}
         return Reference({**self.facts, **{key: self.facts[own] for key, own in named.items()}})
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """How the columns of numbers go together."""
+        found = self.facts.get("joint") or {"columns": [], "correlation": [], "rows": []}
+        size = (len(found["columns"]),) * 2
+        correlation = [[np.nan if r is None else r for r in row] for row in found["correlation"]]
+        return Pairs(
+            tuple(found["columns"]),
+            np.asarray(correlation, dtype=np.float64).reshape(size),
+            np.asarray(found["rows"], dtype=np.float64).reshape(size),
+        )
 
     @cached_property
     def residuals(self) -> Residuals | None:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from bessemer.core.sql import quote
-from bessemer.monitor.reference import Sketch
+from bessemer.monitor.reference import Pairs, Reference, Sketch
 from bessemer.monitor.window import Column, Window
+from bessemer.package.joint import association
 
 #: What is greater is an infinity in the graph, and so missing.
 FLOAT32_MAX = 3.4028234e38
@@ -20,12 +21,11 @@ EXAMPLES = 5
 _TRUE, _FALSE = ("true", "t", "1", "1.0"), ("false", "f", "0", "0.0")
 
 
-def scan(connection: Any, relation: str, reference: Mapping[str, Sketch]) -> Window:
-    """Sketch the rows of a relation.
+def scan(connection: Any, relation: str, reference: Reference) -> Window:
+    """Sketch the rows of a relation in the bins of the reference.
 
     Args:
         connection: a DuckDB connection. relation: what stands after FROM.
-        reference: the sketches whose bins are used, by column.
 
     A value that is not of its column's type counts as wrong and as missing; a column of another type is cast.
     """
@@ -36,10 +36,21 @@ def scan(connection: Any, relation: str, reference: Mapping[str, Sketch]) -> Win
     # a query a column: the file is read by columns anyway, and DuckDB takes 3.5 times as long for twenty in one query
     columns = {
         name: _column(connection, relation, name, each, there[name], rows)
-        for name, each in reference.items()
+        for name, each in reference.columns.items()
         if name in there
     }
-    return Window(rows, columns, tuple(name for name in reference if name not in there))
+    absent = tuple(name for name in reference.columns if name not in there)
+    return Window(rows, columns, absent, _pairs(connection, relation, reference, columns, rows))
+
+
+def _pairs(
+    connection: Any, relation: str, reference: Reference, there: Mapping[str, Column], rows: int
+) -> Pairs | None:
+    names = [name for name in reference.pairs.columns if name in there]
+    if len(names) < 2 or not rows:
+        return None
+    found = association(connection, relation, names, reference.facts["columns"], rows)
+    return Pairs(tuple(names), *found)
 
 
 def _column(connection: Any, relation: str, name: str, reference: Sketch, kind: str, rows: int) -> Column:

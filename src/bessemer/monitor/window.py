@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from bessemer.monitor.reference import Sketch
+from bessemer.monitor.reference import Pairs, Sketch
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Window:
-    """rows: how many there are. columns: those that are there, of the model's inputs. absent: those that are not."""
+    """rows: how many there are. columns: those that are there, of the model's inputs. absent: those that are not.
+
+    pairs: of the columns that go together in the reference, correlations and how many rows they are of, (k, k) each.
+    """
 
     rows: int
     columns: Mapping[str, Column]
-    absent: tuple[str, ...] = field(default=())
+    absent: tuple[str, ...] = ()
+    pairs: Pairs | None = None

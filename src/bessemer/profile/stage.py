@@ -7,6 +7,7 @@ from the test rows: on rows that it was trained on a model is surer and better t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ import numpy as np
 from bessemer.core import canonical
 from bessemer.core.artifact import ArtifactRef
 from bessemer.core.signature import Signature
+from bessemer.core.sql import literal
 from bessemer.core.stage import Context
+from bessemer.package.joint import association, chosen
 from bessemer.profile.columns import sketch_columns
 from bessemer.profile.limits import limits
 from bessemer.profile.outputs import performance, predict, residual_sketch, sketch_outputs
@@ -34,6 +37,7 @@ def run(spec: ProfileSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
             columns = sketch_columns(
                 connection, splits.path("train.parquet"), dtypes, bins=spec.bins, categories=spec.categories
             )
+            joint = _joint(connection, splits.path("train.parquet"), columns, splits.meta["rows"]["train"])
         bar.advance()
         truth = np.asarray(np.load(splits.path("test.y.npy")), dtype=np.float64)
         outcome, score = predict(model.bytes("model.onnx"), signature, splits.path("test.parquet"), truth)
@@ -48,12 +52,24 @@ def run(spec: ProfileSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
         "window": spec.window,
         "false_alarm": spec.false_alarm,
         "columns": columns,
+        "joint": joint,
         "outputs": outputs,
         "performance": tidy(measured),
         **({"residuals": residual_sketch(outcome)} if outcome.task == "regression" else {}),
         **_limits(spec, columns, outputs, ctx),
     }
     return {"reference": ctx.store.put("reference", {"reference.json": canonical.dump_bytes(reference)})}
+
+
+def _joint(connection: Any, part: Path, columns: Mapping[str, Any], rows: int) -> dict[str, Any]:
+    """How the columns of numbers go together: `columns`, `correlation` and `rows`, a matrix each."""
+    names = chosen(columns)
+    correlation, counts = association(connection, f"read_parquet({literal(part)})", names, columns, rows)
+    return {
+        "columns": names,
+        "correlation": tidy(correlation.tolist(), 6),
+        "rows": counts.astype(int).tolist(),
+    }
 
 
 def _limits(

@@ -1,0 +1,52 @@
+"""How the numeric columns of a table go together, by the normal scores of their bins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bessemer.core.sql import quote
+from bessemer.stats.arrays import Floats
+from bessemer.stats.association import correlations, normal_scores
+
+#: The most columns that are compared in pairs: 60 have 1,770.
+COLUMNS = 60
+
+#: Correlations are of at most so many rows, spread evenly over the table.
+ROWS = 50_000
+
+
+def chosen(sketches: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The columns of numbers that vary, the first `COLUMNS` of them; sketches are as in `reference.json`."""
+    numbers = [name for name, sketch in sketches.items() if sketch["dtype"] in ("number", "integer")]
+    return [name for name in numbers if len(sketches[name]["counts"]) > 1][:COLUMNS]
+
+
+def association(
+    connection: Any, relation: str, names: Sequence[str], sketches: Mapping[str, Mapping[str, Any]], rows: int
+) -> tuple[Floats, Floats]:
+    """Correlations (k, k) and their counts (k, k) of the named columns, in the bins of `sketches`.
+
+    Args:
+        relation: what stands after FROM; it has the columns. rows: how many rows it has.
+    """
+    if not names:
+        return np.zeros((0, 0)), np.zeros((0, 0))
+    wanted = ", ".join(f"TRY_CAST({quote(name)} AS DOUBLE) AS c{i}" for i, name in enumerate(names))
+    query = f"SELECT {wanted} FROM {relation}"
+    if rows > ROWS:  # every k-th row: no chance, the same whatever the threads, and even over time
+        numbered = f"SELECT {wanted}, row_number() OVER () AS place FROM {relation}"
+        step = -(-rows // ROWS)
+        query = f"SELECT * EXCLUDE (place) FROM ({numbered}) WHERE place % {step} = 0 ORDER BY place"
+    found = connection.execute(query).fetchnumpy()
+    columns = (np.ma.filled(found[f"c{i}"].astype(np.float64), np.nan) for i in range(len(names)))
+    scores = [_scores(values, sketches[name]) for name, values in zip(names, columns, strict=True)]
+    return correlations(np.stack(scores, axis=1))
+
+
+def _scores(values: Floats, sketch: Mapping[str, Any]) -> Floats:
+    edges = np.asarray(sketch["edges"], dtype=np.float64)
+    scores = normal_scores(sketch["counts"])[np.searchsorted(edges[1:-1], values)]
+    return np.where(np.isfinite(values), scores, np.nan)
