@@ -76,6 +76,7 @@ STAGES: tuple[StageRow, ...] = (
         does="which columns matter, and why single predictions came out as they did",
         run="bessemer.explain.stage:run",
         spec="bessemer.explain.spec:ExplainSpec",
+        columns="bessemer.explain.check:check_columns",
     ),
     StageRow(
         "profile",
@@ -134,6 +135,7 @@ STAGES: tuple[StageRow, ...] = (
 SETTINGS: dict[str, str] = {
     "track": "bessemer.train.trackers.spec:TrackSpec",
     "serve": "bessemer.serve.spec:ServeSpec",
+    "monitor": "bessemer.monitor.spec:MonitorSpec",
 }
 
 

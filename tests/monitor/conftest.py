@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from package_support import write
 from window_support import reference_of, rows, scanned, table
 
 from bessemer.monitor.reference import Reference
 from bessemer.monitor.window import Window
+from bessemer.testing.models import TASKS
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +35,14 @@ def unchanged(reference: Reference, tmp_path_factory: pytest.TempPathFactory) ->
     """200 windows in which nothing has changed."""
     folder = tmp_path_factory.mktemp("unchanged")
     return [scanned(table(rows(1500, seed)), reference, folder) for seed in range(1, 201)]
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("monitor")
+    return {task: write(folder, task) for task in TASKS}
+
+
+@pytest.fixture
+def package(packages: dict[str, Path]) -> Path:
+    return packages["binary"]

@@ -4,17 +4,130 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from bessemer.monitor.check import Check
+    from bessemer.monitor.spec import MonitorSpec
+    from bessemer.monitor.store import Kept
 
 
-@click.group()
+class _Watching(click.Group):
+    """`bessemer monitor PACKAGE` is `bessemer monitor watch PACKAGE`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        named = args and (args[0] in self.commands or args[0] in ("--help", "-h"))
+        return super().parse_args(ctx, args if named or not args else ["watch", *args])
+
+
+@click.group(cls=_Watching)
 def command() -> None:
     """Compare what a model sees with what it was made for."""
+
+
+@command.command("watch")
+@click.argument("package")
+@click.option(
+    "--log", type=click.Path(path_type=Path), help="The prediction log; the project file's by default."
+)
+@click.option("--model", default="", help="The model's name at the server, where it is not the package's.")
+@click.option("--every", metavar="DURATION", help="The length of a window.  [default: 1h]")
+@click.option("--rows", type=click.IntRange(1), help="The fewest rows of a window.  [default: 200]")
+@click.option("--false-alarms", metavar="RATE", help="While nothing changes.  [default: 1 per month]")
+@click.option(
+    "--store", type=click.Path(path_type=Path), help="Where it is kept.  [default: .bessemer/monitor.db]"
+)
+@click.option("--once", is_flag=True, help="Look at what is due and end, for a scheduler.")
+@click.option("--key", type=click.Path(path_type=Path), help="A public key file to trust.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a window.")
+def watch_command(
+    package: str,
+    log: Path | None,
+    model: str,
+    store: Path | None,
+    once: bool,
+    key: Path | None,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Watch the prediction log of PACKAGE: look at each window once it is whole, and again when its labels have come.
+
+    Settings that are not given are those of the nearest project file. It ends with Ctrl-C, and goes on where it was.
+    """
+    import datetime as dt
+    import time
+
+    from bessemer.monitor.monitor import Monitor
+    from bessemer.monitor.store import MonitorStore
+    from bessemer.monitor.watch import Watch
+    from bessemer.package.model import load
+
+    spec, own = _settings({name: value for name, value in settings.items() if value is not None})
+    loaded = load(package, key=key)
+    watch = Watch(
+        Monitor(loaded, detectors=spec.detectors),
+        log or Path(spec.log or own),
+        MonitorStore(store or Path(spec.store)),
+        spec,
+        model,
+    )
+    while True:
+        for window in watch.tick(dt.datetime.now(dt.UTC).replace(tzinfo=None)):
+            _print_window(window, as_json)
+        if once:
+            return
+        time.sleep(min(60.0, spec.every))
+
+
+def _settings(given: dict[str, Any]) -> tuple[MonitorSpec, str]:
+    """The settings of the nearest project file, those that were given instead, and where its prediction log is."""
+    from pydantic import ValidationError
+
+    from bessemer.core.errors import ProjectError, UsageError
+    from bessemer.core.project_file import find
+    from bessemer.monitor.spec import MonitorSpec
+    from bessemer.serve.log.spec import LogSpec
+
+    known: dict[str, Any] = {}
+    log = LogSpec().folder
+    try:
+        file = find(Path())
+    except ProjectError:
+        pass
+    else:
+        from bessemer.api import Project
+
+        sections = Project(file).file.sections
+        known = sections["monitor"].model_dump(exclude_unset=True)
+        said = getattr(sections["serve"], "log", None)
+        log = said.folder if said else log
+    try:
+        return MonitorSpec.model_validate({**known, **given}), log
+    except ValidationError as error:
+        faults = "; ".join(f"--{e['loc'][0]}: {e['msg']}" for e in error.errors()).replace("_", "-")
+        raise UsageError(faults) from None
+
+
+def _print_window(window: Kept, as_json: bool) -> None:
+    import json
+
+    from bessemer.cli._console import out
+    from bessemer.monitor.watch import describe
+
+    if as_json:
+        sys.stdout.write(json.dumps(describe(window), ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+        return
+    named = f"{window.start[:16]} - {window.end[:16]}  {window.rows:>9,} rows"
+    found = window.check["findings"]
+    if not found:
+        out.print(f"[green]✓[/] {named}", soft_wrap=True)
+    for row in found:
+        out.print(
+            f"[red]![/] {named}  [bold]{_plain(row['column'])}[/]: {_plain(row['text'])}", soft_wrap=True
+        )
 
 
 @command.command("check")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -87,6 +87,11 @@ class Reference:
         """The same of the model's outputs, on the test rows."""
         named = {"columns": "outputs", "thresholds": "output_thresholds", "rows": "output_rows"}
         return Reference({**self.facts, **{key: self.facts[own] for key, own in named.items()}})
+
+    def of(self, names: Collection[str]) -> Reference:
+        """The same of some of the columns."""
+        kept = {name: facts for name, facts in self.facts["columns"].items() if name in names}
+        return Reference({**self.facts, "columns": kept})
 
     @cached_property
     def pairs(self) -> Pairs:

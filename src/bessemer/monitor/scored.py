@@ -51,34 +51,60 @@ class Scored:
     labelled: int
 
 
+class Tally:
+    """Adds up what was said of rows, batch by batch; memory does not grow with them.
+
+    Args:
+        reference: the sketches of the outputs, by name. rows: how many will come.
+    """
+
+    def __init__(self, reference: Mapping[str, Sketch], rows: int, rng: np.random.Generator) -> None:
+        self._reference, self._rng = reference, rng
+        self._share = SAMPLE / max(1, rows)
+        self._sums = {name: np.zeros(len(sketch.counts)) for name, sketch in reference.items()}
+        self._moments = {name: np.zeros(2) for name, sketch in reference.items() if sketch.is_numeric}
+        self._kept: list[tuple[Floats, Floats, Floats]] = []
+        self._rows = self._labelled = 0
+
+    def add(
+        self, outputs: Mapping[str, Floats], predicted: Floats, probability: Floats, truth: Floats
+    ) -> None:
+        """A batch: outputs by name, of which `prediction` is the class index; the rest as in `Scored`."""
+        for name, values in outputs.items():
+            if name not in self._sums:
+                continue
+            self._sums[name] += _counted(values, self._reference[name])
+            if name in self._moments:
+                self._moments[name] += values.sum(), (values**2).sum()
+        self._rows += len(predicted)
+        self._labelled += int(np.isfinite(truth).sum())
+        chosen = self._rng.random(len(predicted)) < self._share
+        self._kept.append((predicted[chosen], probability[chosen], truth[chosen]))
+
+    def done(self) -> Scored:
+        columns = {
+            name: Column(_sketch(self._reference[name], counts, self._moments.get(name), self._rows))
+            for name, counts in self._sums.items()
+        }
+        parts = [np.concatenate(part) for part in zip(*self._kept, strict=True)] or [np.zeros(0)] * 3
+        return Scored(Window(self._rows, columns), parts[0], parts[1], parts[2], self._labelled)
+
+
 def score(
     connection: Any, relation: str, model: Model, reference: Mapping[str, Sketch], rng: np.random.Generator
 ) -> Scored:
-    """Score the rows of a relation, batch by batch.
-
-    Args:
-        reference: the sketches of the outputs, by name.
+    """Let the model predict the rows of a relation, batch by batch.
 
     A value that is not of its column's type is missing here, as it is to the scan.
     """
     rows = int(connection.execute(f"SELECT count(*) FROM {relation}").fetchone()[0])
-    sums = {name: np.zeros(len(sketch.counts)) for name, sketch in reference.items()}
-    moments = {name: np.zeros(2) for name, sketch in reference.items() if sketch.is_numeric}
-    kept: list[tuple[Floats, Floats, Floats]] = []
-    labelled = 0
+    tally = Tally(reference, rows, rng)
     for batch, truth in _batches(connection, relation, model.signature):
         made = model.session.run(batch, _asked(model), allow_missing=True)
         predicted, probability = _said(made, model.signature)
-        for name, values in _outputs(made, predicted, probability, model.task).items():
-            sums[name] += _counted(values, reference[name])
-            if name in moments:
-                moments[name] += values.sum(), (values**2).sum()
-        labelled += int(np.isfinite(truth).sum())
-        chosen = rng.random(len(predicted)) < SAMPLE / max(1, rows)
-        kept.append((predicted[chosen], probability[chosen], truth[chosen]))
-    columns = {name: Column(_sketch(reference[name], sums[name], moments.get(name), rows)) for name in sums}
-    parts = [np.concatenate(part) for part in zip(*kept, strict=True)] if kept else [np.zeros(0)] * 3
-    return Scored(Window(rows, columns), parts[0], parts[1], parts[2], labelled)
+        raw = made["score"].reshape(len(predicted), -1).astype(np.float64)
+        tally.add(outputs_of(model.task, predicted, probability, raw[:, 0]), predicted, probability, truth)
+    return tally.done()
 
 
 def _asked(model: Model) -> tuple[str, ...]:
@@ -102,7 +128,7 @@ def _batches(connection: Any, relation: str, signature: Signature) -> Iterator[t
             yield batch, np.full(batch.num_rows, np.nan)
             continue
         *inputs, last = range(batch.num_columns)  # by place: an input may have any name
-        yield batch.select(inputs), _truth(batch.column(last), signature)
+        yield batch.select(inputs), truth_of(batch.column(last), signature)
 
 
 def _input(field: Field, kind: str) -> str:
@@ -112,12 +138,13 @@ def _input(field: Field, kind: str) -> str:
     return f"TRY_CAST({name} AS {_TYPES[field.dtype]}) AS {name}"
 
 
-def _truth(column: Any, signature: Signature) -> Floats:
+def truth_of(column: Any, signature: Signature) -> Floats:
+    """Labels, an Arrow array (n,), as class indices or numbers; NaN where there is none or no such class."""
     if signature.task == "regression":
         values: Floats = column.to_numpy(zero_copy_only=False).astype(np.float64)
         return np.where(np.isfinite(values), values, np.nan)
     names = {_text(name): float(k) for k, name in enumerate(signature.classes)}
-    return np.array([names.get(value, np.nan) for value in column.to_pylist()], dtype=np.float64)
+    return np.array([names.get(_text(value), np.nan) for value in column.to_pylist()], dtype=np.float64)
 
 
 def _text(value: Any) -> str:
@@ -133,15 +160,13 @@ def _said(made: Mapping[str, NDArray[Any]], signature: Signature) -> tuple[Float
     return said.astype(np.float64), made["probability"].astype(np.float64)
 
 
-def _outputs(
-    made: Mapping[str, NDArray[Any]], predicted: Floats, probability: Floats, task: str
-) -> dict[str, Floats]:
+def outputs_of(task: str, predicted: Floats, probability: Floats, score: Floats) -> dict[str, Floats]:
+    """The outputs that the reference has sketches of, by name."""
     if task == "regression":
         return {"prediction": predicted}
     if task == "multiclass":
         return {"prediction": predicted, "confidence": probability.max(axis=1)}
-    raw = made["score"].reshape(len(predicted), -1)[:, 0].astype(np.float64)
-    return {"prediction": predicted, "probability": probability[:, 1], "score": raw}
+    return {"prediction": predicted, "probability": probability[:, 1], "score": score}
 
 
 def _counted(values: Floats, reference: Sketch) -> Floats:

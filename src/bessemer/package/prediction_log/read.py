@@ -40,6 +40,7 @@ def read_log(
     until: Moment | None = None,
     labels: bool = True,
     newest: int | None = None,
+    columns: Sequence[str] | None = None,
 ) -> pa.RecordBatchReader:
     """The predictions of a model as they were logged, streaming, also those that are in journals still.
 
@@ -52,6 +53,7 @@ def read_log(
         since, until: from `since` (included) to `until` (not): datetimes (UTC where naive) or Unix seconds.
         labels: join what `feedback` brought: the last label of each prediction.
         newest: only the last so many, the newest first. Without it the order is not promised.
+        columns: only these of those below; the others are not read.
 
     Returns:
         batches with `prediction_id`, `time` (UTC, microseconds), `version`, `client`, `dialect`, `latency_us`,
@@ -78,6 +80,8 @@ def read_log(
             query = _labelled(query, files)
         if newest is not None:
             query += " ORDER BY time DESC, prediction_id"
+        if columns is not None:
+            query = f"SELECT {', '.join(map(quote, columns))} FROM ({query})"
         reader = connection.sql(query).to_arrow_reader(_BATCH_ROWS)
         failed.pop_all()
     return pa.RecordBatchReader.from_batches(reader.schema, _stream(reader, keep))

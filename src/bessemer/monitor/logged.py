@@ -1,0 +1,150 @@
+"""A window of a prediction log: its rows as a Parquet file, scanned like any table, and what was said of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bessemer.core.errors import UsageError
+from bessemer.core.signature import Signature
+from bessemer.monitor.reference import Sketch
+from bessemer.monitor.scored import Scored, Tally, outputs_of, truth_of
+from bessemer.package.prediction_log.read import read_log
+from bessemer.stats.metrics.outcome import class_indices
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_EPOCH = dt.datetime(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class LoggedWindow:
+    """The rows of a log from `start` (included) to `end` (not), kept in a file while they are looked at.
+
+    path: Parquet with the log's columns (`in.NAME`, `out.NAME`, `label`...). inputs: those of the model that were
+    logged as they are; one that is hashed or left out says nothing.
+    """
+
+    path: Path
+    rows: int
+    inputs: tuple[str, ...]
+    start: dt.datetime
+    end: dt.datetime
+
+
+def read_window(
+    log: Path,
+    model: str,
+    version: str,
+    signature: Signature,
+    start: dt.datetime,
+    end: dt.datetime,
+    path: Path,
+) -> LoggedWindow:
+    """Copy a window of a log into a Parquet file, streaming. Times are naive and UTC.
+
+    Raises:
+        UsageError: the log has no such model or version.
+    """
+    import pyarrow.parquet as pq
+
+    reader = read_log(log, model, version=version, since=_utc(start), until=_utc(end))
+    rows = 0
+    with pq.ParquetWriter(path, reader.schema) as file:
+        for batch in reader:
+            file.write_batch(batch)
+            rows += batch.num_rows
+    typed = {field.name: str(field.type) for field in reader.schema}
+    inputs = [
+        field.name
+        for field in signature.inputs
+        if f"in.{field.name}" in typed and (field.dtype == "string" or typed[f"in.{field.name}"] != "string")
+    ]
+    return LoggedWindow(path, rows, tuple(inputs), start, end)
+
+
+def filled(
+    log: Path, model: str, version: str, start: dt.datetime | None, end: dt.datetime, every: float, least: int
+) -> list[tuple[dt.datetime, dt.datetime]]:
+    """The windows up to `end` that have enough rows, the oldest first; one with fewer goes on until it has them.
+
+    Args:
+        start: of the first; None: before the first row. All times are naive and UTC.
+        every: the length of a window in seconds; windows begin at its multiples since `start`, or since 1970.
+    """
+    counts: Counter[int] = Counter()
+    origin = start or _EPOCH
+    try:
+        for batch in read_log(
+            log, model, version=version, since=_utc(origin), until=_utc(end), labels=False, columns=["time"]
+        ):
+            passed = batch.column("time").cast("int64").to_numpy() - _micros(origin)
+            counts.update(dict(zip(*_tallied(passed // round(every * 1e6)), strict=True)))
+    except UsageError:
+        return []  # nothing is logged of it yet
+    step, found, rows = dt.timedelta(seconds=every), [], 0
+    begun: int | None = 0 if start is not None else None
+    for place in sorted(counts):
+        begun, rows = (place if begun is None else begun), rows + counts[place]
+        if rows >= least and origin + (place + 1) * step <= end:
+            found.append((origin + begun * step, origin + (place + 1) * step))
+            begun, rows = place + 1, 0
+    return found
+
+
+def _tallied(places: Any) -> tuple[list[int], list[int]]:
+    values, counts = np.unique(places, return_counts=True)
+    return values.tolist(), counts.tolist()
+
+
+def _micros(moment: dt.datetime) -> int:
+    return (moment - _EPOCH) // dt.timedelta(microseconds=1)
+
+
+def _utc(moment: dt.datetime) -> dt.datetime:
+    return moment.replace(tzinfo=dt.UTC)
+
+
+def said(
+    window: LoggedWindow, signature: Signature, reference: dict[str, Sketch], rng: np.random.Generator
+) -> Scored:
+    """What the log says that the model said, added up like fresh predictions."""
+    tally = Tally(reference, window.rows, rng)
+    for batch in _batches(window.path):
+        predicted, probability, score = _outputs(batch, signature)
+        truth = truth_of(batch.column("label"), signature)
+        tally.add(outputs_of(signature.task, predicted, probability, score), predicted, probability, truth)
+    return tally.done()
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        names = [name for name in file.schema_arrow.names if name.startswith("out.") or name == "label"]
+        yield from file.iter_batches(65_536, columns=names)
+
+
+def _outputs(batch: pa.RecordBatch, signature: Signature) -> tuple[Any, Any, Any]:
+    """Class index or number (n,), probability (n, classes) and score (n,) of logged rows."""
+
+    def numbers(name: str) -> Any:
+        return batch.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
+
+    if signature.task == "regression":
+        predicted = numbers("out.prediction")
+        return predicted, np.zeros((len(predicted), 0)), predicted
+    labels = np.array(batch.column("out.prediction").to_pylist(), dtype=object)
+    predicted = class_indices(labels, signature.classes).astype(np.float64)
+    if signature.task == "binary":
+        positive = numbers("out.probability")
+        return predicted, np.stack([1 - positive, positive], axis=1), numbers("out.score")
+    probability = np.stack([numbers(f"out.probability_{name}") for name in signature.classes], axis=1)
+    return predicted, probability, probability[:, 0]

@@ -1,0 +1,129 @@
+"""What was found, kept in SQLite: a row a window, a row a finding. Killed at any moment, it has whole windows."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bessemer.core.errors import EnvironmentFault
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS windows (
+  model TEXT NOT NULL, version TEXT NOT NULL, start TEXT NOT NULL, "end" TEXT NOT NULL,
+  rows INTEGER NOT NULL, looks INTEGER NOT NULL, alarm INTEGER NOT NULL, "check" TEXT NOT NULL,
+  PRIMARY KEY (model, version, start)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS findings (
+  model TEXT NOT NULL, version TEXT NOT NULL, start TEXT NOT NULL, place INTEGER NOT NULL,
+  detector TEXT NOT NULL, "column" TEXT NOT NULL, kind TEXT NOT NULL, finding TEXT NOT NULL,
+  PRIMARY KEY (model, version, start, place)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A window as it is kept: times as ISO 8601 (UTC), the check as `Check.to_json` gives it.
+
+    looks: how often it was looked at: labels come late.
+    """
+
+    model: str
+    version: str
+    start: str
+    end: str
+    rows: int
+    looks: int
+    check: Mapping[str, Any]
+
+
+class MonitorStore:
+    """A file of windows and findings.
+
+    Raises:
+        EnvironmentFault: the file cannot be opened or is no such file.
+
+    >>> import tempfile
+    >>> nothing = {"alarm": False, "findings": []}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = MonitorStore(Path(folder) / "monitor.db")
+    ...     store.keep(Kept("churn", "1", "2026-01-01T00:00:00", "2026-01-01T01:00:00", 9, 1, nothing))
+    ...     store.last("churn", "1")
+    '2026-01-01T01:00:00'
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._open() as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(_TABLES)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """A connection for one transaction: all of it, or nothing."""
+        try:
+            connection = sqlite3.connect(self._path, timeout=30)
+            try:
+                with connection:
+                    yield connection
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            raise EnvironmentFault(
+                f"cannot use {self._path}", why=str(error), fix="name another file, or remove this one"
+            ) from error
+
+    def keep(self, window: Kept) -> None:
+        """Keep a window with its findings; one of the same model, version and start is replaced."""
+        key = (window.model, window.version, window.start)
+        with self._open() as connection:
+            connection.execute("DELETE FROM findings WHERE (model, version, start) = (?, ?, ?)", key)
+            connection.execute(
+                "INSERT OR REPLACE INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *key,
+                    window.end,
+                    window.rows,
+                    window.looks,
+                    int(window.check["alarm"]),
+                    json.dumps(window.check),
+                ),
+            )
+            connection.executemany(
+                "INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (*key, i, each["detector"], each["column"], each["kind"], json.dumps(each))
+                    for i, each in enumerate(window.check["findings"])
+                ],
+            )
+
+    def last(self, model: str, version: str) -> str | None:
+        """When the last window that was looked at ended; None where there was none."""
+        with self._open() as connection:
+            found = connection.execute(
+                'SELECT max("end") FROM windows WHERE (model, version) = (?, ?)', (model, version)
+            ).fetchone()[0]
+        return None if found is None else str(found)
+
+    def windows(self, model: str, version: str | None = None, since: str = "") -> list[Kept]:
+        """The windows of a model from a time on, the oldest first."""
+        with self._open() as connection:
+            rows = connection.execute(
+                'SELECT model, version, start, "end", rows, looks, "check" FROM windows '
+                "WHERE model = ? AND (? IS NULL OR version = ?) AND start >= ? ORDER BY start, version",
+                (model, version, version, since),
+            ).fetchall()
+        names = ("model", "version", "start", "end", "rows", "looks")
+        return [Kept(**dict(zip(names, row, strict=False)), check=json.loads(row[-1])) for row in rows]
+
+    def forget(self, before: str) -> int:
+        """Remove what is older than a time; gives how many windows went."""
+        with self._open() as connection:
+            connection.execute("DELETE FROM findings WHERE start < ?", (before,))
+            return connection.execute("DELETE FROM windows WHERE start < ?", (before,)).rowcount

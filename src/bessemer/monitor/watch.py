@@ -1,0 +1,119 @@
+"""Watching a prediction log: each window is looked at once it is whole, and again when its labels have come."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bessemer.core.errors import DataError
+from bessemer.core.sql import literal, quote
+from bessemer.monitor.check import Check, compared, decide
+from bessemer.monitor.logged import LoggedWindow, filled, read_window, said
+from bessemer.monitor.monitor import Monitor
+from bessemer.monitor.performance import performance
+from bessemer.monitor.performance import tests as performance_tests
+from bessemer.monitor.plugins import DETECTORS
+from bessemer.monitor.scan import scan
+from bessemer.monitor.spec import MonitorSpec
+from bessemer.monitor.store import Kept, MonitorStore
+from bessemer.monitor.tables import opened
+
+_SEED = 7
+
+
+class Watch:
+    """Watches what a server logs of one version of a model.
+
+    Args:
+        monitor: of the package that is served.
+        log: the folder of the prediction log.
+        store: where windows are kept; what is there is not looked at twice.
+        spec: the settings.
+        name: the model's name at the server, where it is not the package's.
+
+    `tick` does what is due and may be called as often as one likes, by one process at a time.
+    """
+
+    def __init__(
+        self, monitor: Monitor, log: Path, store: MonitorStore, spec: MonitorSpec, name: str = ""
+    ) -> None:
+        self._monitor, self._log, self._store, self._spec = monitor, log, store, spec
+        self.name, self.version = name or monitor.model.name, monitor.model.version
+        if not log.is_dir():
+            raise DataError(
+                f"no prediction log in '{log}'",
+                fix="serve with `serve: {log: true}`, or name it: --log FOLDER",
+            )
+
+    def tick(self, now: dt.datetime) -> Iterator[Kept]:
+        """Look at every window that is whole by now, and again at those whose labels may have come; the oldest first.
+
+        Args:
+            now: naive, UTC.
+        """
+        yield from self._again(now)
+        last = self._store.last(self.name, self.version)
+        start = None if last is None else dt.datetime.fromisoformat(last)
+        spec = self._spec
+        for begin, end in filled(self._log, self.name, self.version, start, now, spec.every, spec.rows):
+            yield self._look(begin, end, looks=1)
+        self._store.forget(_text(now - dt.timedelta(seconds=self._spec.keep)))
+
+    def _again(self, now: dt.datetime) -> Iterator[Kept]:
+        ages = sorted(self._spec.again)
+        since = _text(now - dt.timedelta(seconds=2 * ages[-1])) if ages else ""
+        for window in self._store.windows(self.name, self.version, since) if ages else []:
+            end = dt.datetime.fromisoformat(window.end)
+            due = sum((now - end).total_seconds() >= age for age in ages)
+            if window.looks <= due:
+                yield self._look(dt.datetime.fromisoformat(window.start), end, looks=due + 1)
+
+    def _look(self, start: dt.datetime, end: dt.datetime, *, looks: int) -> Kept:
+        """Check a window and keep what was found."""
+        signature = self._monitor.model.signature
+        with tempfile.TemporaryDirectory(prefix="bessemer-monitor-") as folder:
+            path = Path(folder) / "window.parquet"
+            window = read_window(self._log, self.name, self.version, signature, start, end, path)
+            found = self._check(window)
+        kept = Kept(self.name, self.version, _text(start), _text(end), window.rows, looks, found.to_json())
+        self._store.keep(kept)
+        return kept
+
+    def _check(self, window: LoggedWindow) -> Check:
+        reference, signature = self._monitor.reference, self._monitor.model.signature
+        detectors = self._spec.detectors
+        named = ", ".join(f"{quote('in.' + name)} AS {quote(name)}" for name in window.inputs)
+        tests = []
+        if named:
+            relation = f"(SELECT {named} FROM read_parquet({literal(window.path)}))"
+            with opened(window.path) as (connection, _):
+                seen = scan(connection, relation, reference.of(window.inputs))
+            tests += compared(reference.of(window.inputs), seen, detectors)
+        scored = said(window, signature, reference.outputs.columns, np.random.default_rng(_SEED))
+        drift = [name for name in detectors if DETECTORS.load(name).kind == "drift"]
+        tests += compared(reference.outputs, scored.outputs, drift, of="output")
+        metric = str(self._monitor.model.info.get("metric", ""))
+        figures = performance(reference, scored, signature.task, metric, np.random.default_rng(_SEED))
+        tests += performance_tests(figures, signature.task)
+        return decide(tests, window.rows, self._spec.false_alarm, figures)
+
+
+def _text(moment: dt.datetime) -> str:
+    return moment.isoformat(timespec="microseconds")
+
+
+def describe(window: Kept) -> dict[str, Any]:
+    """A window as one JSON object."""
+    return {
+        "model": window.model,
+        "version": window.version,
+        "start": window.start,
+        "end": window.end,
+        "looks": window.looks,
+        **window.check,
+    }
