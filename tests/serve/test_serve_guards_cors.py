@@ -30,9 +30,13 @@ def test_a_preflight_from_an_allowed_page(origin: str, credentials: bool) -> Non
     answer = guard.preflight("OPTIONS", asked(origin))
     assert answer is not None
     assert (answer.status, answer.body) == (200, b"")
-    headers = dict(answer.headers)
+    sent = [*answer.headers, *guard.response_headers(asked(origin))]  # what the app sends
+    names = [name for name, _ in sent if name != "vary"]
+    assert len(names) == len(set(names)), "a browser refuses a header of these that is there twice"
+    headers = dict(reversed(sent))
     assert headers.pop("vary") == "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
     assert headers.pop("access-control-allow-credentials", None) == ("true" if credentials else None)
+    headers.pop("access-control-expose-headers", None)
     assert headers == {
         "access-control-allow-origin": origin,
         "access-control-allow-methods": "GET, HEAD, POST",
@@ -81,7 +85,6 @@ def test_every_page_where_said_and_never_with_credentials() -> None:
     guard = guard_of("*")
     answer = guard.preflight("OPTIONS", asked(EVIL))
     assert answer is not None
-    assert dict(answer.headers)["access-control-allow-origin"] == "*"
     found = dict(guard.response_headers({"origin": EVIL}))
     assert found["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in found

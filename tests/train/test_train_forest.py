@@ -77,6 +77,15 @@ def test_it_is_as_good_as_scikit_learns_forest(tmp_path: Path) -> None:
 
 
 @BOTH
+@TASKS
+def test_rows_that_are_read_from_a_file_and_have_missing_values(learner: Any, task: Any, tmp_path: Path) -> None:
+    part = rows(task)
+    part.X.setflags(write=False)
+    assert np.isnan(part.X).any()
+    fit(learner, problem(task), part, part, tmp_path, SMALL)
+
+
+@BOTH
 def test_weights_count(learner: Any, tmp_path: Path) -> None:
     check_weights(learner, tmp_path, {"n_estimators": 60, "smoothing": 0.0}, rounds=60)
 

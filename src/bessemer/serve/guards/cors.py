@@ -33,7 +33,6 @@ class Cors:
         vary = () if self._any else _VARY
         self._others: Headers = vary
         origins = ["*"] if self._any else spec.origins
-        self._more = more
         self._answers: dict[str, Headers] = {
             origin: (("access-control-allow-origin", origin), *more, *exposed, *vary) for origin in origins
         }
@@ -62,9 +61,7 @@ class Cors:
             fix = "add it to `serve.cors.origins`"
             what = f"pages of {shown(origin)} may not call this server"
             raise RequestError(403, what, fix=fix, headers=_PREFLIGHT_VARY)
-        answer = (
-            ("access-control-allow-origin", "*" if self._any else origin),
-            *self._more,
+        answer = (  # whose page may read it stands in `headers`, as in every answer
             ("access-control-allow-methods", self._methods),
             ("access-control-allow-headers", self._allowed),
             ("access-control-max-age", self._age),

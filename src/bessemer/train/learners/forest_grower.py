@@ -42,6 +42,9 @@ class Grower:
         self._kind, self._problem, self._params, self._callbacks = kind, problem, params, callbacks
         self.name, self.rows = kind.name, len(train)
         self._X, self._y = self.filled(train.X), train.y
+        if not kind.bootstrap and len(train) <= params["max_samples"] and not self._X.flags.writeable:
+            # every tree gets all rows as they stand, and scikit-learn takes no read-only ones that have NaN
+            self._X = np.array(self._X)
         weight = problem.row_weights(train)
         self._weight = None if weight is None else weight / weight.mean()
         base = prior(problem, train.y, weight)
