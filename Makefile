@@ -7,11 +7,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check lint types layers unit slow bench lock clean browser java postgres
+.PHONY: install demo test check lint types layers unit slow bench lock clean browser node java postgres
 
 install: $(STAMP)
 
-$(STAMP): requirements.lock pyproject.toml hatch_build.py src/bessemer/package/trees/_walker.c
+$(STAMP): requirements.lock pyproject.toml hatch_build.py src/bessemer/package/trees/_walker.c src/bessemer/package/trees/_shapley.c
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
@@ -21,7 +21,7 @@ $(STAMP): requirements.lock pyproject.toml hatch_build.py src/bessemer/package/t
 demo: install
 	$(BIN)/python examples/flights/demo.py
 
-test: install browser java postgres lint types layers
+test: install browser node java postgres lint types layers
 	$(BIN)/python -m pytest
 
 check: install lint types layers unit
@@ -47,6 +47,12 @@ browser:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 	  { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
 	  echo "no Chromium here: the tests that look at pages will fail; install it with your package manager"
+
+# The page's scripts are checked by Node, and its accessibility by axe, which npm brings.
+node:
+	@command -v npm >/dev/null || \
+	  { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq nodejs npm >/dev/null; } || \
+	  echo "no npm here: the tests of the page's scripts will fail; install it with your package manager"
 
 # H2O, which AutoML is compared with, is a Java server.
 java:

@@ -1,6 +1,6 @@
-"""Build hook: compiles the one C file, where there is a C compiler.
+"""Build hook: compiles the C files, where there is a C compiler.
 
-Without one the wheel has Python alone and onnxruntime walks the trees: slower, the same numbers.
+Without one the wheel has Python alone; onnxruntime walks the trees and numpy explains them: slower, the same numbers.
 `BESSEMER_BUILD=required` makes a failure to compile an error, for those who build wheels for others.
 """
 
@@ -15,12 +15,13 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = "src/bessemer/package/trees/_walker.c"
-MODULE = "bessemer.package.trees._walker"
+FOLDER = "src/bessemer/package/trees"
+PACKAGE = "bessemer.package.trees"
+NAMES = ("_walker", "_shapley")
 
 
 class CBuildHook(BuildHookInterface[Any]):
-    """An editable install gets the extension beside its source; a wheel gets it inside, and the tag that fits it."""
+    """An editable install gets the extensions beside their source; a wheel gets them inside, and the tag that fits."""
 
     PLUGIN_NAME = "custom"
     _place: TemporaryDirectory[str] | None = None
@@ -28,7 +29,7 @@ class CBuildHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if self.target_name != "wheel":
             return
-        beside, editable = Path(self.root) / Path(SOURCE).parent, version == "editable"
+        beside, editable = Path(self.root) / FOLDER, version == "editable"
         try:
             self._place = TemporaryDirectory()
             built = compiled(Path(self.root), Path(self._place.name))
@@ -36,19 +37,18 @@ class CBuildHook(BuildHookInterface[Any]):
             if os.environ.get("BESSEMER_BUILD") == "required":
                 raise
             self.app.display_warning(
-                f"trees will be walked by onnxruntime: the C extension was not built ({error})"
+                f"trees will be walked by onnxruntime: the C extensions were not built ({error})"
             )
-            for old in [*beside.glob("_walker*.so"), *beside.glob("_walker*.pyd")] if editable else []:
+            for old in [*beside.glob("_*.so"), *beside.glob("_*.pyd")] if editable else []:
                 old.unlink()
             return
         build_data["pure_python"] = False
         build_data["tag"] = f"cp311-abi3-{platform_tag()}"
-        if editable:
-            _replace(beside / built.name, built.read_bytes())
-        else:
-            build_data["force_include"][str(built)] = (
-                f"{MODULE.rpartition('.')[0].replace('.', '/')}/{built.name}"
-            )
+        for one in built:
+            if editable:
+                _replace(beside / one.name, one.read_bytes())
+            else:
+                build_data["force_include"][str(one)] = f"{PACKAGE.replace('.', '/')}/{one.name}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         if self._place is not None:
@@ -67,16 +67,19 @@ def platform_tag() -> str:
     return sysconfig.get_platform().replace("-", "_").replace(".", "_")
 
 
-def compiled(root: Path, place: Path) -> Path:
-    """Compile the extension somewhere under `place`; what the compiler's driver raises, it raises."""
+def compiled(root: Path, place: Path) -> list[Path]:
+    """Compile the extensions somewhere under `place`; what the compiler's driver raises, it raises."""
     from setuptools import Distribution, Extension
     from setuptools.command.build_ext import build_ext
 
     # Products and sums are rounded each by itself, where the source does not say otherwise.
     exact = ["-O3", "-g0", "-fvisibility=hidden", "-ffp-contract=off", "-Wall"]
     flags = ["/O2", "/fp:precise"] if sys.platform == "win32" else exact
-    extension = Extension(MODULE, [SOURCE], extra_compile_args=flags, py_limited_api=True)
-    command = build_ext(Distribution({"name": "bessemer", "ext_modules": [extension]}))
+    extensions = [
+        Extension(f"{PACKAGE}.{name}", [f"{FOLDER}/{name}.c"], extra_compile_args=flags, py_limited_api=True)
+        for name in NAMES
+    ]
+    command = build_ext(Distribution({"name": "bessemer", "ext_modules": extensions}))
     command.build_lib = command.build_temp = str(place)
     before = Path.cwd()
     os.chdir(
@@ -87,4 +90,4 @@ def compiled(root: Path, place: Path) -> Path:
         command.run()
     finally:
         os.chdir(before)
-    return Path(command.get_ext_fullpath(MODULE))
+    return [Path(command.get_ext_fullpath(f"{PACKAGE}.{name}")) for name in NAMES]

@@ -17,11 +17,13 @@ from bessemer.core.signature import Signature
 from bessemer.core.stage import Context
 from bessemer.core.store import Store
 from bessemer.package import keys
+from bessemer.package.card import model_card
 from bessemer.package.model import load
 from bessemer.package.parity import sample_rows, spread_rows
 from bessemer.package.read import read_package
 from bessemer.package.spec import PackageSpec
 from bessemer.package.stage import fingerprint, run
+from bessemer.testing.models import tiny_info, tiny_signature
 
 EVALUATION = {
     "task": "binary",
@@ -111,7 +113,15 @@ def test_it_loads_and_predicts_and_holds_everything(tmp_path: Path, model_of: An
     model = load(bench.run())
     native = model_of.native_name
     copied = {"evaluation.json", "explainer.json", "explanations.json", "reference.json", "report.html"}
-    made = {"card.md", "contract.yaml", "model.json", "model.onnx", "provenance.json", "sample.json"}
+    made = {
+        "card.html",
+        "card.md",
+        "contract.yaml",
+        "model.json",
+        "model.onnx",
+        "provenance.json",
+        "sample.json",
+    }
     assert set(model.manifest.members) == copied | made | {"signature.json", native}
     parity = model.provenance["parity"]
     assert parity["rows"] == 2500
@@ -213,3 +223,14 @@ def test_the_sample_ends_with_the_row_that_misses_most(make_rows: Any, make_trai
     missing = [sum(v is None for v in row.values()) for row in rows.to_pylist()]
     assert sum(v is None for v in sample[-1].values()) == max(missing)
     assert json.loads(json.dumps(sample)) == sample
+
+
+def test_the_card_tells_of_training_rows_that_travel() -> None:
+    facts: dict[str, Any] = {
+        "name": "m", "version": "1", "description": "", "signature": tiny_signature("binary"),
+        "model_json": tiny_info("binary"), "evaluation": {}, "explanations": {}, "splits": {}, "parity": {},
+        "gates_ignored": False,
+    }  # fmt: skip
+    said = {"attribution": {"background": {"file": "background.npy", "rows": 100}}}
+    assert "100 training rows travel in the package" in model_card(**facts, explainer=said)
+    assert "travel" not in model_card(**facts, explainer={"attribution": {"background": None}})

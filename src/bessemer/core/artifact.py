@@ -49,6 +49,15 @@ class Artifact:
     meta: Mapping[str, Any] = field(default_factory=dict)
     store: Store | None = None
 
+    def _repr_html_(self) -> str:
+        from bessemer.core.rich_html import card, table, text
+
+        files = [[text(name), text(f"{entry.size:,} bytes")] for name, entry in self.files.items()]
+        facts = [
+            (name, text(value)) for name, value in self.meta.items() if isinstance(value, str | int | float)
+        ]
+        return card(str(self.ref), facts, table(["file", "size"], files))
+
     def _entry(self, name: str) -> FileEntry:
         if name not in self.files:
             raise StoreError(f"{self.ref} has no file '{name}'", fix=did_you_mean(name, self.files))

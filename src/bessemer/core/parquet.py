@@ -42,6 +42,27 @@ def machine_explained(what: str, where: object) -> Iterator[None]:
         ) from error
 
 
+def rows_at(path: Path, positions: Any, columns: list[str]) -> Any:
+    """The rows at some positions, an Arrow table; the file is read as a stream, so that memory follows the answer.
+
+    Args:
+        positions: int64 (n,), ascending. columns: which, and in which order.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        schema = pa.schema([file.schema_arrow.field(name) for name in columns])
+        batches, first = [], 0
+        for batch in file.iter_batches(batch_size=65_536, columns=columns, use_threads=False):
+            low, high = np.searchsorted(positions, [first, first + len(batch)])
+            if high > low:
+                batches.append(batch.select(columns).take(pa.array(positions[low:high] - first)))
+            first += len(batch)
+    return pa.Table.from_batches(batches, schema).combine_chunks()
+
+
 def write_parquet(connection: Any, query: str, path: Path) -> int:
     """Write a query's rows to a Parquet file, streaming, in order; gives the number of rows.
 

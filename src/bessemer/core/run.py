@@ -13,7 +13,7 @@ from bessemer.core.runner import StageResult
 _FILES = ("package", "report", "leaderboard")
 
 
-@dataclass
+@dataclass(repr=False)
 class Run:
     """What a run did and gave.
 
@@ -35,6 +35,37 @@ class Run:
     stages: list[StageResult] = field(default_factory=list)
     error: str = ""
     pid: int = 0
+
+    def __repr__(self) -> str:
+        found = self.metrics.get(self.metric)
+        metric = f", {self.metric} {found['value']:.4g}" if found else ""
+        return f"<Run {self.id} of {self.project}: {self.status}{metric}, {self.seconds:.1f} s>"
+
+    def _repr_html_(self) -> str:
+        from bessemer.core.rich_html import card, details, figure, table, text
+
+        main = self.metrics.get(self.metric)
+        stages = [
+            [
+                text(s.stage),
+                text(s.status),
+                text("" if s.status == "cached" else f"{s.seconds:.1f} s"),
+                text(s.why),
+            ]
+            for s in self.stages
+        ]
+        figures = [[text(name), figure(row)] for name, row in self.metrics.items()]
+        facts = [
+            ("status", text(self.status)),
+            (self.metric, figure(main)),
+            ("took", text(f"{self.seconds:.1f} s")),
+            ("report", text(self.report)),
+            ("package", text(self.package)),
+            ("error", text(self.error)),
+        ]
+        more = [details("metrics", table(["metric", "on the test rows"], figures))] if figures else []
+        more += [details("stages", table(["stage", "", "time", "why"], stages))] if stages else []
+        return card(f"Run {self.id} of {self.project}", facts, *more)
 
     def to_json(self) -> dict[str, Any]:
         """The run as plain JSON data."""

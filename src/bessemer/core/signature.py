@@ -36,6 +36,20 @@ class Field:
     shape: tuple[int, ...] = ()
     domain: Mapping[str, Any] = field(default_factory=dict)
 
+    def seen(self) -> str:
+        """The values seen in training, in a few words.
+
+        >>> Field("age", "number", "float32", domain={"min": 18, "max": 90}).seen()
+        '18 to 90'
+        """
+        if "categories" in self.domain:
+            found = [str(value) for value in self.domain["categories"]]
+            return ", ".join(found[:6]) + (f" and {len(found) - 6} more" if len(found) > 6 else "")
+        low, high = self.domain.get("min"), self.domain.get("max")
+        if low is None or high is None:
+            return ""
+        return f"{low:.6g} to {high:.6g}" if isinstance(low, int | float) else f"{low} to {high}"
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -54,6 +68,15 @@ class Signature:
 
     def __iter__(self) -> Iterator[Field]:
         return iter(self.inputs)
+
+    def _repr_html_(self) -> str:
+        from bessemer.core.rich_html import card, table, text
+
+        missing = {True: "yes", False: "no"}
+        rows = [[text(f.name), text(f.dtype), missing[f.nullable], text(f.seen())] for f in self.inputs]
+        classes = ", ".join(map(str, self.classes))
+        facts = [("task", text(self.task)), ("target", text(self.target)), ("classes", text(classes))]
+        return card("Signature", facts, table(["input", "type", "may be missing", "in training"], rows))
 
     def input(self, name: str) -> Field:
         return next(f for f in self.inputs if f.name == name)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from bessemer.core.errors import BessemerError, DataError
+from bessemer.core.parquet import rows_at
+from bessemer.explain.explanation import Error
+from bessemer.stats.metrics.outcome import class_indices
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,12 +47,28 @@ class Rows:
         return len(self.actual)
 
 
+class Drawn(Protocol):
+    """Rows to compare with: those the model was fitted to, or the nearest to them that there is.
+
+    text: what they are, in words, to follow "compared with".
+    """
+
+    @property
+    def text(self) -> str: ...
+
+    def __len__(self) -> int: ...
+
+    def draw(self, most: int, rng: np.random.Generator) -> Rows:
+        """All rows, or `most` of them drawn at random, in their order. `actual` is NaN where it is not known."""
+
+
 @dataclass(frozen=True)
 class Training:
     """The rows that the model was fitted to, read when they are asked for."""
 
     splits: Artifact
     columns: list[str]
+    text: str = "training rows"
 
     def __len__(self) -> int:
         return int(self.splits.meta["rows"]["train"])
@@ -71,6 +90,9 @@ class Sample:
     base: what the score would be without knowing anything of the row, float64 (K,).
     contributions: float64 (N, G, K); base + their sum over G is the score.
     training: the rows the model was fitted to; None where only a package is there.
+    asked: the positions of the rows that someone asked about; None where the telling ones are to be found.
+    standard_error: the worst of a contribution; 0 where the method is exact.
+    said: the class index that the graph said, int64 (N,), of two classes: its threshold may be any.
     """
 
     table: pa.Table
@@ -80,7 +102,10 @@ class Sample:
     probability: Floats
     base: Floats
     contributions: Floats
-    training: Training | None = None
+    training: Drawn | None = None
+    asked: tuple[int, ...] | None = None
+    standard_error: float = 0.0
+    said: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.actual)
@@ -88,6 +113,8 @@ class Sample:
     @cached_property
     def predicted(self) -> Floats:
         """The predicted class index, or the value in regression."""
+        if self.said is not None:
+            return self.said.astype(np.float64)
         if self.probability.shape[1]:
             best: Floats = self.probability.argmax(axis=1).astype(np.float64)
             return best
@@ -98,6 +125,16 @@ class Sample:
         """The worst |base + sum of contributions - score|."""
         total = self.base[None, :] + self.contributions.sum(axis=1)
         return float(np.abs(total - self.score).max(initial=0.0))
+
+    @property
+    def error(self) -> Error:
+        """How far the contributions may be from what they claim."""
+        if self.standard_error > self.gap:
+            text = "the worst standard error of a contribution: the method draws at random"
+            return Error("standard error", self.standard_error, text)
+        return Error(
+            "additivity gap", self.gap, "the worst difference of base and contributions from the score"
+        )
 
 
 def draw(splits: Artifact, subject: Subject, rows: int, ctx: Context) -> Sample:
@@ -117,11 +154,12 @@ def draw(splits: Artifact, subject: Subject, rows: int, ctx: Context) -> Sample:
     return sample
 
 
-def explained(subject: Subject, rows: Rows, training: Training | None = None) -> Sample:
+def explained(subject: Subject, rows: Rows, training: Drawn | None = None) -> Sample:
     """The rows with their scores and contributions."""
     outputs = ["score"] if subject.task == "regression" else ["score", "probability"]
-    found = subject.session.run(rows.table, outputs)
-    base, contributions = grouped(subject, rows.features)
+    binary = subject.task == "binary"
+    found = subject.session.run(rows.table, [*outputs, *(["prediction"] if binary else [])])
+    base, contributions, error = grouped(subject, rows.features)
     return Sample(
         table=rows.table,
         features=rows.features,
@@ -131,6 +169,8 @@ def explained(subject: Subject, rows: Rows, training: Training | None = None) ->
         base=base,
         contributions=contributions,
         training=training,
+        standard_error=error,
+        said=class_indices(found["prediction"], subject.classes) if binary else None,
     )
 
 
@@ -145,7 +185,7 @@ def read_rows(splits: Artifact, part: str, chosen: npt.NDArray[np.int64], column
     """The rows of a part (train, valid or test) at the given ascending positions."""
     X, y = (np.load(splits.path(f"{part}.{name}.npy"), mmap_mode="r") for name in ("X", "y"))
     return Rows(
-        table=take_rows(splits, part, chosen, columns),
+        table=rows_at(splits.path(f"{part}.parquet"), chosen, columns),
         features=np.ascontiguousarray(X[chosen], dtype=np.float32),
         actual=np.asarray(y[chosen], dtype=np.float64),
     )
@@ -171,31 +211,20 @@ def check_sum(sample: Sample) -> None:
         )
 
 
-def take_rows(splits: Artifact, part: str, chosen: npt.NDArray[np.int64], columns: list[str]) -> pa.Table:
-    """The raw rows of a part at the given ascending positions, read as a stream."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(splits.path(f"{part}.parquet")) as file:
-        batches = []
-        first = 0
-        for batch in file.iter_batches(batch_size=65_536, columns=columns, use_threads=False):
-            low, high = np.searchsorted(chosen, [first, first + len(batch)])
-            if high > low:
-                batches.append(batch.take(pa.array(chosen[low:high] - first)))
-            first += len(batch)
-    return pa.Table.from_batches(batches).select(columns).combine_chunks()
-
-
-def grouped(subject: Subject, features: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
-    """The base (K,) and the contributions summed by group (N, G, K), block by block."""
+def grouped(subject: Subject, features: npt.NDArray[np.float32]) -> tuple[Floats, Floats, float]:
+    """The base (K,), the contributions summed by group (N, G, K), and the worst standard error of one; by blocks."""
     blocks = []
     base: Floats = np.zeros(1)
+    worst = 0.0
+    explain = subject.contributions
     for block in _blocks(features, max(1, len(subject.classes))):
-        bases, parts = subject.contributions.compute(block)
-        base = np.asarray(bases, dtype=np.float64).reshape(len(block), -1)[0]
-        blocks.append(subject.contributions.by_group(parts, subject.groups))
-    return base, np.concatenate(blocks)
+        found = explain.estimate(block)
+        base = np.asarray(found.base, dtype=np.float64)
+        blocks.append(explain.by_group(found.each, subject.groups))
+        if found.error.any():
+            squares = explain.by_group(found.error**2, subject.groups)
+            worst = max(worst, float(np.sqrt(squares.max(initial=0.0))))
+    return base, np.concatenate(blocks), worst
 
 
 def _blocks(features: npt.NDArray[np.float32], outputs: int) -> Iterator[Any]:

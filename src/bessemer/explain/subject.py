@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bessemer.core.signature import Signature
+from bessemer.package.attribution.plugins import METHODS as ATTRIBUTIONS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,12 +39,14 @@ class Subject:
     facts: `model.json`.
     groups: the distinct groups (raw columns and derived features) in the order of the features.
     columns: the raw input columns of the graph.
+    native: the model in its own form (see `package.natives`), for explainers that look inside.
     """
 
     facts: Mapping[str, Any]
     signature: Signature
     session: GraphSession
     contributions: Contributions
+    native: bytes = b""
 
     @property
     def task(self) -> str:
@@ -72,6 +75,10 @@ class Subject:
     @property
     def method(self) -> tuple[str, str]:
         """The method's name and its background, as `explainer.json` has them."""
+        chosen = self.contributions.chosen
+        if chosen.method != "auto":
+            rows = 0 if chosen.background is None else len(chosen.background)
+            return chosen.method, ATTRIBUTIONS.load(chosen.method).against.format(rows=rows)
         kind = str(self.facts["native"]["kind"])
         return METHODS.get(kind, (kind, "as the learner defines it"))
 
@@ -105,4 +112,5 @@ def open_subject(model: Artifact, *, threads: int = 1) -> Subject:
         signature=signature,
         session=GraphSession(model.path("model.onnx"), signature.inputs, threads=1),
         contributions=Contributions(native["kind"], model.bytes(native["file"]), facts, threads=threads),
+        native=model.bytes(native["file"]),
     )

@@ -19,11 +19,12 @@ def model_card(
     model_json: Mapping[str, Any],
     evaluation: Mapping[str, Any],
     explanations: Mapping[str, Any],
+    explainer: Mapping[str, Any],
     splits: Mapping[str, Any],
     parity: Mapping[str, Any],
     gates_ignored: bool,
 ) -> str:
-    """The card as Markdown; an artifact that a run did not make is an empty mapping.
+    """The card as Markdown; an artifact that a run did not make is an empty mapping, and so is `parity` before it.
 
     splits: the `meta` of the splits artifact.
     """
@@ -34,10 +35,11 @@ def model_card(
         _gates(evaluation, gates_ignored),
         _metrics(evaluation),
         _slices(evaluation),
+        _fairness(evaluation.get("fairness") or {}),
         _importance(explanations),
         _data(splits),
         _inputs(signature.inputs),
-        _limits(signature, evaluation, parity),
+        _limits(signature, evaluation, parity, explainer),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -79,6 +81,12 @@ def _model(signature: Signature, info: Mapping[str, Any]) -> str:
         lines.insert(1, f"- Classes: {shown}")
         if signature.task == "binary":
             lines.insert(2, f"- `probability` is that of: {_text(signature.classes[1])}")
+            lines.insert(3, f"- It is said from a probability of: {_decision(info.get('decision'))}")
+            if info.get("reweigh"):
+                columns = _text(" and ".join(info["reweigh"]))
+                lines.append(
+                    f"- Training rows were weighed so that {columns} and the classes are independent"
+                )
     return "## Model\n\n" + "\n".join(lines)
 
 
@@ -127,6 +135,44 @@ def _slices(evaluation: Mapping[str, Any]) -> str:
     return f"## Slices\n\n{_table(head, rows[:_SHOWN])}{more}"
 
 
+def _fairness(fairness: Mapping[str, Any]) -> str:
+    """The criteria of every column of groups, as far as they could be judged."""
+    rows = [
+        [
+            _text(column),
+            _text(name),
+            _number(one["value"]),
+            _interval(one),
+            _text(" and ".join(one["between"])),
+        ]
+        for column, criteria in fairness.get("criteria", {}).items()
+        for name, one in criteria.items()
+        if one.get("value") is not None
+    ]
+    if not rows:
+        return ""
+    favourable = fairness.get("favourable")
+    said = "Between the two groups that differ most."
+    if favourable is not None:
+        said += f" The favourable outcome is {_text(favourable)}."
+    more = f"\n\nand {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
+    head = ["groups", "criterion", "value", "interval", "between"]
+    return f"## Fairness\n\n{said}\n\n{_table(head, rows[:_SHOWN])}{more}"
+
+
+def _decision(decision: Mapping[str, Any] | None) -> str:
+    """From which probability on the model says positive."""
+    if not decision:
+        return "0.5"
+    said = _number(decision["threshold"])
+    if decision["groups"]:
+        columns = _text(" and ".join(one["column"] for one in decision["groups"]))
+        said = f"a threshold for each group of {columns}, {said} for all others"
+    if decision["objective"]:
+        said += f" (chosen for {_text(decision['objective'].replace('_', ' '))} on validation rows)"
+    return said
+
+
 def _importance(explanations: Mapping[str, Any]) -> str:
     found = ((explanations.get("found") or {}).get("permutation") or {}).get("content", {}).get("rows", [])
     if not found:
@@ -162,18 +208,30 @@ def _inputs(inputs: Sequence[Field]) -> str:
     return f"## Inputs\n\n{_table(['column', 'type', '', 'seen in training'], rows)}{more}"
 
 
-def _limits(signature: Signature, evaluation: Mapping[str, Any], parity: Mapping[str, Any]) -> str:
+def _limits(
+    signature: Signature,
+    evaluation: Mapping[str, Any],
+    parity: Mapping[str, Any],
+    explainer: Mapping[str, Any],
+) -> str:
     classes = signature.task != "regression"
     flips = f", {_number(parity.get('label_flips'))} labels differ" if classes else ""
     lines = [
         "- It was fitted to the data above and says nothing about a population that differs from it.",
         "- Values outside the ranges above were not seen in training.",
         "- Intervals are of sampling alone; they do not cover a change of the data over time.",
-        f"- Graph and trained model agree on {_number(parity.get('rows'))} test rows: worst difference of the "
-        f"score {parity.get('worst_score_difference', 0.0):.2g}{flips}.",
     ]
+    if parity:
+        lines.append(
+            f"- Graph and trained model agree on {_number(parity.get('rows'))} test rows: worst difference of the "
+            f"score {parity.get('worst_score_difference', 0.0):.2g}{flips}."
+        )
     if classes:
         lines.append("- Probabilities are estimates: look at the calibration curve before relying on them.")
+    if rows := (explainer.get("attribution") or {}).get("background"):
+        lines.append(
+            f"- {_number(rows['rows'])} training rows travel in the package: predictions are explained against them."
+        )
     if not evaluation.get("slices"):
         lines.append("- No slices were asked for: how it does for parts of the population is not known.")
     return "## Limits\n\n" + "\n".join(lines)

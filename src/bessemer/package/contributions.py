@@ -1,29 +1,36 @@
-"""How much each feature moved a prediction: exact contributions from the native model.
+"""How much each column moved a prediction: additive explanations of the native model.
 
-Contributions and base sum to the graph's `score` (log-odds, log-probabilities up to a constant, or the
-predicted value). For trees they are Shapley values of the path-dependent game (Lundberg et al. 2020, "From
-local explanations to global understanding with explainable AI for trees"); for a linear model each is the
-coefficient times the distance from the mean.
+Contributions and base sum to the graph's `score` (log-odds, log-probabilities up to a constant, or the predicted
+value). Which method finds them the project file says (`explain.method`); without a word it is `auto`: for trees
+Shapley values of the path-dependent game, for a linear model the coefficient times the distance from the mean (see
+`package.attribution`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from bessemer.core.errors import UsageError
+from bessemer.package.attribution.chosen import Chosen
+from bessemer.package.attribution.plugins import METHODS, Attribution, Players
 from bessemer.package.natives import open_native
+from bessemer.package.shapley import Estimate
 
 
 class Contributions:
-    """Exact contributions of a native model, on the scale of the graph's `score`.
+    """Additive explanations of a native model, on the scale of the graph's `score`.
 
     Args:
         kind: `native.kind` of model.json (see `package.natives`).
         native: the content of the native file.
         model_json: model.json, for the calibration, the features and the groups.
-        threads: threads LightGBM may use.
+        threads: threads that may share the rows.
+        chosen: the method; `auto` where it is not said.
 
     Raises:
         FormatError: a kind this version does not know.
@@ -36,14 +43,53 @@ class Contributions:
     ([[0.5]], [[[2.0]]])
     """
 
-    def __init__(self, kind: str, native: bytes, model_json: Mapping[str, Any], *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        kind: str,
+        native: bytes,
+        model_json: Mapping[str, Any],
+        *,
+        threads: int = 1,
+        chosen: Chosen | None = None,
+    ) -> None:
         self.kind = kind
         self.groups: tuple[str, ...] = tuple(model_json["groups"])
+        self.chosen = chosen or Chosen("auto")
         self._group_of = [feature["group"] for feature in model_json["features"]]
         calibration = model_json.get("calibration") or {}
         self._scale = np.asarray(calibration.get("scale", 1.0), dtype=np.float64)
         self._offset = np.asarray(calibration.get("offset", 0.0), dtype=np.float64)
-        self._native = open_native(kind, native, threads)
+        self.native = open_native(kind, native, threads)
+        self._threads = threads
+
+    def by(self, chosen: Chosen) -> Contributions:
+        """The same model, explained by another method."""
+        found = copy(self)
+        found.chosen = chosen
+        found.__dict__.pop("method", None)
+        return found
+
+    @cached_property
+    def method(self) -> Attribution:
+        """What explains, made when the first row is asked for.
+
+        Raises:
+            UsageError: the method does not explain this model; `fits` says so beforehand.
+        """
+        kind = METHODS.load(self.chosen.method)
+        if why := kind.refuses(self.native):
+            raise UsageError(
+                f"the method '{self.chosen.method}' does not explain this model: {why}",
+                fix=f"explain: {{method: ...}} with one of {', '.join(self.fits())}",
+            )
+        rows = self.chosen.background
+        background = np.zeros((0, len(self._group_of)), dtype=np.float32) if rows is None else rows
+        players = Players.named(self._group_of)
+        return kind(self.native, players, background, self.chosen.settings, self._threads)
+
+    def fits(self) -> list[str]:
+        """The methods that explain this model."""
+        return [name for name in METHODS if not METHODS.load(name).refuses(self.native)]
 
     def compute(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Base and contributions of each row.
@@ -53,20 +99,30 @@ class Contributions:
 
         Returns:
             base (N, K') and contributions (N, F, K') in float64; K' is 1, or the number of classes. Their sum
-            over features and base is the graph's `score` within 1e-4.
+            over features and base is the graph's `score` within 1e-4. Methods that know a column as a whole give its
+            part at its first feature, and 0 at the others: look at the sums that `by_group` gives.
         """
-        base, each = self._native.contributions(self._filled(features))
-        base, each = base * self._scale + self._offset, each * self._scale
-        return base[: len(features)], each[: len(features)]
+        found = self.estimate(features)
+        return np.broadcast_to(found.base, (len(features), len(found.base))), found.each
+
+    def estimate(self, features: np.ndarray) -> Estimate:
+        """The same with the standard error of each contribution: 0 where the method is exact."""
+        found = self.method.estimate(self._filled(features))
+        n = len(features)
+        return Estimate(
+            found.base * self._scale + self._offset,
+            found.each[:n] * self._scale,
+            found.error[:n] * np.abs(self._scale),
+        )
 
     @property
     def work(self) -> float:
         """What one row costs, in about a nanosecond of one thread."""
-        return self._native.work
+        return self.method.work
 
     def score(self, features: np.ndarray) -> np.ndarray:
         """What the native model says the graph's `score` is: (N, K') float64, without explaining it."""
-        found: np.ndarray = self._native.margin(self._filled(features)) * self._scale + self._offset
+        found: np.ndarray = self.native.margin(self._filled(features)) * self._scale + self._offset
         return found[: len(features)]
 
     def _filled(self, features: np.ndarray) -> np.ndarray:
@@ -74,6 +130,15 @@ class Contributions:
         if not len(features):
             return np.zeros((1, len(self._group_of)), dtype=np.float32)
         return np.ascontiguousarray(features, dtype=np.float32)
+
+    @property
+    def scale(self) -> np.ndarray:
+        """What the calibration multiplies a margin by: () or (K',) float64."""
+        return self._scale
+
+    def features_of(self, group: str) -> list[int]:
+        """The places of the features that were made from a raw column or derived feature."""
+        return [i for i, name in enumerate(self._group_of) if name == group]
 
     def by_group(self, contributions: np.ndarray, groups: Sequence[str] | None = None) -> np.ndarray:
         """The sums over each group's features: (N, F, K') -> (N, G, K'), in the order of `groups`.

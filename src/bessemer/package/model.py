@@ -14,6 +14,7 @@ import numpy as np
 
 from bessemer.core.errors import BessemerError, MissingExtra, PackageError, UsageError, did_you_mean
 from bessemer.core.signature import Field, Signature
+from bessemer.package.attribution.chosen import chosen_from
 from bessemer.package.contributions import Contributions
 from bessemer.package.manifest import Manifest
 from bessemer.package.read import PackageContents, read_package
@@ -65,6 +66,19 @@ class Model:
 
     def __repr__(self) -> str:
         return f"<Model {self.name} {self.version}: {self.task} of '{self.signature.target}'>"
+
+    def _repr_html_(self) -> str:
+        from bessemer.core.rich_html import card, details, figure, text
+
+        metric = str(self.evaluation.get("metric") or "")
+        facts = [
+            ("predicts", text(f"{self.signature.target} ({self.task})")),
+            ("classes", text(", ".join(map(str, self.classes)))),
+            ("learner", text(self.info.get("learner"))),
+            (metric, figure((self.evaluation.get("metrics") or {}).get(metric))),
+            ("inputs", text(f"{len(self.signature.inputs)} columns")),
+        ]
+        return card(f"{self.name} {self.version}", facts, details("signature", self.signature._repr_html_()))
 
     @property
     def manifest(self) -> Manifest:
@@ -132,10 +146,10 @@ class Model:
 
     @property
     def explainer(self) -> Contributions:
-        """The native model, loaded when the first explanation is asked for.
+        """What explains predictions, as the project file said; made when the first explanation is asked for.
 
         Raises:
-            PackageError: the package has no native model.
+            PackageError: the package has no native model, or names a method that this version does not know.
         """
         with self._lock:
             if self._explainer is None:
@@ -143,7 +157,9 @@ class Model:
                 if native.get("file") not in self.contents:
                     raise PackageError("the package has no native model, so it cannot explain predictions")
                 content = self.contents.bytes(native["file"])
-                self._explainer = Contributions(native["kind"], content, self.info)
+                told, width = self._optional("explainer.json"), len(self.info["features"])
+                chosen = chosen_from(told, self.contents.bytes, width)
+                self._explainer = Contributions(native["kind"], content, self.info, chosen=chosen)
             return self._explainer
 
     def columns(self, *, explain: bool = False) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ own text, which packages of format 1 may have.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -34,7 +34,7 @@ class NativeModel(Protocol):
         """Base (N, K') and each feature's part (N, F, K')."""
 
 
-class _LightGBM:
+class LightGBMText:
     """LightGBM's own text, as packages of format 1 may have it."""
 
     def __init__(self, native: bytes, threads: int) -> None:
@@ -59,28 +59,33 @@ class _LightGBM:
         return split[:, -1, :], split[:, :-1, :]
 
 
-class _Linear:
+class Linear:
+    """A sum over features, each standardised, with the training mean where it is missing."""
+
     def __init__(self, native: bytes, threads: int) -> None:
         fitted = {name: np.asarray(value, dtype=np.float64) for name, value in json.loads(native).items()}
         self._impute, self._mean, self._scale = fitted["impute"], fitted["mean"], fitted["scale"]
-        self._weights, self._intercept = fitted["coef"].T, fitted["intercept"]  # (F, K'), (K',)
-        self.work = float(self._weights.size)
+        self.weights, self._intercept = fitted["coef"].T, fitted["intercept"]  # (F, K'), (K',)
+        self.work = float(self.weights.size)
 
-    def _standard(self, x: np.ndarray) -> np.ndarray:
+    def standard(self, x: np.ndarray) -> np.ndarray:
+        """(N, F) float32 -> float64, what the weights apply to."""
         wide = x.astype(np.float64)
         standard: np.ndarray = (np.where(np.isnan(wide), self._impute, wide) - self._mean) / self._scale
         return standard
 
     def margin(self, x: np.ndarray) -> np.ndarray:
-        total: np.ndarray = self._standard(x) @ self._weights + self._intercept
+        total: np.ndarray = self.standard(x) @ self.weights + self._intercept
         return total
 
     def contributions(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         base = np.broadcast_to(self._intercept, (len(x), len(self._intercept)))
-        return base, self._standard(x)[:, :, None] * self._weights[None, :, :]
+        return base, self.standard(x)[:, :, None] * self.weights[None, :, :]
 
 
-class _Constant:
+class Constant:
+    """The same score for every row."""
+
     def __init__(self, native: bytes, threads: int) -> None:
         self._score = np.asarray(json.loads(native)["score"], dtype=np.float64)
         self.work = 1.0
@@ -99,7 +104,7 @@ def _trees(native: bytes, threads: int) -> NativeModel:
     return TreeShapley(decode(native), threads)
 
 
-class _Head:
+class Head:
     """A network's ONNX head: contributions are sampled Shapley values against one baseline row."""
 
     def __init__(self, native: bytes, threads: int) -> None:
@@ -110,10 +115,11 @@ class _Head:
         line, _, graph = native.partition(b"\n")
         nan = float("nan")
         baseline = [nan if v is None else v for v in json.loads(line)["baseline"]]
-        self._baseline = np.array(baseline, dtype=np.float32)
+        self.baseline = np.array(baseline, dtype=np.float32)  #: (F,), NaN allowed
         check_graph(graph)
         self._session = open_session(graph, threads)
-        self.work = evaluations(len(self._baseline)) * len(graph) / 4
+        self.margin_work = len(graph) / 4
+        self.work = evaluations(len(self.baseline)) * self.margin_work
 
     def margin(self, x: np.ndarray) -> np.ndarray:
         found = self._session.run(["score"], {"features": np.ascontiguousarray(x, dtype=np.float32)})[0]
@@ -122,24 +128,24 @@ class _Head:
     def contributions(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         from bessemer.package.shapley import sampled_shapley
 
-        base, each = sampled_shapley(self.margin, x, self._baseline)
+        base, each = sampled_shapley(self.margin, x, self.baseline)
         return np.broadcast_to(base, (len(x), len(base))), each
 
 
-class _Paired:
+class Paired:
     """A model of the features and of pairs of categories; each pair's part goes to its two columns, half and half."""
 
     def __init__(self, native: bytes, threads: int) -> None:
-        self._encoder, kind, content = decode_paired(native)
-        self._model = open_native(kind, content, threads)
-        self.work = self._model.work
+        self.encoder, kind, content = decode_paired(native)
+        self.model = open_native(kind, content, threads)
+        self.work = self.model.work
 
     def margin(self, x: np.ndarray) -> np.ndarray:
-        return self._model.margin(self._encoder.added(x))
+        return self.model.margin(self.encoder.added(x))
 
     def contributions(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        base, each = self._model.contributions(self._encoder.added(x))
-        return base, self._encoder.shared(each)
+        base, each = self.model.contributions(self.encoder.added(x))
+        return base, self.encoder.shared(each)
 
 
 @dataclass(frozen=True)
@@ -151,19 +157,19 @@ class Weighted:
     content: bytes
 
 
-class _Ensemble:
+class Ensemble:
     """The weighted sum of its members' margins; so its contributions are the weighted sum of theirs."""
 
     def __init__(self, native: bytes, threads: int) -> None:
-        self._members = [(m.weight, open_native(m.kind, m.content, threads)) for m in decode_ensemble(native)]
-        self.work = sum(model.work for _, model in self._members)
+        self.members = [(m.weight, open_native(m.kind, m.content, threads)) for m in decode_ensemble(native)]
+        self.work = sum(model.work for _, model in self.members)
 
     def margin(self, x: np.ndarray) -> np.ndarray:
-        total: np.ndarray = np.sum([weight * model.margin(x) for weight, model in self._members], axis=0)
+        total: np.ndarray = np.sum([weight * model.margin(x) for weight, model in self.members], axis=0)
         return total
 
     def contributions(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        (first, model), *others = self._members
+        (first, model), *others = self.members
         base, each = (first * values for values in model.contributions(x))
         for weight, model in others:
             more = model.contributions(x)
@@ -172,13 +178,13 @@ class _Ensemble:
 
 
 _KINDS: Mapping[str, Callable[[bytes, int], NativeModel]] = {
-    "lightgbm": _LightGBM,
-    "linear": _Linear,
-    "constant": _Constant,
+    "lightgbm": LightGBMText,
+    "linear": Linear,
+    "constant": Constant,
     "trees": _trees,
-    "head": _Head,
-    "pairs": _Paired,
-    "ensemble": _Ensemble,
+    "head": Head,
+    "pairs": Paired,
+    "ensemble": Ensemble,
 }
 
 
@@ -193,6 +199,22 @@ def open_native(kind: str, content: bytes, threads: int) -> NativeModel:
             f"no contributions for a native model of kind '{kind}'", fix=did_you_mean(kind, _KINDS)
         )
     return _KINDS[kind](content, threads)
+
+
+def components(model: NativeModel) -> Iterator[NativeModel]:
+    """The models that a model is made of, itself where it is of one piece."""
+    if isinstance(model, Ensemble):
+        for _, member in model.members:
+            yield from components(member)
+    elif isinstance(model, Paired):
+        yield from components(model.model)
+    else:
+        yield model
+
+
+def margin_work(model: NativeModel) -> float:
+    """What the margin of one row costs, in about a nanosecond of one thread; more than that for what is not known."""
+    return sum(getattr(one, "margin_work", one.work) for one in components(model))
 
 
 def encode_ensemble(members: Sequence[Weighted]) -> bytes:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from bessemer.core.errors import PackageError
 from bessemer.core.signature import Signature
 from bessemer.package.contributions import Contributions
+from bessemer.package.decision import Decision
 from bessemer.package.session import GraphSession
 
 #: Largest difference allowed: of a probability, or of a predicted number relative to its size (see `sizes`).
@@ -34,7 +35,11 @@ def spread_rows(path: Path, count: int) -> pa.Table:
 
 
 def check_parity(
-    model: bytes, signature: Signature, native: Contributions, rows: pa.Table
+    model: bytes,
+    signature: Signature,
+    native: Contributions,
+    rows: pa.Table,
+    decision: Decision | None = None,
 ) -> dict[str, float | int]:
     """How far the graph is from the native model on some rows.
 
@@ -42,6 +47,7 @@ def check_parity(
         model: model.onnx.
         native: the trained model, with its calibration.
         rows: raw rows.
+        decision: what makes a positive of two classes, where that is not a probability of 0.5.
 
     Returns:
         rows, worst_score_difference (absolute; in regression relative, see `sizes`),
@@ -67,7 +73,8 @@ def check_parity(
     if classes:
         probability = probabilities(expected)
         result["worst_probability_difference"] = _worst(np.abs(made["probability"] - probability))
-        result["label_flips"] = _flips(made["prediction"], probability, signature.classes)
+        thresholds = (decision or Decision()).thresholds(rows, rows.num_rows)
+        result["label_flips"] = _flips(made["prediction"], probability, signature.classes, thresholds)
     worst = result["worst_probability_difference" if classes else "worst_score_difference"]
     if not worst <= TOLERANCE:  # a NaN must not pass
         raise PackageError(
@@ -108,10 +115,12 @@ def probabilities(score: np.ndarray) -> np.ndarray:
     return shares
 
 
-def _flips(prediction: np.ndarray, probability: np.ndarray, classes: Sequence[Any]) -> int:
-    """Rows whose predicted class is not the native model's. Binary: positive from a probability of 0.5 on."""
+def _flips(
+    prediction: np.ndarray, probability: np.ndarray, classes: Sequence[Any], thresholds: np.ndarray
+) -> int:
+    """Rows whose predicted class is not the native model's. Binary: positive from the row's threshold on."""
     binary = probability.shape[1] == 2
-    best = (probability[:, 1] >= 0.5).astype(int) if binary else probability.argmax(axis=1)
+    best = (probability[:, 1] >= thresholds).astype(int) if binary else probability.argmax(axis=1)
     expected = [classes[i] for i in best]
     return sum(a != b for a, b in zip(prediction.tolist(), expected, strict=True))
 

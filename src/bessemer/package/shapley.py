@@ -30,15 +30,19 @@ Margin = Callable[[np.ndarray], np.ndarray]
 class Estimate:
     """Estimated Shapley values.
 
-    base: (K',) float64, the margin of the baseline.
-    each: (N, F, K') float64. Base and parts sum to the margin whatever the orders were.
-    error: (N, F, K') float64, the standard error of `each` over the pairs of orders; 0 where all orders were used,
-        NaN where there was only one pair.
+    base: (K',) float64, the margin of the baseline. each: (N, F, K') float64. Base and parts sum to the margin
+    whatever the orders were. error: (N, F, K') float64, the standard error of `each`; 0 where nothing was left to
+    chance, NaN where it is not known.
     """
 
     base: np.ndarray
     each: np.ndarray
     error: np.ndarray
+
+    @classmethod
+    def exact(cls, base: np.ndarray, each: np.ndarray) -> Estimate:
+        """Values without an error."""
+        return cls(base, each, np.broadcast_to(0.0, each.shape))
 
 
 def sampled_shapley(
@@ -59,7 +63,7 @@ def sampled_shapley(
 def estimated_shapley(
     margin: Margin, X: np.ndarray, baseline: np.ndarray, permutations: int = PERMUTATIONS, seed: int = 0
 ) -> Estimate:
-    """Shapley values with their standard errors.
+    """Shapley values with their standard errors, over the pairs of orders: NaN where there was only one pair.
 
     Args:
         margin: (M, F) -> (M, K'); each row of the answer depends on its own row only.

@@ -16,7 +16,9 @@ from bessemer.core.signature import Signature
 from bessemer.core.stage import Context
 from bessemer.package import keys
 from bessemer.package.card import model_card
+from bessemer.package.card_html import card_page
 from bessemer.package.contributions import Contributions
+from bessemer.package.decision import Decision
 from bessemer.package.parity import check_parity, sample_rows, spread_rows
 from bessemer.package.spec import PackageSpec
 from bessemer.package.write import write_package
@@ -25,6 +27,7 @@ from bessemer.package.write import write_package
 _COPIED = {
     "evaluation.json": "evaluation",
     "explainer.json": "explainer",
+    "background.npy": "explainer",
     "explanations.json": "explanations",
     "reference.json": "reference",
     "report.html": "report",
@@ -54,14 +57,17 @@ def run(spec: PackageSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
     model = artifacts["model"]
     signature = Signature.from_json(model.json("signature.json"))
     rows = spread_rows(artifacts["splits"].path("test.parquet"), spec.parity_rows)
+    decision = Decision.from_json(model.json("model.json").get("decision"))
     with ctx.progress("holding the graph against the trained model", rows.num_rows) as bar:
-        parity = check_parity(model.bytes("model.onnx"), signature, _native(model), rows)
+        parity = check_parity(model.bytes("model.onnx"), signature, _native(model), rows, decision)
         bar.advance(rows.num_rows)
     members = _members(artifacts)
     members["provenance.json"] = canonical.dump_bytes(_provenance(inputs, ctx, parity), indent=1)
     if sample := sample_rows(rows, signature, spec.sample):
         members["sample.json"] = canonical.dump_bytes(sample, indent=1)
-    members["card.md"] = _card(artifacts, signature, parity, ignored, ctx).encode("utf-8")
+    card = _card(artifacts, signature, parity, ignored, ctx)
+    members["card.md"] = card.encode("utf-8")
+    members["card.html"] = card_page(card).encode("utf-8")
     return {"package": _write(members, signature, ctx)}
 
 
@@ -139,6 +145,7 @@ def _card(
         model_json=artifacts["model"].json("model.json"),
         evaluation=_json(artifacts, "evaluation", "evaluation.json"),
         explanations=_json(artifacts, "explanations", "explanations.json"),
+        explainer=_json(artifacts, "explainer", "explainer.json"),
         splits=artifacts["splits"].meta,
         parity=parity,
         gates_ignored=ignored,

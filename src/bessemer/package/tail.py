@@ -27,13 +27,15 @@ class Tail:
     """Sums (N, 1) -> outputs.
 
     steps: (M, 2) float32, in order: 0 and what is added, or 1 and what is multiplied by.
-    kinds: what each output is. labels: (2,), the classes. mode: how the logistic function is rounded.
+    kinds: what each output is. labels: (2,), the classes. mode: how the logistic function is rounded. threshold: the
+    probability from which on the second class is said.
     """
 
     steps: np.ndarray
     kinds: Mapping[str, str]
     labels: np.ndarray | None
     mode: int = 0
+    threshold: float = 0.5
 
     def run(self, sums: np.ndarray, outputs: Sequence[str]) -> dict[str, np.ndarray]:
         """Some outputs; `sums` (N, 1) float32 becomes the score."""
@@ -44,6 +46,8 @@ class Tail:
             made[_BOTH] = np.empty((len(sums), 2), dtype=np.float32)
             index = np.empty(len(sums), dtype=np.int64)
             ours.classify(sums, made[_BOTH], index, self.mode)
+            if self.threshold != 0.5:
+                index = (made[_BOTH][:, 1] >= np.float32(self.threshold)).astype(np.int64)
             made[_CLASS] = self.labels.take(index)
         else:
             made[_FLAT] = sums[:, 0].copy()
@@ -74,7 +78,10 @@ def find_tail(model: Any, sums: str, outputs: Sequence[str]) -> Tail | None:
     if len(scores) != 1 or (numbers if labels is not None else classifies):
         return None
     steps = looked.steps(scores.pop())
-    return None if steps is None else Tail(np.array(steps, dtype=np.float32).reshape(-1, 2), kinds, labels)
+    if steps is None:
+        return None
+    made = np.array(steps, dtype=np.float32).reshape(-1, 2)
+    return Tail(made, kinds, labels, threshold=looked.threshold)
 
 
 def agreeing(tail: Tail, session: Any, sums: str, x: np.ndarray) -> Tail | None:
@@ -122,6 +129,7 @@ class _Look:
 
     def __init__(self, model: Any, sums: str) -> None:
         self._sums = sums
+        self.threshold = 0.5  # of the classes, when they were found
         self._made = {name: node for node in model.graph.node for name in node.output if name}
         self._constants = {t.name: t for t in model.graph.initializer}
 
@@ -160,7 +168,7 @@ class _Look:
         return steps[::-1]
 
     def _class(self, node: Any) -> tuple[str, str, np.ndarray] | None:
-        """Gather(classes, Cast(Squeeze(Sigmoid(score)) >= 0.5))"""
+        """Gather(classes, Cast(Squeeze(Sigmoid(score)) >= threshold))"""
         labels, index = node.input
         truth = self._source(index, "Cast")
         test = self._made.get(truth or "")
@@ -172,12 +180,18 @@ class _Look:
         ):
             return None
         flat = self._made.get(test.input[0])
-        half = self._constant(test.input[1], FLOAT) == [0.5]
-        if not half or flat is None or flat.op_type != "Squeeze" or self._constant(flat.input[1]) != [1]:
+        threshold = self._constant(test.input[1], FLOAT)
+        if (
+            len(threshold) != 1
+            or flat is None
+            or flat.op_type != "Squeeze"
+            or self._constant(flat.input[1]) != [1]
+        ):
             return None
         score, classes = self._source(flat.input[0], "Sigmoid"), values_of(self._constants[labels])
         if score is None or classes is None or classes.shape != (2,):
             return None
+        self.threshold = threshold[0]
         return _CLASS, self._past(score), classes
 
     def _source(self, name: str, op_type: str) -> str | None:

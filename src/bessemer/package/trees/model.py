@@ -72,6 +72,10 @@ class Trees:
 
     def margin(self, X: np.ndarray) -> np.ndarray:
         """(N, F) float32 -> (N, K') float64."""
+        return linked(self.sums(X), self.link, self.floor)
+
+    def sums(self, X: np.ndarray) -> np.ndarray:
+        """The same before the link."""
         total = np.tile(self.base.astype(np.float64), (len(X), 1))
         for tree in self.trees:
             value = tree.value[leaves_of(tree, X)]
@@ -79,13 +83,25 @@ class Trees:
                 total[:, tree.target] += value[:, 0]
             else:
                 total += value
-        return linked(total, self.link, self.floor)
+        return total
 
     def scaled(self, factor: float) -> Trees:
         """Every value times a factor, the base too. Only without a link: it does not pass through one."""
         assert self.link == "identity"
         trees = tuple(replace(tree, value=tree.value * factor) for tree in self.trees)
         return replace(self, trees=trees, base=self.base * factor)
+
+
+def single_target(trees: Trees) -> dict[int, list[Tree]]:
+    """The trees of each output; one whose leaves add to all outputs becomes one tree for each."""
+    found: dict[int, list[Tree]] = {target: [] for target in range(trees.outputs)}
+    for tree in trees.trees:
+        width = tree.value.shape[1]
+        for column in range(width):
+            own = (tree.feature, tree.threshold, tree.missing_left, tree.left, tree.right)
+            target = tree.target if width == 1 else column
+            found[target].append(Tree(*own, tree.value[:, [column]], tree.cover, target))
+    return found
 
 
 def linked(total: np.ndarray, link: Link, floor: float) -> np.ndarray:

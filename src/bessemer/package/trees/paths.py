@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from math import isnan
 
 import numpy as np
@@ -56,7 +57,7 @@ class _Paths:
 
 
 class PathTrees:
-    """Sums and exact contributions of trees with one value a leaf; safe to use from several threads.
+    """Exact contributions of trees with one value a leaf; safe to use from several threads.
 
     Args:
         trees: their covers count as LightGBM counts them (see `model.counts`), so that both give the same.
@@ -71,14 +72,6 @@ class PathTrees:
         self._features = features
         self._groups = [block for paths in _by_length(trees) for block in paths.blocks()]
         self._base = sum(float(g.value @ g.share.prod(axis=1)) for g in self._groups)
-
-    def sums(self, X: np.ndarray) -> np.ndarray:
-        """(N, F) float32 -> (N,) float64."""
-        total = np.zeros(len(X))
-        for paths in self._groups:
-            for rows in _row_blocks(X, paths):
-                total[rows] += _inside(paths, X[rows]).all(axis=2) @ paths.value
-        return total
 
     def contributions(self, X: np.ndarray) -> np.ndarray:
         """(N, F) float32 -> (N, F + 1) float64: each feature's part, then the base."""
@@ -95,6 +88,42 @@ class PathTrees:
         width = found.shape[1]
         place = paths.feature.reshape(-1) + np.arange(len(X))[:, None] * width
         found += np.bincount(place.reshape(-1), parts.reshape(-1), found.size).reshape(found.shape)
+
+
+class PathPairs:
+    """Interaction values of trees with one value a leaf, path by path: for trees whose tables would be too large.
+
+    Args:
+        pairs: (F, F) int, the column of each pair of features. columns: C.
+    """
+
+    def __init__(self, trees: Sequence[Tree], pairs: np.ndarray, columns: int) -> None:
+        self._pairs, self._columns = pairs, columns
+        self._groups = [block for paths in _by_length(trees) for block in paths.blocks()]
+
+    def interactions(self, X: np.ndarray) -> np.ndarray:
+        """(N, F) float32 -> (N, C) float64."""
+        found = np.zeros((len(X), self._columns))
+        for paths in self._groups:
+            for rows in _row_blocks(X, paths) if paths.feature.shape[1] > 1 else ():
+                self._add(paths, X[rows], found[rows])
+        return found
+
+    def _add(self, paths: _Paths, X: np.ndarray, found: np.ndarray) -> None:
+        inside = _inside(paths, X)
+        apart = inside - paths.share
+        points, weights = np.polynomial.legendre.leggauss(paths.share.shape[1] // 2)
+        line = np.arange(len(X))[:, None] * self._columns
+        known = [paths.share * (1 - point) + inside * point for point in (points + 1) / 2]
+        whole = [factors.prod(axis=2) for factors in known]
+        for i, j in combinations(range(paths.share.shape[1]), 2):
+            total = sum(
+                weight * product / (factors[:, :, i] * factors[:, :, j])
+                for weight, product, factors in zip(weights / 2, whole, known, strict=True)
+            )
+            part = paths.value * apart[:, :, i] * apart[:, :, j] * total
+            place = self._pairs[paths.feature[:, i], paths.feature[:, j]] + line
+            found += np.bincount(place.reshape(-1), part.reshape(-1), found.size).reshape(found.shape)
 
 
 def _integral(inside: np.ndarray, share: np.ndarray) -> np.ndarray:

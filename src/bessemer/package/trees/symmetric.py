@@ -2,7 +2,8 @@
 
 In a symmetric tree, as CatBoost grows them, all branches of a level ask the same question. A row can only give
 2^d answers, so what each feature contributes is a small table, made once; a row then costs a few look-ups instead
-of a walk over all leaves. The game is the path-dependent one of `shapley.py`, and so are the values.
+of a walk over all leaves. The game is the path-dependent one of `shapley.py`, and so are the values; or, where there is
+a background, the interventional one of `interventional.py`.
 """
 
 from __future__ import annotations
@@ -36,11 +37,10 @@ class Levels:
     value: np.ndarray
     cover: np.ndarray
 
-    @property
-    def layout(self) -> tuple[int, ...]:
-        """For each level the number of its feature, among those of the tree in order of appearance."""
+    def layout(self, player: np.ndarray) -> tuple[int, ...]:
+        """For each level the number of its feature's player, among those of the tree in order of appearance."""
         seen: dict[int, int] = {}
-        return tuple(seen.setdefault(int(f), len(seen)) for f in self.feature)
+        return tuple(seen.setdefault(int(one), len(seen)) for one in player[self.feature])
 
 
 def levels_of(tree: Tree) -> Levels | None:
@@ -88,43 +88,48 @@ def _next_level(
 
 
 class SymmetricTrees:
-    """Sums and contributions of symmetric trees that add to one output.
+    """Contributions of symmetric trees that add to one output.
 
     Args:
-        trees: as `levels_of` gives them. features: how many features a row has.
+        trees: as `levels_of` gives them.
+        player: (F,) int, the player of each feature. players: P.
+        background: (B, F) float32, the rows that unknown players take their values from; without it players are
+            independent, with the training rows' shares.
     """
 
-    def __init__(self, trees: Sequence[Levels], features: int) -> None:
-        self._features = features
-        self._groups = [_Group(layout, some) for layout, some in _by_layout(trees).items()]
-
-    def sums(self, X: np.ndarray) -> np.ndarray:
-        """(N, F) float32 -> (N,) float64."""
-        total = np.zeros(len(X))
-        for group in self._groups:
-            total += group.sums(X)
-        return total
+    def __init__(
+        self, trees: Sequence[Levels], player: np.ndarray, players: int, background: np.ndarray | None = None
+    ) -> None:
+        self._players = players
+        groups = _by_layout(trees, player).items()
+        self._groups = [_Group(layout, some, player, background) for layout, some in groups]
 
     def contributions(self, X: np.ndarray) -> np.ndarray:
-        """(N, F) float32 -> (N, F + 1) float64: a share for each feature, the last is the base."""
-        found = np.zeros((len(X), self._features + 1))
+        """(N, F) float32 -> (N, P + 1) float64: a share for each player, the last is the base."""
+        found = np.zeros((len(X), self._players + 1))
         for group in self._groups:
             group.add_contributions(X, found)
         return found
 
 
-def _by_layout(trees: Iterable[Levels]) -> dict[tuple[int, ...], list[Levels]]:
+def _by_layout(trees: Iterable[Levels], player: np.ndarray) -> dict[tuple[int, ...], list[Levels]]:
     found: dict[tuple[int, ...], list[Levels]] = {}
     for tree in trees:
-        found.setdefault(tree.layout, []).append(tree)
+        found.setdefault(tree.layout(player), []).append(tree)
     return found
 
 
 class _Group:
     """T trees of one layout: d levels, p features."""
 
-    def __init__(self, layout: tuple[int, ...], trees: Sequence[Levels]) -> None:
-        self._layout, self._trees = layout, trees
+    def __init__(
+        self,
+        layout: tuple[int, ...],
+        trees: Sequence[Levels],
+        player: np.ndarray,
+        background: np.ndarray | None,
+    ) -> None:
+        self._layout, self._trees, self._background = layout, trees, background
         self._feature = np.array([tree.feature for tree in trees], dtype=np.int64).reshape(len(trees), -1)
         self._threshold = np.array([tree.threshold for tree in trees], dtype=np.float32).reshape(
             len(trees), -1
@@ -132,35 +137,31 @@ class _Group:
         self._missing_right = ~np.array([tree.missing_left for tree in trees], dtype=bool).reshape(
             len(trees), -1
         )
-        self._value = np.array([tree.value for tree in trees])
         first = [layout.index(player) for player in range(len(set(layout)))]
-        self._players = self._feature[:, first]  # (T, p)
+        self._players = player[self._feature[:, first]]  # (T, p)
         self._tables: tuple[np.ndarray, float] | None = None
 
     def _answers(self, X: np.ndarray) -> np.ndarray:
-        """(N, T): the place in the tables of each row in each tree."""
+        """(N, T): the answers of each row in each tree, as one number."""
         places = np.zeros((len(X), len(self._trees)), dtype=np.int64)
         for level in range(len(self._layout)):
             x = X[:, self._feature[:, level]]
             right = (x > self._threshold[:, level]) | (np.isnan(x) & self._missing_right[:, level])
             places = places * 2 + right
-        return places + np.arange(len(self._trees)) * (1 << len(self._layout))
-
-    def sums(self, X: np.ndarray) -> np.ndarray:
-        flat, total = self._value.ravel(), np.zeros(len(X))
-        for rows in _blocks(len(X), len(self._trees)):
-            total[rows] = flat[self._answers(X[rows])].sum(axis=1)
-        return total
+        return places
 
     def add_contributions(self, X: np.ndarray, found: np.ndarray) -> None:
         if self._tables is None:
-            self._tables = _tables(self._layout, self._trees)
+            seen = None if self._background is None else self._answers(self._background)
+            self._tables = _tables(self._layout, self._trees, seen)
         table, base = self._tables
-        features, players = found.shape[1] - 1, self._players.ravel()
+        last, players = found.shape[1] - 1, self._players.ravel()
+        start = np.arange(len(self._trees)) << len(self._layout)
         for rows in _blocks(len(X), len(self._trees)):
-            for row, places in zip(range(rows.start, rows.stop), self._answers(X[rows]), strict=True):
-                found[row, :features] += np.bincount(players, table[places].ravel(), minlength=features)
-        found[:, features] += base
+            places = self._answers(X[rows]) + start
+            for row, own in zip(range(rows.start, rows.stop), places, strict=True):
+                found[row, :last] += np.bincount(players, table[own].ravel(), minlength=last)
+        found[:, last] += base
 
 
 def _blocks(rows: int, trees: int) -> list[slice]:
@@ -168,15 +169,22 @@ def _blocks(rows: int, trees: int) -> list[slice]:
     return [slice(i, min(i + step, rows)) for i in range(0, rows, step)]
 
 
-def _tables(layout: tuple[int, ...], trees: Sequence[Levels]) -> tuple[np.ndarray, float]:
-    """What each feature contributes for each answer, (T * 2^d, p), and the sum of the trees' means."""
+def _tables(
+    layout: tuple[int, ...], trees: Sequence[Levels], seen: np.ndarray | None
+) -> tuple[np.ndarray, float]:
+    """What each player contributes for each answer, (T * 2^d, p), and the sum of the trees' means.
+
+    seen: (B, T), the answers of a background; None for independent players.
+    """
     depth, players = len(layout), len(set(layout))
     step = max(1, _BLOCK >> (depth + players))
     parts, base = [], 0.0
     for i in range(0, len(trees), step):
-        known = _expectations(trees[i : i + step], depth)
-        base += float(known[:, -1].sum())
-        worth = known[:, _states(layout)]  # (T, 2^d, 2^p)
+        if seen is None:
+            worth = _expectations(trees[i : i + step], depth)[:, _states(layout)]  # (T, 2^d, 2^p)
+        else:
+            worth = _mixed(trees[i : i + step], seen[:, i : i + step], layout)
+        base += float(worth[:, 0, 0].sum())
         parts.append((worth @ _shapley_weights(players)).reshape(len(worth) << depth, players))
     return np.concatenate(parts), base
 
@@ -192,6 +200,22 @@ def _expectations(trees: Sequence[Levels], depth: int) -> np.ndarray:
         value = np.concatenate([left, right, share * left + (1 - share) * right], axis=2)
         cover = total
     return value[:, 0]
+
+
+def _mixed(trees: Sequence[Levels], seen: np.ndarray, layout: tuple[int, ...]) -> np.ndarray:
+    """(T, 2^d, 2^p): the mean value where a set of players gives a row's answers and the others those of a seen row."""
+    depth, players, count = len(layout), len(set(layout)), len(trees)
+    shape = (count, *(2,) * depth)
+    value = np.array([tree.value for tree in trees]).reshape(shape)
+    place = seen + (np.arange(count) << depth)
+    share = np.bincount(place.ravel(), minlength=count << depth).reshape(shape) / len(seen)
+    found = np.empty((count, 1 << depth, 1 << players))
+    for known in range(1 << players):
+        ours = tuple(level + 1 for level, player in enumerate(layout) if known >> player & 1)
+        theirs = tuple(level + 1 for level, player in enumerate(layout) if not known >> player & 1)
+        mean = (value * share.sum(axis=ours, keepdims=True)).sum(axis=theirs, keepdims=True)
+        found[:, :, known] = np.broadcast_to(mean, shape).reshape(count, -1)
+    return found
 
 
 @lru_cache(maxsize=64)
