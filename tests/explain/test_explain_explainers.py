@@ -12,7 +12,19 @@ from bessemer.explain.subject import open_subject
 from bessemer.testing.explainers import check_explainer
 
 #: Settings that keep a test short.
-QUICK: dict[str, dict[str, Any]] = {"permutation": {"repeats": 2}}
+QUICK: dict[str, dict[str, Any]] = {
+    "permutation": {"repeats": 2},
+    "partial_dependence": {"rows": 50},
+    "partial_dependence_2d": {"rows": 20},
+    "ice": {"rows": 50, "lines": 8},
+    "interactions": {"rows": 20},
+    "surrogate": {"rows": 300},
+    "lime": {"rows": 3, "samples": 300},
+    "anchors": {"rows": 3, "samples": 2000, "check": 200},
+    "counterfactuals": {"rows": 4, "count": 2},
+    "influence": {"rows": 3, "count": 3},
+    "prototypes": {"rows": 200},
+}
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])

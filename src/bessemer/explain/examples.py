@@ -31,6 +31,8 @@ def chosen(subject: Subject, sample: Sample, count: int) -> list[tuple[str, int]
 
     Explainers of single rows explain these, so that one row can be seen in every way.
     """
+    if sample.asked is not None:
+        return [("asked", i) for i in sample.asked]
     shown: dict[int, str] = {}
     for why, order in _kinds(subject, sample).items():
         fresh = [int(i) for i in order if int(i) not in shown][:count]

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 class Explainer(Protocol):
     """One way to explain a model, on a sample of rows that it has never seen.
 
-    kind: what its explanations look like. Settings: what the project file may say of it.
+    kind: what its explanations look like. Settings: what the project file may say of it; where they have a property
+    `named`, a list of columns, these must be there, which is checked before anything is trained.
+    NEEDS_ACTUAL may be set to True: then rows of a package alone must have their targets.
     """
 
     kind: ClassVar[Kind]
@@ -45,6 +47,58 @@ EXPLAINERS: PluginTable[Explainer] = PluginTable(
         "contributions": PluginRef(
             "bessemer.explain.explainers.contributions:MeanContributions",
             summary="how far a column moves the score, on average",
+        ),
+        "ale": PluginRef(
+            "bessemer.explain.explainers.ale:AccumulatedLocalEffects",
+            summary="how the score goes with a column, among rows that are like each other",
+        ),
+        "ale_2d": PluginRef(
+            "bessemer.explain.explainers.ale_2d:AccumulatedLocalEffects2D",
+            summary="what two columns do together beyond what each does alone",
+        ),
+        "partial_dependence": PluginRef(
+            "bessemer.explain.explainers.partial_dependence:PartialDependence",
+            summary="the mean score if all rows had the same value in a column",
+        ),
+        "partial_dependence_2d": PluginRef(
+            "bessemer.explain.explainers.partial_dependence_2d:PartialDependence2D",
+            summary="the mean score if all rows had the same values in two columns",
+        ),
+        "ice": PluginRef(
+            "bessemer.explain.explainers.ice:IndividualConditionalExpectation",
+            summary="how the score of single rows would go with a column's value",
+        ),
+        "interactions": PluginRef(
+            "bessemer.explain.explainers.interactions:Interactions",
+            summary="which pairs of columns do together what neither does alone",
+        ),
+        "shap_interactions": PluginRef(
+            "bessemer.explain.explainers.shap_interactions:ShapInteractions",
+            summary="how far two columns move the score together, of models of trees",
+        ),
+        "surrogate": PluginRef(
+            "bessemer.explain.explainers.surrogate:Surrogate",
+            summary="one small tree that says nearly what the model says",
+        ),
+        "lime": PluginRef(
+            "bessemer.explain.explainers.lime:Lime",
+            summary="a small linear model of what the model does near a row",
+        ),
+        "anchors": PluginRef(
+            "bessemer.explain.explainers.anchors:Anchors",
+            summary="a rule that holds a row's prediction where it is",
+        ),
+        "counterfactuals": PluginRef(
+            "bessemer.explain.explainers.counterfactuals:Counterfactuals",
+            summary="the least that would have to differ for another prediction",
+        ),
+        "influence": PluginRef(
+            "bessemer.explain.explainers.influence:Influence",
+            summary="the training rows that speak for and against a prediction",
+        ),
+        "prototypes": PluginRef(
+            "bessemer.explain.explainers.prototypes:Prototypes",
+            summary="few rows that stand for all, and those that they do not stand for",
         ),
     },
 )

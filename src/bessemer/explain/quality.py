@@ -35,11 +35,15 @@ class Quality:
 
     def __call__(self, actual: Floats, output: Floats) -> float:
         """The metric of N rows; `output` is (N, K) as the graph gives it. NaN where it is not defined."""
+        return float(self.scorer(actual, output)()[0])
+
+    def scorer(self, actual: Floats, output: Floats) -> Scorer:
+        """The metric of the same rows, ready for any number of weightings of them."""
         if self.task == "regression":
             outcome = estimated(actual, output[:, 0])
         else:
             outcome = classified(self.task, actual, output)
-        return float(Scorer(outcome, [self.metric.name])()[0])
+        return Scorer(outcome, [self.metric.name])
 
     def loss(self, before: float, after: float) -> float:
         """How much worse `after` is than `before`; negative where it is better."""
@@ -56,7 +60,7 @@ def quality_for(task: str, wanted: str, sample: Sample) -> Quality:
     return quality
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+def mean_interval(values: Sequence[float] | Floats) -> tuple[float, float]:
     """The 95% t interval of the mean of two or more values.
 
     >>> [round(v, 3) for v in mean_interval([1.0, 2.0, 3.0])]

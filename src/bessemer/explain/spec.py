@@ -8,10 +8,11 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from bessemer.core.errors import did_you_mean
 from bessemer.core.spec import Spec
+from bessemer.explain.method import parse_method
 from bessemer.explain.plugins import EXPLAINERS, Explainer
 
 #: What is found without being asked for.
-USUAL = ["permutation", "contributions"]
+USUAL = ["permutation", "contributions", "ale", "interactions", "partial_dependence_2d", "surrogate"]
 
 
 def usual() -> dict[str, dict[str, Any]]:
@@ -57,7 +58,7 @@ class ExplainSpec(Spec):
     """Settings of the explain stage.
 
     >>> list(ExplainSpec().explainers)
-    ['permutation', 'contributions']
+    ['permutation', 'contributions', 'ale', 'interactions', 'partial_dependence_2d', 'surrogate']
     """
 
     rows: int = Field(
@@ -69,6 +70,14 @@ class ExplainSpec(Spec):
     ] = Field(
         default_factory=usual,
         description="What is found out, each a name or {name: {setting: value}}.",
+    )
+    method: Annotated[
+        dict[str, dict[str, Any]],
+        BeforeValidator(parse_method, json_schema_input_type=str | dict[str, Any]),
+    ] = Field(
+        default_factory=lambda: parse_method("auto"),
+        description="How a score is taken apart into contributions, here and wherever the model is served: a name, or "
+        "{name: {setting: value}}.",
     )
     samples: int = Field(
         5, ge=0, le=100, description="Worked examples of each kind: highest, lowest, borderline, mistakes."

@@ -10,11 +10,13 @@ from bessemer.core.artifact import ArtifactRef
 from bessemer.core.stage import Context
 from bessemer.explain.dependence import dependence, strongest, swarm
 from bessemer.explain.examples import examples
+from bessemer.explain.method import with_method
 from bessemer.explain.quality import quality_for
-from bessemer.explain.sample import Sample, draw
+from bessemer.explain.sample import Sample, Training, draw
 from bessemer.explain.spec import ExplainSpec
 from bessemer.explain.subject import Subject, open_subject
 from bessemer.explain.values import tidy
+from bessemer.package.attribution.chosen import BACKGROUND, write_background
 
 
 def run(spec: ExplainSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dict[str, ArtifactRef]:
@@ -26,16 +28,19 @@ def run(spec: ExplainSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
     Raises:
         DataError: the test part has no rows.
         BessemerError: the contributions do not add up to the score of the graph.
+        UsageError: the method that is asked for does not explain this model.
     """
+    splits = ctx.open(inputs["splits"])
     subject = open_subject(ctx.open(inputs["model"]), threads=ctx.threads)
-    sample = draw(ctx.open(inputs["splits"]), subject, spec.rows, ctx)
+    subject = with_method(subject, spec.method, Training(splits, subject.columns), ctx)
+    sample = draw(splits, subject, spec.rows, ctx)
     explainer = tidy(explainer_facts(subject, sample))
     explanations = tidy(explanation_facts(spec, subject, sample, ctx))
     _note(explanations, ctx)
     return {
         "explainer": ctx.store.put(
             "explainer",
-            {"explainer.json": canonical.dump_bytes(explainer)},
+            {"explainer.json": canonical.dump_bytes(explainer), **_background(subject)},
             {"method": explainer["method"]},
         ),
         "explanations": ctx.store.put(
@@ -54,8 +59,16 @@ def explainer_facts(subject: Subject, sample: Sample) -> dict[str, Any]:
         "base": sample.base.tolist(),
         "output": "score",
         "tolerance": sample.gap,
+        "standard_error": sample.standard_error,
         "rows": len(sample),
+        "attribution": subject.contributions.chosen.to_json(),
     }
+
+
+def _background(subject: Subject) -> dict[str, bytes]:
+    """The rows that the method compares with: they travel in the package."""
+    rows = subject.contributions.chosen.background
+    return {} if rows is None else {BACKGROUND: write_background(rows)}
 
 
 def explanation_facts(spec: ExplainSpec, subject: Subject, sample: Sample, ctx: Context) -> dict[str, Any]:
@@ -63,6 +76,7 @@ def explanation_facts(spec: ExplainSpec, subject: Subject, sample: Sample, ctx: 
     groups = strongest(subject, sample)
     return {
         "rows": len(sample),
+        "method": subject.method[0],
         "metric": quality_for(subject.task, subject.metric, sample).metric.name,
         "found": _found(spec, subject, sample, ctx),
         "dependence": dependence(groups, subject, sample),

@@ -29,7 +29,7 @@ class Values:
 def values_of(group: str, subject: Subject, sample: Sample) -> Values:
     """The values of a group in the sample: of the raw column where there is one, else of its features."""
     if group in sample.table.column_names:
-        return _raw(sample.table.column(group))
+        return raw_values(sample.table.column(group))
     places = [i for i, feature in enumerate(subject.features) if feature["group"] == group]
     indicators = [i for i in places if subject.features[i]["kind"] == "indicator"]
     if indicators:
@@ -37,7 +37,8 @@ def values_of(group: str, subject: Subject, sample: Sample) -> Values:
     return Values("number", numbers=_finite(sample.features[:, places[0]].astype(np.float64)))
 
 
-def _raw(column: Any) -> Values:
+def raw_values(column: Any) -> Values:
+    """The values of a raw column: numbers, timestamps, or texts and booleans; infinity and '' are missing."""
     import pyarrow as pa
 
     kind = column.type
@@ -45,7 +46,7 @@ def _raw(column: Any) -> Values:
         micro = column.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy()
         return Values("timestamp", numbers=np.asarray(micro, dtype=np.float64))
     if pa.types.is_floating(kind) or pa.types.is_integer(kind):
-        return Values("number", numbers=_finite(column.cast(pa.float64()).to_numpy()))
+        return Values("number", numbers=_finite(column.cast(pa.float64(), safe=False).to_numpy()))
     texts = [None if v is None or v == "" else plain(v) for v in column.to_pylist()]
     return Values("category", texts=np.array(texts, dtype=object))
 

@@ -45,6 +45,17 @@ class Predicted:
     output: str
     unstable: str = ""
 
+    def _repr_html_(self) -> str:
+        from bessemer.core.rich_html import card, text
+
+        facts = [
+            ("rows", text(f"{self.rows:,}")),
+            ("scored before", text(f"{self.taken_over:,}" if self.taken_over else None)),
+            ("output", text(self.output)),
+            ("cannot go on", text(self.unstable or None)),
+        ]
+        return card("Predicted", facts)
+
 
 def predict(
     model: Model,

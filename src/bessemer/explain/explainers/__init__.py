@@ -1,1 +1,1 @@
-"""Ways to rank the columns of a model, one file each."""
+"""The explainers, one file each; `bessemer.explain.plugins` is their table."""
