@@ -78,7 +78,9 @@ def test_it_is_as_good_as_scikit_learns_forest(tmp_path: Path) -> None:
 
 @BOTH
 @TASKS
-def test_rows_that_are_read_from_a_file_and_have_missing_values(learner: Any, task: Any, tmp_path: Path) -> None:
+def test_rows_that_are_read_from_a_file_and_have_missing_values(
+    learner: Any, task: Any, tmp_path: Path
+) -> None:
     part = rows(task)
     part.X.setflags(write=False)
     assert np.isnan(part.X).any()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bessemer.core.errors import DataError
 from bessemer.core.signature import Task
 from bessemer.evaluate.scoring import BATCH_ROWS
-from bessemer.stats.metrics.outcome import Outcome, classified, estimated
+from bessemer.stats.metrics.outcome import Outcome, class_indices, classified, estimated
 
 
 def champion_outcome(
@@ -37,17 +37,19 @@ def champion_outcome(
             fix="set evaluate.champion to a package of this project, or leave it out",
         )
     wanted = _columns(task, classes)
-    found = []
+    found, said = [], []
     for batch in pq.ParquetFile(part).iter_batches(BATCH_ROWS):
         made = model.predict(pa.Table.from_batches([batch]))
         found.append(np.stack([made.column(c).to_numpy() for c in wanted], axis=1))
+        if task == "binary":
+            said.append(class_indices(np.array(made.column("prediction").to_pylist()), classes))
     values = np.concatenate(found)
     if task == "regression":
         return estimated(truth, values[:, 0])
     if task == "binary":
         positive = values[:, 0] if tuple(signature.classes) == classes else 1 - values[:, 0]
         values = np.stack([1 - positive, positive], axis=1)
-    return classified(task, truth, values)
+    return classified(task, truth, values, np.concatenate(said) if said else None)
 
 
 def _columns(task: Task, classes: tuple[Any, ...]) -> list[str]:

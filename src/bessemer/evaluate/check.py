@@ -12,7 +12,7 @@ from bessemer.evaluate.spec import EvaluateSpec
 
 
 def check_columns(spec: EvaluateSpec, columns: Mapping[str, str], shared: Mapping[str, Any]) -> list[Fault]:
-    """Every slice must be a column.
+    """Every slice and every column of groups must be a column.
 
     Args:
         columns: name -> type of the landed data.
@@ -22,11 +22,16 @@ def check_columns(spec: EvaluateSpec, columns: Mapping[str, str], shared: Mappin
 
 
 def unknown_slices(spec: EvaluateSpec, columns: Iterable[str]) -> list[Fault]:
-    """A fault for each slice that is not one of the columns."""
+    """A fault for each slice, and each column of groups or to search, that is not one of the columns."""
     known = list(columns)
+    groups = spec.fairness.groups if spec.fairness is not None else ()
+    named = [(f"evaluate.slices.{k}", name) for k, name in enumerate(spec.slices)]
+    named += [(f"evaluate.fairness.groups.{k}", name) for k, name in enumerate(groups)]
+    searched = spec.find_slices.columns if spec.find_slices is not None else ()
+    named += [(f"evaluate.find_slices.columns.{k}", name) for k, name in enumerate(searched)]
     return [
-        Fault(f"evaluate.slices.{k}", None, f"no column '{name}'", did_you_mean(name, known))
-        for k, name in enumerate(spec.slices)
+        Fault(path, None, f"no column '{name}'", did_you_mean(name, known))
+        for path, name in named
         if name not in known
     ]
 

@@ -49,12 +49,14 @@ class Versus:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What one set of resamples gave. slices: in the order in which they were given; None where too small."""
+    """What one set of resamples gave. slices: in the order in which they were given; None where too small. more: the
+    draws of other statistics, float64 (replicates, k) each."""
 
     metrics: Mapping[str, Figure]
     opponents: Mapping[str, Mapping[str, float]]
     versus: Mapping[str, Versus]
     slices: Sequence[Figure | None]
+    more: Sequence[Floats] = ()
 
 
 def primary_metric(task: Task, wanted: str) -> str:
@@ -85,18 +87,20 @@ def compare(
     confidence: float,
     rng: np.random.Generator,
     advance: Callable[[], object],
+    more: Sequence[Statistic] = (),
 ) -> Comparison:
     """Every figure and its interval.
 
     Args:
         outcome: of the model; opponents' outcomes are on the same rows.
         names: metrics, the primary one first: it is the one of opponents and slices.
+        more: other statistics of the same rows, to be drawn with them.
     """
     primary = lookup(outcome.task, names[0])
     model = Scorer(outcome, names)
     rivals = [Scorer(other, [primary.name]) for other in opponents.values()]
     parts = [_sliced(outcome, s, primary.name) for s in slices if not s.too_small]
-    found = bootstrap([model, *rivals, *parts], outcome.rows, replicates, rng, advance)
+    found = bootstrap([model, *rivals, *parts, *more], outcome.rows, replicates, rng, advance)
     values, own = model(), found[0][:, 0]
 
     def figure(value: float, draws: Floats) -> Figure:
@@ -109,13 +113,14 @@ def compare(
     whole = np.ones(outcome.rows)
     part_figures = iter(
         figure(float(part(whole)[0]), draws[:, 0])
-        for part, draws in zip(parts, found[1 + len(rivals) :], strict=True)
+        for part, draws in zip(parts, found[1 + len(rivals) : 1 + len(rivals) + len(parts)], strict=True)
     )
     return Comparison(
         metrics={name: figure(float(values[k]), found[0][:, k]) for k, name in enumerate(names)},
         opponents={name: _points(other, names) for name, other in opponents.items()},
         versus=versus,
         slices=[None if s.too_small else next(part_figures) for s in slices],
+        more=found[1 + len(rivals) + len(parts) :],
     )
 
 

@@ -6,8 +6,10 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bessemer.evaluate.compare import Figure, Versus
+from bessemer.evaluate.fairness.partition import TIMES
 from bessemer.evaluate.spec import Gates, parse_requirement
 from bessemer.stats.arrays import shown
 
@@ -31,15 +33,24 @@ class Gate:
 
 
 def judge(
-    gates: Gates, learner: str, metrics: Mapping[str, Figure], versus: Mapping[str, Versus]
+    gates: Gates,
+    learner: str,
+    metrics: Mapping[str, Figure],
+    versus: Mapping[str, Versus],
+    criteria: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[Gate]:
     """The results of all gates, in the order of the table.
 
     Args:
         learner: the shipped learner's name; it cannot be asked to beat itself.
         versus: by opponent; without 'champion' there is none.
+        criteria: of fairness, by column and name.
     """
     found = [_required(name, text, metrics[name]) for name, text in gates.requirements().items()]
+    if gates.fairness is not None:
+        both = gates.fairness.intersections
+        judged = {column: own for column, own in (criteria or {}).items() if both or TIMES not in column}
+        found += [_fair(name, text, judged) for name, text in gates.fairness.requirements().items()]
     return found + [_beats(name, learner, versus.get(name)) for name in gates.beats]
 
 
@@ -50,6 +61,23 @@ def _required(name: str, text: str, figure: Figure) -> Gate:
         return Gate(name, text, None, False, why)
     why = f"{name} is {shown(figure.value)}{_between(figure.low, figure.high)}"
     return Gate(name, text, figure.value, _COMPARE[compare](figure.value, bound), why)
+
+
+def _fair(name: str, text: str, criteria: Mapping[str, Mapping[str, Any]]) -> Gate:
+    """A gate of fairness, where it is worst. A column that cannot be judged fails; two together may lack rows."""
+    compare, bound = parse_requirement(text)
+    gate, found = f"fairness {name}", {column: own[name] for column, own in criteria.items()}
+    for column, own in found.items():
+        if own["value"] is None and TIMES not in column:
+            why = f"{name} is not defined for {column}: fewer than two of its groups have rows enough"
+            return Gate(gate, text, None, False, why)
+    judged = {column: own for column, own in found.items() if own["value"] is not None}
+    worst = (min if text.strip().startswith(">") else max)(judged, key=lambda c: float(judged[c]["value"]))
+    own = judged[worst]
+    low, high = own["between"]
+    size = f"{shown(own['value'])}{_between(own['low'], own['high'])}"
+    why = f"{name} is {size} for {worst}, between {low} and {high}"
+    return Gate(gate, text, own["value"], _COMPARE[compare](own["value"], bound), why)
 
 
 def _beats(opponent: str, learner: str, versus: Versus | None) -> Gate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from bessemer.core.artifact import Artifact
 from bessemer.core.errors import DataError
 from bessemer.core.signature import Signature, Task
+from bessemer.package.decision import Decision
 from bessemer.package.runtime import open_session
 from bessemer.package.session import GraphSession
-from bessemer.stats.metrics.outcome import Outcome, classified, estimated
+from bessemer.stats.metrics.outcome import Outcome, class_indices, classified, estimated
 
 BATCH_ROWS = 65_536
 
@@ -30,14 +31,17 @@ def outputs_of(task: Task) -> list[str]:
 
 @dataclass(frozen=True)
 class Judged:
-    """A model, opened to be judged. classes: in the order of the class index."""
+    """A model, opened to be judged. classes: in the order of the class index. inputs: its raw columns. decision: what
+    makes a positive of two classes."""
 
     task: Task
     classes: tuple[Any, ...]
+    inputs: tuple[str, ...]
     learner: str
     metric: str
     session: GraphSession
     baselines: dict[str, bytes]
+    decision: Decision = field(default_factory=Decision)
 
     def over(self, part: Path, truth: NDArray[np.float64], sink: Sink = lambda p, q: None) -> Outcome:
         """The outcome of the shipped graph on a Parquet file of raw rows, in batches.
@@ -46,11 +50,14 @@ class Judged:
             DataError: the graph gave a number that is not finite.
         """
         found: list[NDArray[Any]] = []
+        said: list[NDArray[np.int64]] = []
         for batch in pq.ParquetFile(part).iter_batches(BATCH_ROWS):
             made = self.session.run(batch, outputs_of(self.task))
             found.append(_figures(self.task, made))
+            if self.task == "binary":
+                said.append(class_indices(made["prediction"], self.classes))
             sink(made["prediction"].reshape(-1), made.get("probability"))
-        return self._outcome("the model", truth, found)
+        return self._outcome("the model", truth, found, np.concatenate(said) if said else None)
 
     def baseline(self, name: str, X: NDArray[np.float32], truth: NDArray[np.float64]) -> Outcome:
         """The outcome of a baseline on the feature matrix (n, features)."""
@@ -62,7 +69,13 @@ class Judged:
             found.append(_figures(self.task, dict(zip(outputs, values, strict=True))))
         return self._outcome(f"the {name} baseline", truth, found)
 
-    def _outcome(self, who: str, truth: NDArray[np.float64], found: Sequence[NDArray[Any]]) -> Outcome:
+    def _outcome(
+        self,
+        who: str,
+        truth: NDArray[np.float64],
+        found: Sequence[NDArray[Any]],
+        said: NDArray[np.int64] | None = None,
+    ) -> Outcome:
         values = np.concatenate(found)
         if not np.isfinite(values).all():
             row = int(np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))[0])
@@ -71,7 +84,9 @@ class Judged:
                 why="values of the features overflow what the learner can compute with",
                 fix="bound the column with a rule in the contract, or derive a smaller one such as ln(x)",
             )
-        return estimated(truth, values) if self.task == "regression" else classified(self.task, truth, values)
+        if self.task == "regression":
+            return estimated(truth, values)
+        return classified(self.task, truth, values, said)
 
 
 def _figures(task: Task, made: dict[str, NDArray[Any]]) -> NDArray[Any]:
@@ -93,8 +108,10 @@ def open_judged(model: Artifact) -> Judged:
     return Judged(
         task=facts["task"],
         classes=tuple(facts["classes"]),
+        inputs=tuple(field.name for field in signature.inputs),
         learner=facts["learner"],
         metric=facts["metric"],
         session=GraphSession(model.bytes("model.onnx"), signature.inputs),
         baselines={Path(name).stem: model.bytes(name) for name in sorted(names)},
+        decision=Decision.from_json(facts.get("decision")),
     )

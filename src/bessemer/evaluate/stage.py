@@ -23,9 +23,13 @@ from bessemer.evaluate.champion import champion_outcome
 from bessemer.evaluate.check import unknown_slices
 from bessemer.evaluate.compare import Comparison, as_json, compare, metric_names, primary_metric
 from bessemer.evaluate.curves import curves
+from bessemer.evaluate.evidence import Evidence, loss_faults
+from bessemer.evaluate.fairness.judge import tell as tell_fairness
+from bessemer.evaluate.findings import findings
 from bessemer.evaluate.gates import judge
 from bessemer.evaluate.predictions import PredictionWriter
 from bessemer.evaluate.scoring import Judged, open_judged
+from bessemer.evaluate.sections import Sections, open_sections, section_faults
 from bessemer.evaluate.slices import Slice, all_slices, columns_of
 from bessemer.evaluate.spec import EvaluateSpec
 from bessemer.evaluate.thresholds import suggest
@@ -43,18 +47,24 @@ def run(spec: EvaluateSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> 
     """
     model, splits = ctx.open(inputs["model"]), ctx.open(inputs["splits"])
     judged, test = open_judged(model), splits.path("test.parquet")
-    if faults := _faults(spec, judged, columns_of(test), ctx.project_dir):
+    faults = _faults(spec, judged, columns_of(test), ctx.project_dir)
+    if faults := [*faults, *section_faults(spec, judged, model.json("model.json")["target"])]:
         raise ProjectError(faults)
     truth = _truth(splits, "test")
     predictions = ctx.temporary("predictions.parquet")
     with PredictionWriter(predictions, judged.task, judged.classes, truth) as writer:
         outcome = judged.over(test, truth, writer.write)
     slices = all_slices(test, spec.slices)
-    compared = _compare(spec, judged, outcome, _opponents(spec, judged, splits, truth, ctx), slices, ctx)
-    evaluation = _evaluation(spec, judged, outcome, compared, slices)
+    opponents = _opponents(spec, judged, splits, truth, ctx)
+    primary, valid = primary_metric(judged.task, judged.metric), None
     if judged.task == "binary":
         valid = judged.over(splits.path("valid.parquet"), _truth(splits, "valid"))
-        evaluation["threshold"] = suggest(valid, outcome, spec.threshold)
+    sections = open_sections(spec, judged, outcome, valid, primary, model, splits, ctx)
+    compared = _compare(spec, judged, outcome, opponents, slices, sections, ctx)
+    evaluation = _evaluation(spec, judged, outcome, compared, slices, sections)
+    if valid is not None:
+        evaluation["threshold"] = suggest(valid, outcome, spec.threshold, judged.decision)
+    evaluation |= findings(Evidence(spec, judged, model, splits, outcome, opponents, primary, ctx))
     _tell(evaluation, ctx)
     files: dict[str, Path | bytes] = {
         "evaluation.json": canonical.dump_bytes(tidy(evaluation)),
@@ -69,7 +79,7 @@ def _truth(splits: Artifact, part: str) -> NDArray[np.float64]:
 
 def _faults(spec: EvaluateSpec, judged: Judged, columns: list[str], project_dir: Path) -> list[Fault]:
     known = METRICS[judged.task]
-    faults = unknown_slices(spec, columns)
+    faults = unknown_slices(spec, columns) + loss_faults(spec, judged.task)
     faults += [
         Fault(
             f"evaluate.metrics.{k}",
@@ -113,6 +123,7 @@ def _compare(
     outcome: Outcome,
     opponents: Mapping[str, Outcome],
     slices: Mapping[str, list[Slice]],
+    sections: Sections,
     ctx: Context,
 ) -> Comparison:
     primary = primary_metric(judged.task, judged.metric)
@@ -128,6 +139,7 @@ def _compare(
             confidence=spec.confidence,
             rng=ctx.rng("bootstrap"),
             advance=bar.advance,
+            more=sections.statistics,
         )
 
 
@@ -137,9 +149,12 @@ def _evaluation(
     outcome: Outcome,
     compared: Comparison,
     slices: Mapping[str, list[Slice]],
+    sections: Sections,
 ) -> dict[str, Any]:
     primary = next(iter(compared.metrics))
-    gates = judge(spec.gates, judged.learner, compared.metrics, compared.versus)
+    drawn = sections.content(compared.more, spec.confidence)
+    criteria = (drawn["fairness"] or {}).get("criteria")
+    gates = judge(spec.gates, judged.learner, compared.metrics, compared.versus, criteria)
     figures = iter(compared.slices)
     return {
         "task": judged.task,
@@ -161,6 +176,7 @@ def _evaluation(
         },
         "curves": curves(outcome, judged.classes, spec.confidence),
         "threshold": None,
+        **drawn,
     }
 
 
@@ -187,6 +203,8 @@ def _tell(evaluation: Mapping[str, Any], ctx: Context) -> None:
     ]
     figures = ", ".join(f"{name} {_figure_text(metrics[name])}" for name in named)
     ctx.note(f"{figures} on {evaluation['rows']:,} test rows")
+    if evaluation["fairness"]:
+        tell_fairness(evaluation["fairness"], ctx)
     for gate in evaluation["gates"]:
         if not gate["passed"]:
             ctx.warn(f"gate '{gate['gate']}' failed: {gate['why']} (required: {gate['required']})")

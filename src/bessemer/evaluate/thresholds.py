@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from bessemer.stats.arrays import Floats
+from bessemer.package.decision import Decision
+from bessemer.stats.decision import best, choices
 from bessemer.stats.metrics.outcome import Outcome
 from bessemer.stats.metrics.table import Scorer
-from bessemer.stats.ranking import Curve, Ranking
 
-USED = 0.5
 FIGURES = ("precision", "recall", "f1", "accuracy", "balanced_accuracy", "mcc")
-
-
-def _f1(curve: Curve) -> Floats:
-    tp, fp = curve.true_positive, curve.false_positive
-    return 2 * tp / (tp + fp + curve.positives)
-
-
-def _balanced_accuracy(curve: Curve) -> Floats:
-    return (curve.true_positive / curve.positives + 1 - curve.false_positive / curve.negatives) / 2
-
-
-def _mcc(curve: Curve) -> Floats:
-    tp, fp, p, n = curve.true_positive, curve.false_positive, curve.positives, curve.negatives
-    called = tp + fp
-    spread = np.sqrt(called * (p + n - called) * p * n)
-    top = tp * (n - fp) - fp * (p - tp)
-    return np.divide(top, spread, out=np.zeros_like(top), where=spread > 0)
-
-
-OBJECTIVES: Mapping[str, Callable[[Curve], Floats]] = {
-    "f1": _f1,
-    "balanced_accuracy": _balanced_accuracy,
-    "mcc": _mcc,
-}
 
 
 def best_threshold(valid: Outcome, objective: str) -> float:
@@ -46,25 +20,27 @@ def best_threshold(valid: Outcome, objective: str) -> float:
 
     0.5 where the rows hold one class only.
     """
-    ranking = Ranking(valid.truth == 1, valid.probability[:, 1])
-    curve = ranking.curve()
-    if not curve.positives or not curve.negatives:
-        return USED
-    return float(ranking.thresholds[int(np.argmax(OBJECTIVES[objective](curve)))])
+    return best(choices(valid.truth == 1, valid.probability[:, 1]), objective)
 
 
-def at_threshold(outcome: Outcome, threshold: float) -> dict[str, float]:
-    """The label metrics on an outcome's rows if positive were said from `threshold` on."""
-    moved = replace(outcome, predicted=(outcome.probability[:, 1] >= threshold).astype(np.int64))
-    return dict(zip(FIGURES, Scorer(moved, FIGURES)().tolist(), strict=True))
+def moved(outcome: Outcome, threshold: float) -> Outcome:
+    """The outcome if positive were said from `threshold` on, as the graph would compare it: in float32."""
+    said = outcome.probability[:, 1].astype(np.float32) >= np.float32(threshold)
+    return replace(outcome, predicted=said.astype(np.int64))
 
 
-def suggest(valid: Outcome, test: Outcome, objective: str) -> dict[str, Any]:
-    """The threshold in use and the suggested one, each with its figures on the test rows."""
+def figures(outcome: Outcome) -> dict[str, float]:
+    """The metrics of labels."""
+    return dict(zip(FIGURES, Scorer(outcome, FIGURES)().tolist(), strict=True))
+
+
+def suggest(valid: Outcome, test: Outcome, objective: str, decision: Decision) -> dict[str, Any]:
+    """The threshold in use (None: one a group) and the suggested one, each with its figures on the test rows."""
     suggested = best_threshold(valid, objective)
+    used = None if decision.groups else decision.threshold
     return {
         "objective": objective,
         "chosen_on": "valid",
-        "used": {"threshold": USED, "metrics": at_threshold(test, USED)},
-        "suggested": {"threshold": suggested, "metrics": at_threshold(test, suggested)},
+        "used": {"threshold": used, "metrics": figures(test)},
+        "suggested": {"threshold": suggested, "metrics": figures(moved(test, suggested))},
     }

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from bessemer.core.signature import DType, Field, Task, Tensor
+from bessemer.package.decision import USED, Decision
 from bessemer.package.graph import TENSORS, GraphBuilder
 from bessemer.train.calibrate import Calibration
+from bessemer.train.group_threshold import threshold_of
 
 _TENSOR_NAMES: Mapping[int, str] = {number: name for name, number in TENSORS.items()}
 _CLASS_TYPES: Mapping[type, tuple[DType, Tensor]] = {bool: ("boolean", "bool"), int: ("integer", "int64")}
@@ -25,25 +27,43 @@ def with_outputs(
 
 
 def assemble(
-    preprocessor: Any, head: Any, calibration: Calibration, task: Task, classes: Sequence[Any]
+    preprocessor: Any,
+    head: Any,
+    calibration: Calibration,
+    task: Task,
+    classes: Sequence[Any],
+    decision: Decision | None = None,
+    more: Sequence[Field] = (),
 ) -> Any:
     """Raw columns -> prediction, probability, score. The value `features` is what the learner sees.
 
     Raw columns have none of these names: preparation refuses them.
+
+    Args:
+        decision: which probability makes a positive of two classes.
+        more: inputs that only the decision needs.
     """
     g = GraphBuilder("model")
     bindings = {}
     for value in preprocessor.graph.input:
         tensor = _TENSOR_NAMES[value.type.tensor_type.elem_type]
         bindings[value.name] = g.input(value.name, tensor, ("N", 1))
+    for field in more:
+        g.input(field.name, field.tensor, ("N", 1))
     made = g.embed(preprocessor, bindings, "prepare/")["features"]
     features = g.op("Identity", [made], name="features")
-    _finish(g, head, features, calibration, task, classes)
+    _finish(g, head, features, calibration, task, classes, decision)
     return g.model()
 
 
 def _finish(
-    g: GraphBuilder, head: Any, features: str, calibration: Calibration, task: Task, classes: Sequence[Any]
+    g: GraphBuilder,
+    head: Any,
+    features: str,
+    calibration: Calibration,
+    task: Task,
+    classes: Sequence[Any],
+    decision: Decision | None = None,
 ) -> None:
     """Add the head, the calibration and the outputs of the task to a graph that has the features."""
     margin = g.embed(head, {"features": features}, "learner/")["score"]
@@ -55,7 +75,7 @@ def _finish(
     if task == "regression":
         _squeeze(g, score, "prediction")
     else:
-        _classify(g, score, task, class_labels(classes))
+        _classify(g, score, task, class_labels(classes), decision)
     for field in output_fields(task, classes):
         g.output(field.name, field.tensor, ("N", *field.shape))
 
@@ -64,12 +84,16 @@ def _squeeze(g: GraphBuilder, value: str, name: str) -> str:
     return g.op("Squeeze", [value, g.constant(np.array([1], dtype=np.int64))], name=name)
 
 
-def _classify(g: GraphBuilder, score: str, task: Task, labels: np.ndarray) -> None:
+def _classify(g: GraphBuilder, score: str, task: Task, labels: np.ndarray, decision: Decision | None) -> None:
     if task == "binary":
         positive, negative = g.op("Sigmoid", [score]), g.op("Sigmoid", [g.op("Neg", [score])])
         g.op("Concat", [negative, positive], axis=1, name="probability")
-        half = g.op("GreaterOrEqual", [_squeeze(g, positive, "positive"), g.constant(np.float32(0.5))])
-        index = g.cast(half, "int64")
+        if decision is not None and decision.groups:
+            threshold = _squeeze(g, threshold_of(g, decision), "threshold")
+        else:
+            threshold = g.constant(np.float32(USED if decision is None else decision.threshold))
+        said = g.op("GreaterOrEqual", [_squeeze(g, positive, "positive"), threshold])
+        index = g.cast(said, "int64")
     else:
         probability = g.op("Softmax", [score], axis=1, name="probability")
         index = g.op("ArgMax", [probability], axis=1, keepdims=0)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from bessemer.core.errors import Fault, did_you_mean
+
 if TYPE_CHECKING:
-    from bessemer.core.errors import Fault
     from bessemer.train.spec import TrainSpec
 
 
 def check_columns(spec: TrainSpec, columns: Mapping[str, str], shared: Mapping[str, Any]) -> list[Fault]:
-    """No column can be at fault; but a comparator that cannot run here is told of now, not after the training.
+    """Columns of groups must be there, and a comparator that cannot run here is told of now, not after the training.
 
     Raises:
         MissingExtra, EnvironmentFault: see `check_needs`.
@@ -20,4 +21,11 @@ def check_columns(spec: TrainSpec, columns: Mapping[str, str], shared: Mapping[s
         from bessemer.train.comparators.compare import check_needs
 
         check_needs(spec)
-    return []
+    groups = spec.threshold.groups if spec.threshold is not None else []
+    named = [(f"train.reweigh.{k}", name) for k, name in enumerate(spec.reweigh)]
+    named += [(f"train.threshold.groups.{k}", name) for k, name in enumerate(groups)]
+    return [
+        Fault(path, None, f"no column '{name}'", did_you_mean(name, columns))
+        for path, name in named
+        if name not in columns
+    ]

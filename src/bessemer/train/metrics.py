@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +63,15 @@ class Metric:
         else:
             value = float(Scorer(_outcome(self.task, y, output), [self.name])()[0])
         return float(f"{value:.9g}")
+
+    def weighted(self, y: np.ndarray, output: np.ndarray) -> Callable[[np.ndarray], float]:
+        """The metric of one output as a function of the rows' weights (N,) float64."""
+        if self.name == PINBALL and self.quantile is not None:
+            short, quantile = y - output, self.quantile
+            losses = np.maximum(quantile * short, (quantile - 1) * short)
+            return lambda weights: float(np.average(losses, weights=weights))
+        scorer = Scorer(_outcome(self.task, y, output), [self.name])
+        return lambda weights: float(scorer(weights)[0])
 
     def better(self, value: float, than: float) -> bool:
         """Whether `value` is better than `than`; NaN is worse than anything."""

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from bessemer.core.errors import did_you_mean
-from bessemer.core.spec import Duration, Spec
+from bessemer.core.spec import Duration, Share, Spec
 from bessemer.train.comparators.plugins import COMPARATORS, compared_only
 from bessemer.train.plugins import LEARNERS
 from bessemer.train.search.plugins import SEARCHERS
+from bessemer.train.threshold import Threshold
 
 
 class AutoMLSpec(Spec):
@@ -82,6 +83,29 @@ def _with_budget(value: Any) -> Any:
     return value
 
 
+class LearningCurveSpec(Spec):
+    """The chosen learner on growing parts of the training rows."""
+
+    sizes: list[Annotated[Share, Field(gt=0)]] = Field(
+        [0.1, 0.2, 0.5, 1.0],
+        min_length=1,
+        description="shares of the training rows, each part within the next",
+    )
+    repeats: int = Field(3, ge=1, le=50, description="fits with other rows for each share below 100 %")
+    budget: Duration = Field(
+        600.0,
+        gt=0,
+        description="seconds (or 90s, 2m, 1h) for all fits, on top of the rest; sizes that do not fit in are left out",
+    )
+
+
+def _with_sizes(value: Any) -> Any:
+    """`learning_curve: [20%, 100%]` is `{sizes: [20%, 100%]}`; `true` has all defaults, `false` is off."""
+    if isinstance(value, bool):
+        return {} if value else None
+    return {"sizes": value} if isinstance(value, list | tuple) else value
+
+
 class TrainSpec(Spec):
     """How the model is trained."""
 
@@ -117,6 +141,19 @@ class TrainSpec(Spec):
     class_weight: Literal["none", "balanced"] | dict[bool | int | float | str, float] = Field(
         "none", description="`none`, `balanced` (rare classes count more), or a weight for each class"
     )
+    reweigh: list[str] = Field(
+        default_factory=list,
+        max_length=3,
+        description="columns of groups: rows are weighed so that group and class are independent in training "
+        "(Kamiran and Calders 2012)",
+        examples=[["sex"]],
+    )
+    threshold: Threshold = Field(
+        None,
+        description="two classes: the probability that makes a positive: a number, an objective (accuracy, "
+        "balanced_accuracy, f1, mcc), or the settings below; 0.5 when nothing is said",
+        examples=[0.3, "f1", {"objective": "cost", "costs": {"false_positive": 1, "false_negative": 5}}],
+    )
     calibrate: Literal["auto", "none", "sigmoid"] = Field(
         "auto",
         description="`sigmoid`: Platt scaling (two classes) or temperature scaling (more), fitted on the "
@@ -126,6 +163,16 @@ class TrainSpec(Spec):
         100,
         ge=1,
         description="save the boosting every so many rounds, so that a killed run goes on from there",
+    )
+    learning_curve: Annotated[
+        LearningCurveSpec | None,
+        BeforeValidator(
+            _with_sizes, json_schema_input_type=bool | list[float | str] | LearningCurveSpec | None
+        ),
+    ] = Field(
+        None,
+        description="what more rows would give: the chosen learner on shares of the training rows",
+        examples=[[0.1, 0.2, 0.5, 1.0]],
     )
     compare: dict[str, Annotated[Duration, Field(gt=0)]] = Field(
         default_factory=dict,

@@ -14,10 +14,12 @@ from bessemer.train.candidates import Trial, fit_all, pick, usable_metric
 from bessemer.train.candidates import outcome as outcome_of
 from bessemer.train.comparators.compare import check_needs, compared
 from bessemer.train.learner import Callbacks, Part, Problem
+from bessemer.train.learning_curve import with_learning_curve
 from bessemer.train.metrics import DEFAULT, PINBALL, Metric
 from bessemer.train.monotone import directions
 from bessemer.train.openmp import spin_briefly
 from bessemer.train.plugins import LEARNERS
+from bessemer.train.reweigh import reweighed_parts
 from bessemer.train.weights import class_weights, weight_faults
 from bessemer.train.write import write_history, write_model, write_timings
 
@@ -46,7 +48,7 @@ def run(spec: TrainSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dic
     check_needs(spec)
     if spec.automl is not None and spec.automl.distill is not None:
         LEARNERS.load(spec.automl.distill)  # says now, not when the budget is used, what is not installed
-    train, valid = _part(splits, "train"), _part(splits, "valid")
+    train, valid = reweighed_parts(spec.reweigh, splits, _part(splits, "train"), _part(splits, "valid"), ctx)
     if not len(train) or not train.X.shape[1]:
         raise DataError(
             f"nothing to learn from: {len(train)} training rows and {train.X.shape[1]} features",
@@ -67,9 +69,11 @@ def run(spec: TrainSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dic
             outcome = _fit_learner(Trial(spec, problem, train, valid, callbacks), ctx)
     if spec.compare:
         outcome = compared(spec, outcome, splits, preprocessor, (train, valid), callbacks, ctx)
+    if spec.learning_curve is not None:
+        outcome = with_learning_curve(spec, outcome, train, valid, callbacks, ctx)
     _warn_of_baselines(outcome, ctx)
     return {
-        "model": write_model(outcome, splits, preprocessor, ctx),
+        "model": write_model(outcome, spec, splits, preprocessor, ctx),
         "history": write_history(outcome, ctx),
         "timings": write_timings(outcome, ctx),
     }
@@ -95,6 +99,12 @@ def check(spec: TrainSpec, task: Task, classes: list[Any]) -> None:
     if spec.quantile is not None and task != "regression":
         what = f"a quantile is of a number, and this is a {task} task"
         faults.append(Fault("train.quantile", None, what, "leave it out"))
+    if spec.reweigh and task == "regression":
+        what = "the target is a number: there is no class that a group could be independent of"
+        faults.append(Fault("train.reweigh", None, what, "leave it out"))
+    if spec.threshold is not None and task != "binary":
+        what = f"a threshold parts two classes, and this is a {task} task"
+        faults.append(Fault("train.threshold", None, what, "leave it out"))
     if spec.monotone and task == "multiclass":
         what = "with several classes there is no one prediction to move"
         faults.append(Fault("train.monotone", None, what, "leave it out"))

@@ -8,21 +8,29 @@ from bessemer.core import canonical
 from bessemer.core.signature import Signature
 from bessemer.stats.metrics.table import METRICS
 from bessemer.train.assemble import assemble, class_labels, output_fields, with_outputs
+from bessemer.train.decide import decide
+from bessemer.train.group_threshold import fields_of
 from bessemer.train.metrics import all_metrics, output_of
 from bessemer.train.parity import check_parity
 
 if TYPE_CHECKING:
     from bessemer.core.artifact import Artifact, ArtifactRef
+    from bessemer.core.signature import Field
     from bessemer.core.stage import Context
+    from bessemer.package.decision import Decision
     from bessemer.train.learner import Native
     from bessemer.train.outcome import Outcome
+    from bessemer.train.spec import TrainSpec
 
 
-def write_model(outcome: Outcome, splits: Artifact, preprocessor: Artifact, ctx: Context) -> ArtifactRef:
-    """Assemble the graph, check it against the trained model, and store everything.
+def write_model(
+    outcome: Outcome, spec: TrainSpec, splits: Artifact, preprocessor: Artifact, ctx: Context
+) -> ArtifactRef:
+    """Choose the threshold, assemble the graph, check it against the trained model, and store everything.
 
     Raises:
         PackageError: the graph and the trained model disagree.
+        DataError: the columns of `threshold` have too many groups, or a name that the graph uses.
     """
     import onnx
 
@@ -33,13 +41,18 @@ def write_model(outcome: Outcome, splits: Artifact, preprocessor: Artifact, ctx:
     head = chosen.fitted.to_onnx()
     check_parity(with_outputs(head, chosen.calibration, task, classes, features), outcome.rows, outcome.score)
     graph = onnx.load_model_from_string(preprocessor.bytes("preprocessor.onnx"))
-    whole = assemble(graph, head, chosen.calibration, task, classes)
+    decision = decide(spec.threshold, outcome, splits, ctx) if task == "binary" else None
+    inputs = Signature.from_json(preprocessor.json("signature.json")).inputs
+    more = fields_of(decision, [field.name for field in inputs])
+    whole = assemble(graph, head, chosen.calibration, task, classes, decision, more)
     onnx.checker.check_model(whole)
     native = chosen.fitted.native()
     files: dict[str, Any] = {
         "model.onnx": serialize(whole),
-        "signature.json": canonical.dump_bytes(_signature(splits, preprocessor).to_json()),
-        "model.json": canonical.dump_bytes(_model_json(outcome, native, splits, preprocessor)),
+        "signature.json": canonical.dump_bytes(_signature(splits, (*inputs, *more)).to_json()),
+        "model.json": canonical.dump_bytes(
+            _model_json(outcome, native, splits, preprocessor, spec, decision)
+        ),
         f"native/{native.name}": native.content,
     }
     for name, baseline in outcome.baselines.items():
@@ -49,14 +62,20 @@ def write_model(outcome: Outcome, splits: Artifact, preprocessor: Artifact, ctx:
     return ctx.store.put("model", files, meta)
 
 
-def _signature(splits: Artifact, preprocessor: Artifact) -> Signature:
+def _signature(splits: Artifact, inputs: tuple[Field, ...]) -> Signature:
     meta = splits.meta
-    inputs = Signature.from_json(preprocessor.json("signature.json")).inputs
     classes = tuple(class_labels(meta["classes"]).tolist()) if meta["classes"] else ()
     return Signature(inputs, output_fields(meta["task"], classes), meta["task"], meta["target"], classes)
 
 
-def _model_json(outcome: Outcome, native: Native, splits: Artifact, preprocessor: Artifact) -> dict[str, Any]:
+def _model_json(
+    outcome: Outcome,
+    native: Native,
+    splits: Artifact,
+    preprocessor: Artifact,
+    spec: TrainSpec,
+    decision: Decision | None,
+) -> dict[str, Any]:
     meta, features = splits.meta, preprocessor.json("features.json")
     chosen, task = outcome.chosen, outcome.problem.task
     output = output_of(task, chosen.calibration.score(chosen.margin))
@@ -69,6 +88,8 @@ def _model_json(outcome: Outcome, native: Native, splits: Artifact, preprocessor
         "metric": outcome.problem.metric.name,
         "iterations": chosen.fitted.iterations,
         "calibration": vars(chosen.calibration),
+        "decision": decision.to_json() if decision is not None else None,
+        "reweigh": spec.reweigh,
         "features": features,
         "groups": list(dict.fromkeys(feature["group"] for feature in features)),
         "native": {"kind": native.kind, "file": f"native/{native.name}"},

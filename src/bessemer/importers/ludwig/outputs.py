@@ -15,7 +15,7 @@ TASKS = {"binary": "binary", "category": "", "number": "regression"}
 
 _NETWORK = "the model has one output, made by its learner"
 _HINTS: Hints = {
-    "threshold": ("the service gives the probability; the report suggests a threshold", "evaluate.threshold"),
+    "threshold": ("positive is said from a probability of 0.5 on", "train.threshold"),
     "top_k": ("the service gives the probability of every class", ""),
     "clip": ("predictions are not cut off", "a range in the contract of validate"),
     "dependencies": ("there is one target", ""),
