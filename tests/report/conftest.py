@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from browser import axe_source, chromium
+from hostile import fill
 
+from bessemer.annotate.classes import label
 from bessemer.core import canonical
 from bessemer.core.artifact import ArtifactRef
 from bessemer.core.stage import Context
@@ -19,6 +22,31 @@ TABLES = {
     "binary": ("telco", "Churn", ["Contract", "tenure"]),
     "multiclass": ("diamonds", "cut", ["color"]),
     "regression": ("california", "median_house_value", ["ocean_proximity"]),
+}
+#: What is judged beside the usual.
+JUDGED: dict[str, dict[str, Any]] = {
+    "binary": {
+        "fairness": {"groups": ["gender", "SeniorCitizen"], "favourable": False},
+        "costs": {"false_positive": 1, "false_negative": 5},
+    },
+    "multiclass": {"fairness": ["color"]},
+    "regression": {"fairness": ["ocean_proximity"]},
+}
+#: The parts of the training rows in a learning curve.
+CURVES = {"regression": ["20%", "50%", "100%"]}
+#: Every explainer there is, with little work each.
+QUICK: dict[str, dict[str, Any]] = {
+    "permutation": {"repeats": 3},
+    "partial_dependence": {"rows": 50},
+    "partial_dependence_2d": {"rows": 20},
+    "ice": {"rows": 50, "lines": 8},
+    "interactions": {"rows": 20},
+    "surrogate": {"rows": 300},
+    "lime": {"rows": 8, "samples": 200},
+    "anchors": {"rows": 8, "samples": 1000, "check": 200},
+    "counterfactuals": {"rows": 8, "count": 2},
+    "influence": {"rows": 8, "count": 3},
+    "prototypes": {"rows": 200},
 }
 ROWS = 3000
 
@@ -51,6 +79,7 @@ class Made:
 def make(folder: Path, source: Path, task: str) -> Made:
     from bessemer.evaluate.spec import EvaluateSpec
     from bessemer.evaluate.stage import run as evaluate
+    from bessemer.explain.plugins import EXPLAINERS
     from bessemer.explain.spec import ExplainSpec
     from bessemer.explain.stage import run as explain
     from bessemer.prepare.spec import PrepareSpec
@@ -62,10 +91,15 @@ def make(folder: Path, source: Path, task: str) -> Made:
     made = Made(folder)
     made.refs |= _landed(made, source / table / "train.csv", target, task)
     made.refs |= prepare(PrepareSpec(), made.refs, made.context("prepare"))
-    made.refs |= train(TrainSpec(rounds=40), made.refs, made.context("train", name="demo"))
-    judging = EvaluateSpec(slices=tuple(slices), replicates=50)
+    training = TrainSpec.model_validate({"rounds": 40, "learning_curve": CURVES.get(task, False)})
+    made.refs |= train(training, made.refs, made.context("train", name="demo"))
+    judging = EvaluateSpec.model_validate_json(
+        canonical.dumps({"slices": slices, "replicates": 50, **JUDGED[task]})
+    )
     made.refs |= evaluate(judging, made.refs, made.context("evaluate"))
-    made.refs |= explain(ExplainSpec(rows=500), made.refs, made.context("explain"))
+    explainers = [{name: QUICK.get(name, {})} for name in EXPLAINERS]
+    explaining = ExplainSpec.model_validate({"rows": 300, "samples": 2, "explainers": explainers})
+    made.refs |= explain(explaining, made.refs, made.context("explain"))
     return made
 
 
@@ -89,9 +123,17 @@ def _landed(made: Made, csv: Path, target: str, task: str) -> dict[str, Artifact
     classes = [] if task == "regression" else [value for value, _ in found]
     statistics = {"rows": rows, "columns": _statistics(connection)}
     meta: dict[str, Any] = {"rows": rows, "unlabelled": 3, "target": target, "task": task, "classes": classes}
-    meta["counts"] = {str(value): count for value, count in found} if classes else {}
+    meta["counts"] = {label(value): count for value, count in found} if classes else {}
     meta["positive"] = classes[1] if task == "binary" else None
-    broken = {"rows": 12, "by_rule": {"tenure >= 0": 9, "Contract in (…)": 4}}
+    bad = made.folder / "quarantine.parquet"
+    rule = (
+        "concat_ws('; ', CASE WHEN i < 9 THEN 'tenure: min' END, CASE WHEN i > 7 THEN 'Contract: values' END)"
+    )
+    connection.execute(
+        "COPY (SELECT -i AS tenure, 'Weekly' AS \"Contract\", "
+        f"{rule} AS _rule FROM range(12) r(i)) TO '{bad}' (FORMAT parquet)"
+    )
+    broken = {"rows": 12, "by_rule": {"tenure: min": 9, "Contract: values": 4}}
     put = made.store.put
     return {
         "labelled": put("labelled", {"data.parquet": path}, meta),
@@ -99,7 +141,7 @@ def _landed(made: Made, csv: Path, target: str, task: str) -> dict[str, Artifact
             "statistics", {"statistics.json": canonical.dump_bytes(statistics)}, {"rows": rows}
         ),
         "contract": put("contract", {"contract.yaml": b"columns: {}\n"}, {"inferred": True, "rules": 41}),
-        "quarantine": put("quarantine", {"quarantine.parquet": b""}, broken),
+        "quarantine": put("quarantine", {"quarantine.parquet": bad}, broken),
     }
 
 
@@ -130,13 +172,27 @@ def _column(column: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """The one Chromium of the session."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The script of axe-core."""
+    return axe_source()
+
+
+@pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Callable[[str], Made]:
-    """made("binary"): the artifacts of that task, made once."""
+    """made("binary"): the artifacts of that task, or of `hostile` data, made once."""
     known: dict[str, Made] = {}
 
     def get(task: str) -> Made:
         if task not in known:
-            known[task] = make(tmp_path_factory.mktemp(task), shared, task)
+            folder = tmp_path_factory.mktemp(task)
+            known[task] = fill(Made(folder)) if task == "hostile" else make(folder, shared, task)
         return known[task]
 
     return get

@@ -9,19 +9,66 @@ from importlib import resources
 from typing import Any
 
 from bessemer.core import canonical
+from bessemer.package.card_html import card_html
 
 #: The scripts in the order in which they are joined: each uses what stands before it.
 SCRIPTS = (
     "base.js",
     "charts.js",
+    "forest.js",
+    "tables.js",
+    "surface.js",
+    "picker.js",
+    "sections_overview.js",
     "sections_quality.js",
+    "sections_curves.js",
+    "sections_decisions.js",
+    "sections_weak.js",
+    "sections_compare_parts.js",
+    "sections_doubts.js",
+    "sections_fairness.js",
     "sections_reasons.js",
+    "sections_columns.js",
+    "sections_rows.js",
+    "sections_methods.js",
+    "sections_global.js",
+    "sections_training.js",
     "sections_making.js",
+    "sections_data.js",
+    "sections_data_column.js",
+    "sections_data_tables.js",
+    "onnx_read.js",
+    "onnx_tensor.js",
+    "onnx_math.js",
+    "onnx_shape.js",
+    "onnx_text.js",
+    "onnx_trees.js",
+    "onnx_run.js",
+    "shapley.js",
+    "explain.js",
+    "whatif_model.js",
+    "whatif_fields.js",
+    "whatif_server.js",
+    "whatif.js",
+    "trees.js",
+    "views.js",
     "main.js",
 )
 
+#: The styles in their order; what is for paper stands last, so that it wins.
+STYLES = ("report.css", "sections.css", "whatif.css", "data.css", "print.css")
+
 #: Stands exactly once in the page. Whoever knows how long the stages took puts that here instead of null.
 TIMINGS = '<script type="application/json" id="bessemer-timings">null</script>'
+
+
+def connect_source(server: str | None) -> str:
+    """What the page may connect to, as its content policy says it: nothing, or the one server it was told of.
+
+    >>> connect_source("http://localhost:8080/predict/model"), connect_source(None)
+    ('; connect-src http://localhost:8080', '')
+    """
+    return "; connect-src " + "/".join(server.split("/")[:3]) if server else ""
 
 
 def embed(value: Any) -> str:
@@ -52,10 +99,17 @@ def render(view: Mapping[str, Any], *, theme: str) -> str:
         "title": html.escape(str(view["title"])),
         "heading": _heading(view),
         "summary": html.escape(str(view["summary"])),
-        "style": asset("report.css"),
+        "card": card_html(view["card"], level=3),
+        "style": "\n".join(asset(name) for name in STYLES),
         "script": "\n".join(asset(name) for name in SCRIPTS),
-        "data": embed(view),
+        "data": embed({key: value for key, value in view.items() if key != "card"}),
+        "connect": connect_source((view.get("whatif") or {}).get("server")),
     }
+    return fill(parts)
+
+
+def fill(parts: Mapping[str, str]) -> str:
+    """The template with every place filled."""
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found.group(1)], asset("page.html"))
 
 

@@ -6,14 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bessemer._version import __version__
+from bessemer.core.parquet import rows_at
+from bessemer.report.card import card_of
+from bessemer.report.data.facts import data_facts
+from bessemer.report.doubtful import doubtful_rows
+from bessemer.report.limits import bounded
+from bessemer.report.residuals import drawn, residuals_of
+from bessemer.report.whatif import whatif
 
 if TYPE_CHECKING:
     from bessemer.core.artifact import Artifact
     from bessemer.core.stage import Context
     from bessemer.report.spec import ReportSpec
 
-#: The most columns and features with their own row in the page; the artifacts have all.
-COLUMNS = 400
+#: The most features with their own row in the page; the artifacts have all.
 FEATURES = 1000
 #: Points of the scatter of a regression.
 POINTS = 600
@@ -42,19 +48,43 @@ def build(spec: ReportSpec, artifacts: Mapping[str, Artifact], ctx: Context) -> 
         "model": {key: model.get(key) for key in ("learner", "params", "iterations", "calibration")},
         "features": features[:FEATURES],
         "features_left_out": max(0, len(features) - FEATURES),
-        "columns_used": len(artifacts["model"].json("signature.json")["inputs"]),
+        "columns_used": len(column_names(artifacts)),
         "splits": {key: artifacts["splits"].meta.get(key) for key in ("rows", "method")},
-        "evaluation": evaluation,
+        "evaluation": bounded(evaluation),
+        "doubtful": doubtful_rows(
+            evaluation, artifacts["splits"], strongest_first(artifacts), min(spec.samples, 20)
+        ),
         "threshold": suggested_threshold(evaluation),
         "scatter": scatter(artifacts["evaluation"], ctx) if model["task"] == "regression" else [],
+        "residuals": residuals_of(
+            artifacts["evaluation"], artifacts["splits"], classes, strongest_first(artifacts), ctx
+        ),
         "explanations": json_of(artifacts, "explanations"),
         "history": json_of(artifacts, "history"),
-        "data": data_facts(artifacts),
+        "robustness": json_of(artifacts, "robustness"),
+        "certificate": json_of(artifacts, "certificate"),
+        "data": data_facts(artifacts, spec.samples, ctx),
         "labelled": dict(artifacts["labelled"].meta) if "labelled" in artifacts else None,
         "provenance": provenance(artifacts, ctx),
     }
     shortened: dict[str, Any] = shorten(view)
-    return shortened
+    examples = (view["explanations"] or {}).get("examples") or []
+    whole = {"whatif": whatif(spec, artifacts, examples), "card": card_of(artifacts, ctx)}  # the one computes
+    return {**shortened, **whole}
+
+
+def column_names(artifacts: Mapping[str, Artifact]) -> list[str]:
+    """The raw columns that the model reads, in their order."""
+    return [field["name"] for field in artifacts["model"].json("signature.json")["inputs"]]
+
+
+def strongest_first(artifacts: Mapping[str, Artifact]) -> list[str]:
+    """The raw columns that the model reads, the most important ones first where the model was explained."""
+    columns = column_names(artifacts)
+    found = (json_of(artifacts, "explanations") or {}).get("found") or {}
+    rows = (found.get("permutation") or found.get("contributions") or {}).get("content", {}).get("rows") or []
+    ranked = [row["group"] for row in rows if row["group"] in set(columns)]
+    return list(dict.fromkeys([*ranked, *columns]))
 
 
 def json_of(artifacts: Mapping[str, Artifact], kind: str) -> Any:
@@ -89,35 +119,21 @@ def suggested_threshold(evaluation: Mapping[str, Any]) -> float | None:
 def positive_share(artifacts: Mapping[str, Artifact], classes: Sequence[Any]) -> float | None:
     """The share of the labelled rows that are of the positive class."""
     facts = artifacts["labelled"].meta if "labelled" in artifacts else {}
-    count = facts.get("counts", {}).get(str(classes[1]))
+    counts = facts.get("counts", {})
+    name = str(classes[1])
+    count = counts.get(name.lower() if isinstance(classes[1], bool) else name, counts.get(name))
     return count / facts["rows"] if count is not None and facts.get("rows") else None
 
 
 def scatter(evaluation: Artifact, ctx: Context) -> list[list[float]]:
     """[actual, predicted] of some test rows, drawn at random."""
     import numpy as np
-    import pyarrow.parquet as pq
 
-    table = pq.read_table(evaluation.path("predictions.parquet"), columns=["target", "prediction"])
-    chosen = np.arange(len(table))
-    if len(table) > POINTS:
-        chosen = np.sort(ctx.rng("scatter").choice(len(table), POINTS, replace=False))
-    both = [np.asarray(table.column(name), dtype=np.float64)[chosen] for name in ("target", "prediction")]
+    path = evaluation.path("predictions.parquet")
+    table = rows_at(path, drawn(path, POINTS, ctx.rng("scatter")), ["target", "prediction"])
+    both = [np.asarray(table.column(name), dtype=np.float64) for name in ("target", "prediction")]
     pairs: list[list[float]] = np.stack(both, axis=1).tolist()
     return pairs
-
-
-def data_facts(artifacts: Mapping[str, Artifact]) -> dict[str, Any]:
-    """The columns' statistics, and what became of the rows that broke the contract."""
-    statistics = json_of(artifacts, "statistics") or {"rows": None, "columns": {}}
-    columns = [{"name": name, **facts} for name, facts in statistics["columns"].items()]
-    return {
-        "rows": statistics["rows"],
-        "columns": columns[:COLUMNS],
-        "left_out": max(0, len(columns) - COLUMNS),
-        "contract": dict(artifacts["contract"].meta) if "contract" in artifacts else None,
-        "quarantine": dict(artifacts["quarantine"].meta) if "quarantine" in artifacts else None,
-    }
 
 
 def provenance(artifacts: Mapping[str, Artifact], ctx: Context) -> dict[str, Any]:

@@ -50,8 +50,12 @@ const percent = (share, digits) =>
 const plural = (count, one, many) => num(count) + " " + (count === 1 ? one : many || one + "s");
 const seconds = (value) => (value < 0.095 ? fixed(1000 * value, 0) + " ms" : value < 60 ? fixed(value, 1) + " s" : Math.floor(value / 60) + " min " + fixed(value % 60, 0) + " s");
 const interval = (row, format) => (has(row.low) && has(row.high) ? `[${(format || score)(row.low)}, ${(format || score)(row.high)}]` : "");
+const pValue = (p) => (!has(p) ? MISSING : p < 0.001 ? "<0.001" : fixed(p, 3));
 const text = (value) => (!has(value) || value === "" ? "(missing)" : typeof value === "number" ? num(value) : String(value));
 const day = (value) => String(value).replace("T", " ").replace(/ 00:00:00$/, "");
+
+const words = (names) => (names.length < 2 ? names.join("") : names.slice(0, -1).join(", ") + " and " + names[names.length - 1]);
+const sentence = (said) => (said ? said.charAt(0).toUpperCase() + said.slice(1) + "." : "");
 
 // Words --------------------------------------------------------------------------------------------------
 const WORDS = {
@@ -59,12 +63,26 @@ const WORDS = {
   balanced_accuracy: "Balanced accuracy", precision: "Precision", recall: "Recall", f1: "F1", macro_f1: "Macro F1", f1_macro: "Macro F1", mcc: "Matthews correlation",
   ece: "Calibration error", rmse: "RMSE", mae: "Mean absolute error", median_ae: "Median absolute error", r2: "R²", mape: "MAPE", smape: "sMAPE",
   explained_variance: "Explained variance", macro_auc: "Macro ROC AUC", roc_auc_ovr: "ROC AUC (one against rest)", beats: "Beats",
-  lightgbm: "LightGBM", linear: "Linear", constant: "Constant", binary: "Binary classification", multiclass: "Multiclass classification", regression: "Regression",
+  ale: "Accumulated local effects", ale_2d: "Second-order accumulated local effects", partial_dependence_2d: "Partial dependence of two", ice: "Single rows", lime: "LIME", shap_interactions: "SHAP interactions",
+  xgboost: "XGBoost", catboost: "CatBoost", ebm: "EBM", mlp: "MLP", lightgbm: "LightGBM", linear: "Linear", constant: "Constant", binary: "Binary classification", multiclass: "Multiclass classification", regression: "Regression",
 };
 function word(name) {
   if (Object.hasOwn(WORDS, name)) return WORDS[name];
   const plain = String(name).replace(/_/g, " ");
   return plain.charAt(0).toUpperCase() + plain.slice(1);
+}
+
+// A metric's or an explainer's name within a sentence: "log loss", but "ROC AUC".
+const within = (name) => { const said = word(name); return /^[A-Z][a-z]/.test(said) && !/^(LightGBM|XGBoost|CatBoost|Matthews)/.test(said) ? said.charAt(0).toLowerCase() + said.slice(1) : said; };
+
+// What a screen reader is told, and scrolling ---------------------------------------------------------------
+const say = (said) => { document.getElementById("said").textContent = said; };
+// A region that scrolls sideways can be scrolled with the keyboard too.
+const roomy = new ResizeObserver((entries) => { for (const { target } of entries) if (target.scrollWidth > target.clientWidth + 1) target.setAttribute("tabindex", "0"); else target.removeAttribute("tabindex"); });
+function scroller(label, ...children) {
+  const node = h("div", { class: "scroll", role: "group", "aria-label": label }, children);
+  roomy.observe(node);
+  return node;
 }
 
 // The tip ------------------------------------------------------------------------------------------------

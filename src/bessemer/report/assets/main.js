@@ -1,65 +1,43 @@
-// The page: sections in order, the way around in them, and the theme.
+// What the page shows, in order. A section that has nothing to show is left out, and a view without sections too.
 
-const SECTIONS = [
-  ["summary", "Summary", null, summary],
-  ["gates", "Gates", "Whether the model may ship, and whether it is better than something simpler.", gates],
-  ["performance", "Performance", "How well it predicts rows it has never seen.", metrics],
-  ["slices", "Slices", "Whether it is equally good everywhere. An interval that clears the dashed line is hardly chance.", slices],
-  ["importance", "Importance", "Which columns the model leans on.", importance],
-  ["dependence", "Dependence", "What a column adds to the score, by its value. Bands and whiskers hold 80% of the rows: a wide one means that other columns change the effect.", dependence],
-  ["examples", "Examples", "Single test rows, from the base to their score.", examples],
-  ["training", "Training", "How it was found.", training],
-  ["data", "Data", "What it learned from.", data],
-  ["features", "Features", "What the learner sees, computed inside the model from the raw columns.", features],
-  ["provenance", "Provenance", "The same project, data and seed give the same bytes.", provenance],
-  ["timings", "Where the time went", null, timings],
+// [id, name in the navigation]
+const VIEWS = [
+  ["overview", "Overview"], ["performance", "Performance"], ["weak", "Weak spots"], ["why", "Explanations"], ["rows", "Single rows"],
+  ["making", "Training"], ["data", "Data"], ["robustness", "Robustness"], ["about", "About"],
 ];
 
-function drawSection([id, title, intro, make], data) {
-  let body;
-  try {
-    body = make(data);
-  } catch (error) {
-    console.error(`section ${id}: ${error.stack || error}`);
-    body = h("p", { class: "callout", "data-failed": id }, `This section could not be drawn: ${error.message}`);
-  }
-  if (!body) return null;
-  return h("section", { id, "aria-label": title }, id !== "summary" && h("h2", null, title), intro && h("p", { class: "intro" }, intro), body);
-}
-
-function navigation(sections) {
-  const mark = s("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, s("path", { class: "f0", d: "M3 1h10l-1.6 7.2a3.6 3.6 0 0 1-6.8 0zM2 14h12v1.6H2z" }));
-  const links = sections.map((section) => h("a", { href: "#" + section.id }, section.getAttribute("aria-label")));
-  const theme = h("button", { class: "theme", type: "button", onclick: () => setTheme(dark() ? "light" : "dark") });
-  document.getElementById("nav").append(h("span", { class: "brand" }, mark, "Bessemer"), ...links, theme);
-  const dark = () => document.documentElement.dataset.theme === "dark";
-  const setTheme = (name) => { document.documentElement.dataset.theme = name; theme.textContent = name === "dark" ? "Light" : "Dark"; theme.setAttribute("aria-label", `Switch to the ${name === "dark" ? "light" : "dark"} theme`); };
-  const wanted = document.documentElement.dataset.theme, system = matchMedia("(prefers-color-scheme: dark)");
-  setTheme(wanted === "auto" ? (system.matches ? "dark" : "light") : wanted);
-  if (wanted === "auto") system.addEventListener("change", (event) => setTheme(event.matches ? "dark" : "light"));
-  follow(sections, links);
-}
-
-// The link of the section in view is marked.
-function follow(sections, links) {
-  const mark = () => {
-    const line = innerHeight * 0.3, end = scrollY + innerHeight >= document.documentElement.scrollHeight - 4;
-    let current = 0;
-    sections.forEach((section, i) => { if (section.getBoundingClientRect().top <= line) current = i; });
-    if (end && scrollY > 0) current = sections.length - 1;
-    links.forEach((link, i) => {
-      if (i === current && !link.hasAttribute("aria-current")) { link.setAttribute("aria-current", "true"); if (innerWidth <= 1020) link.parentElement.scrollTo({ left: link.offsetLeft - 80 }); }
-      if (i !== current) link.removeAttribute("aria-current");
-    });
-  };
-  addEventListener("scroll", mark, { passive: true });
-  mark();
-}
+// [view, id, title, introduction, the function that makes its body of the page's data].
+const SECTIONS = [
+  ["overview", "summary", "Summary", null, summary],
+  ["performance", "gates", "Gates", "Whether the model may ship, and whether it is better than something simpler.", gates],
+  ["performance", "metrics", "Metrics", "How well it predicts rows it has never seen.", metrics],
+  ["weak", "weak-slices", "Weak slices", "Parts of the test rows, by one to three columns, where the model is worse than elsewhere.", weakSlices],
+  ["weak", "slices", "By column", "Whether it is equally good everywhere. An interval that clears the dashed line is hardly chance.", slices],
+  ["weak", "apart", "What sets them apart", "How two groups of test rows differ, in their values and in what moved their predictions.", apart],
+  ["weak", "fairness", "Fairness", "Whether groups are treated alike.", fairness],
+  ["weak", "doubts", "Doubts", "What may make the figures better or worse than they are.", doubts],
+  ["why", "importance", "Importance", "Which columns the model leans on.", importance],
+  ["why", "dependence", "Column by column", "What a column does to the score, by its value, and which other columns change that.", dependence],
+  ["why", "interactions", "Interactions", "Pairs of columns that say more together than apart.", interactions],
+  ["why", "surrogate", "In a few rules", null, surrogate],
+  ["why", "prototypes", "Typical rows", null, prototypes],
+  ["rows", "examples", "Row by row", "Single test rows, from the base to their score.", examples],
+  ["rows", "whatif", "What if", "Change a value and see what the model would say. The model that ships computes it, in this page.", whatIf],
+  ["rows", "trees", "Trees", "The model's trees one by one. The path of the row above is marked.", treesView],
+  ["making", "training", "Training", "How it was found.", training],
+  ["making", "features", "Features", "What the learner sees, computed inside the model from the raw columns.", features],
+  ["data", "data", "Data", "What it learned from.", data],
+  ["data", "data-columns", "Columns", "A click on a name shows its distribution in each part of the split and by target.", dataColumns],
+  ["data", "data-associations", "Associations", "Which columns tell the target, and which say the same.", dataAssociations],
+  ["data", "data-missing", "Missing values", "Empty texts and infinities among them, as the model takes them.", dataMissing],
+  ["data", "data-drift", "Drift between parts", "Whether the rows that judge the model are of the kind it learned from.", dataDrift],
+  ["data", "data-broken", "Rows set aside", "What broke the data contract.", dataBroken],
+  ["robustness", "robustness", "Robustness", "How it does under attack.", (D) => D.robustness && card("Robustness", null, facts(D.robustness))],
+  ["robustness", "certificate", "Watermark", "Whose model it is.", (D) => D.certificate && card("Certificate", null, facts(D.certificate))],
+  ["about", "card", "Model card", null, modelCard],
+  ["about", "provenance", "Provenance", "The same project, data and seed give the same bytes.", provenance],
+  ["about", "timings", "Where the time went", null, timings],
+];
 
 const DATA = JSON.parse(document.getElementById("bessemer-data").textContent);
-const drawn = SECTIONS.map((section) => drawSection(section, DATA)).filter(Boolean);
-document.getElementById("main").append(...drawn, h("footer", null, "Made by Bessemer. This page is one file: it loads nothing and sends nothing."));
-navigation(drawn);
-document.querySelectorAll(".chart").forEach((chart) => chart.redraw());
-addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
-document.documentElement.dataset.ready = "true";
+openPage(VIEWS, SECTIONS, DATA);
