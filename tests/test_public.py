@@ -12,8 +12,8 @@ import bessemer
 
 NAMES = [
     "BessemerError", "ContractError", "DataError", "EnvironmentFault", "FormatError", "GateError", "IntegrityError",
-    "MissingExtra", "Model", "Monitor", "PackageError", "Project", "ProjectError", "Run", "SignatureError", "StoreError",
-    "UsageError", "__version__", "load", "schema", "verify",
+    "MissingExtra", "Model", "Monitor", "PackageError", "Project", "ProjectError", "Run", "SignatureError",
+    "StoreError", "UsageError", "__version__", "load", "schema", "verify",
 ]  # fmt: skip
 
 HEAVY = {

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,7 @@ from bessemer.flow import SETTINGS, STAGES, sections
 from bessemer.tracking import Tracking
 
 if TYPE_CHECKING:
+    from bessemer.explain.answers import Answer
     from bessemer.importers.findings import Finding
     from bessemer.package.model import Model
     from bessemer.predict.job import Predicted
@@ -54,6 +56,21 @@ class Project:
         self.folder = self.file.folder
         self.name = self.file.name
         self.store: Store = open_store(self.file.top.store, self.folder)
+
+    def __repr__(self) -> str:
+        return f"<Project {self.name}: {self.file.top.target} in {self.folder}>"
+
+    def _repr_html_(self) -> str:
+        from bessemer.core.rich_html import card, figure, table, text
+
+        runs = self.runs()[:5]
+        rows = [
+            [text(run.id), text(run.status), text(run.metric), figure(run.metrics.get(run.metric))]
+            for run in runs
+        ]
+        facts = [("predicts", text(self.file.top.target)), ("folder", text(self.folder))]
+        more = table(["newest runs", "", "metric", "on the test rows"], rows) if rows else ""
+        return card(f"Project {self.name}", facts, more)
 
     def run(
         self,
@@ -192,15 +209,9 @@ class Project:
             run.metric, run.metrics = evaluation["metric"], evaluation["metrics"]
         training = self._training(run, artifacts)
         if "report" in artifacts:
-            from bessemer.report.html import with_timings
-
             html = self.store.get(artifacts["report"]).text("report.html")
-            timings = [
-                {k: getattr(s, k) for k in ("stage", "status", "seconds", "why", "peak_mb")}
-                for s in run.stages
-            ]
             run.report = self.folder / BUILD / "report.html"
-            page = with_timings(html, {"stages": timings, "total": run.seconds, "training": training})
+            page = _timed(run, html, training)
             write_atomic(run.report, page.encode())
         if "package" in artifacts:
             artifact = self.store.get(artifacts["package"])
@@ -231,13 +242,17 @@ class Project:
         return [Run.from_record(record) for record in records if record]
 
     def show(self, run: str = "latest") -> Run:
-        """One run, by its id or the beginning of it.
+        """One run, by its id or the beginning of it; `last` is the newest, `last~1` the one before.
 
         Raises:
             UsageError: no such run, or more than one.
         """
         names = self.store.records("runs")
-        found = names[-1:] if run == "latest" else [name for name in names if name.startswith(run)]
+        if back := re.fullmatch(r"(?:latest|last)(?:~(\d+))?", run):
+            at = len(names) - 1 - int(back.group(1) or 0)
+            found = names[at : at + 1] if at >= 0 else []
+        else:
+            found = [name for name in names if name.startswith(run)]
         if len(found) != 1:
             what = f"no run '{run}'" if not found else f"'{run}' could be any of {', '.join(found[-5:])}"
             raise UsageError(what, fix=did_you_mean(run, names) if names else "bessemer run")
@@ -245,6 +260,60 @@ class Project:
         if record is None:
             raise StoreError(f"the record of run {found[0]} is damaged", fix="bessemer runs")
         return Run.from_record(record)
+
+    def report(self, run: str = "latest") -> str:
+        """The report of a run, one HTML page with the times of its stages.
+
+        Raises:
+            UsageError: no such run, or it made no report.
+        """
+        found = self.show(run)
+        html = self.artifact("report", found.id).text("report.html")
+        made = {slot for stage in found.stages for slot in stage.outputs}
+        training = self.artifact("timings", found.id).json("timings.json") if "timings" in made else {}
+        return _timed(found, html, training)
+
+    def compare(self, *runs: str) -> dict[str, Any]:
+        """Runs side by side, the first as the reference: settings, data, metrics with paired differences, and more.
+
+        Args:
+            runs: two or more, as `show` takes them.
+
+        Returns:
+            what docs/report.md says under "Comparing runs"; `report.compare.page_of` makes a page of it.
+
+        Raises:
+            UsageError: no such run, or one that cannot be compared.
+        """
+        from bessemer.report.compare import Side, comparison
+
+        return comparison([Side(run.to_json(), *self._made(run)) for run in map(self.show, runs)])
+
+    def notebook(self, run: str = "latest", *, beside: str | Path = ".") -> str:
+        """A notebook that starts from what a run made: its data, its model, its evaluation.
+
+        Args:
+            run: as `show` takes it.
+            beside: the folder the notebook will be in; the project is named relative to it.
+
+        Returns:
+            the text of an `.ipynb` file (nbformat 4.5), without outputs.
+
+        Raises:
+            UsageError: no such run, or one that has not come as far as to split its data.
+        """
+        from bessemer.notebook import notebook
+
+        found = self.show(run)
+        made = {slot for stage in found.stages for slot in stage.outputs}
+        return notebook(self.name, os.path.relpath(self.folder, beside), found.id, made)
+
+    def _made(self, run: Run) -> tuple[dict[str, Artifact], dict[str, dict[str, Any]]]:
+        """What a run made, by name, and the settings of each of its stages."""
+        refs = {name: digest for stage in run.stages for name, digest in stage.outputs.items()}
+        records = {stage.stage: self.store.record("keys", stage.key) for stage in run.stages}
+        settings = {name: record["parts"]["spec"] for name, record in records.items() if record}
+        return {name: self.store.get(ArtifactRef(name, digest)) for name, digest in refs.items()}, settings
 
     def clean(self, *, keep: int = 3, dry_run: bool = False) -> dict[str, int]:
         """Remove the artifacts and blobs that none of the latest `keep` finished runs uses.
@@ -299,6 +368,15 @@ class Project:
         if name not in made:
             raise UsageError(f"run {run} has no artifact '{name}'", fix=did_you_mean(name, made))
         return self.store.get(ArtifactRef(name, made[name]))
+
+
+def _timed(run: Run, page: str, training: Mapping[str, Any]) -> str:
+    """The report's page with how long the stages of a run took."""
+    from bessemer.report.html import with_timings
+
+    kept = ("stage", "status", "seconds", "why", "peak_mb")
+    stages = [{key: getattr(stage, key) for key in kept} for stage in run.stages]
+    return with_timings(page, {"stages": stages, "total": run.seconds, "training": training})
 
 
 def scaffold(name: str, *, data: str, target: str, folder: str | Path = ".", overwrite: bool = False) -> Path:
@@ -484,6 +562,55 @@ def predict(
 
     model = load(package) if isinstance(package, str | Path) else package
     return run(model, source, output, **settings)
+
+
+def explain(
+    package: str | Path | Model,
+    rows: Any,
+    with_: str = "",
+    *,
+    settings: Mapping[str, Any] | None = None,
+    asked: Sequence[int] | None = None,
+    background: Any = None,
+    most: int = 2000,
+    first: int | None = None,
+    seed: int = 0,
+) -> Answer:
+    """Say why a packaged model predicts what it predicts for some rows.
+
+    Args:
+        package: a `.bsm` file, an fsspec URL, or a loaded model.
+        rows: a file or any source that `predict` takes, or what `Model.predict` takes: a table, a DataFrame, a list
+            of dicts. A column of the target's name holds what is actual.
+        with_: an explainer of the project file, such as `counterfactuals`; by default the contributions to each row's
+            score, by the method that travels in the package.
+        settings: of the explainer, as in the project file.
+        asked: which rows to explain, counted from 0; by default all that are read.
+        background: rows (as `rows`) to take values from; by default drawn from the profile in the package.
+        most: rows that are read, at most. first: how many of them are explained where `asked` says nothing.
+        seed: of everything that is drawn at random.
+
+    Raises:
+        PackageError: the package is refused, or has no native model.
+        DataError: a column is missing or holds what cannot be converted.
+        UsageError: no such explainer, setting or row, or it cannot explain this model or these rows.
+    """
+    from bessemer.explain.answers import answer
+    from bessemer.package.tabular import as_table
+    from bessemer.predict.head import first_rows
+
+    model = load(package) if isinstance(package, str | Path) else package
+
+    def table(data: Any, count: int) -> Any:
+        if isinstance(data, str | Path):
+            return first_rows(data, model.signature.inputs, count, optional=model.signature.target)
+        return as_table(data).slice(0, count)
+
+    behind = None if background is None else table(background, 100_000)
+    given = table(rows, most)
+    if asked is None and first is not None:
+        asked = range(min(first, given.num_rows))
+    return answer(model, given, with_, settings=settings, asked=asked, background=behind, seed=seed)
 
 
 def schema() -> dict[str, Any]:

@@ -71,7 +71,9 @@ class Trials:
             now = [self._served.statistics(subject) for subject in pair]
             trial = orjson.loads(orjson.dumps(asdict(model.canary)))
             known = bases.get(name)
-            base: dict[str, Any] = known if known is not None and known["trial"] == trial else {"done": now, "deaths": deaths}
+            base: dict[str, Any] = (
+                known if known is not None and known["trial"] == trial else {"done": now, "deaths": deaths}
+            )
             base["deaths"] = min(base["deaths"], deaths)  # a server that was started anew counts from nought
             kept[name] = {"trial": trial, "done": base["done"], "deaths": base["deaths"]}
             done = [since(now[i], base["done"][i]) for i in range(2)]
