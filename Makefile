@@ -37,7 +37,7 @@ layers: install
 	$(BIN)/lint-imports
 
 unit: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
 slow: install
 	$(BIN)/python -m pytest -m slow

@@ -171,9 +171,9 @@ def _column(column: Any) -> dict[str, Any]:
     return facts
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """The one Chromium of the session."""
+    """A Chromium for each module: while one is driven an event loop runs in this thread, and others' tests need theirs."""
     with chromium() as started:
         yield started
 

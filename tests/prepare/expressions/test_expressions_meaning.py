@@ -194,7 +194,7 @@ def test_long_texts_stay_linear_and_bound_names_shadow_no_column() -> None:
     expr = expressions.parse("f", text, columns)
     assert len(expr.sql) < 100 * len(text)
     query = f"SELECT {expr.sql} FROM (SELECT 3e0 AS value_1, 2e0 AS value_2)"
-    assert duckdb.execute(query).fetchone() == (3.0 / 2**29,)
+    assert duckdb.execute(query).fetchall() == [(3.0 / 2**29,)]
 
 
 def test_the_deepest_accepted_expression_runs(agreed: Agreed, rows: Rows) -> None:

@@ -37,7 +37,8 @@ def _check_regular(text: str) -> None:
     import duckdb
 
     try:
-        duckdb.execute("SELECT regexp_full_match('', ?)", [text]).fetchall()
+        with duckdb.connect() as connection:  # not the default one: that is the caller's
+            connection.execute("SELECT regexp_full_match('', ?)", [text]).fetchall()
     except duckdb.Error as error:
         raise Refusal(
             f"the pattern '{text}' is not a regular expression: {str(error).splitlines()[0]}"
