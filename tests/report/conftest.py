@@ -173,7 +173,7 @@ def _column(column: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A Chromium for each module: while one is driven an event loop runs in this thread, and others' tests need theirs."""
+    """A Chromium for each module: while one is driven, no other test can have an event loop in this thread."""
     with chromium() as started:
         yield started
 
