@@ -21,6 +21,8 @@ _PIPED = 200
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def command(run: str, project: Path, as_json: bool) -> None:
     """Show all models that RUN (the latest by default) has tried: score, weight, times, size, settings."""
+    from rich.console import Console
+
     from bessemer.api import Project
     from bessemer.cli._console import out, print_json
 
@@ -29,20 +31,19 @@ def command(run: str, project: Path, as_json: bool) -> None:
         print_json(board)
         return
     # a pipe has no width: what reads it wants each model on a line of its own
-    out.print(_table(board["rows"]), width=None if out.is_terminal else _PIPED, crop=False)
+    wide = out if out.is_terminal else Console(highlight=False, width=_PIPED)
+    wide.print(_table(board["rows"], out.width))
     for line in _words(board):
         out.print(line, soft_wrap=True)
     out.print("\nnext: [bold]bessemer leaderboard --json[/] has every parameter")
 
 
-def _table(rows: list[Mapping[str, Any]]) -> Any:
+def _table(rows: list[Mapping[str, Any]], width: int) -> Any:
     """As wide as the terminal allows: the notes, which `--json` has too, only where there is room for them."""
     from rich.markup import escape
     from rich.table import Table
 
-    from bessemer.cli._console import out
-
-    noted = out.width >= _WIDE
+    noted = width >= _WIDE
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("model", overflow="fold")
     for name in (f"{rows[0]['metric']}, 95 %", "weight", "fit", "a row", "size"):
