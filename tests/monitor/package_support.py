@@ -13,7 +13,7 @@ from window_support import reference_of
 
 from bessemer.package.write import write_package
 from bessemer.profile.limits import limits
-from bessemer.profile.outputs import performance, predict, residual_sketch, sketch_outputs
+from bessemer.profile.outputs import expected, performance, predict, residual_sketch, sketch_outputs
 from bessemer.testing.models import CLASSES, CONTRACTS, INPUTS, tiny_members, tiny_model, tiny_signature
 
 
@@ -53,6 +53,7 @@ def write(folder: Path, task: Any) -> Path:
         "outputs": outputs,
         "output_rows": 5000,
         "performance": performance(outcome, 50, 0.95, rng),
+        "estimated": expected(outcome, list(performance(outcome, 2, 0.95, rng)), rng),
         "output_thresholds": limits(outputs, lambda name: rng, window=1000, false_alarm=0.01, groups=10),
     }
     if task == "regression":

@@ -15,6 +15,7 @@ from bessemer.monitor.check import Check
 from bessemer.monitor.plugins import DETECTORS
 from bessemer.monitor.reference import Reference
 from bessemer.monitor.window import Window
+from bessemer.stats.two_sample import outside_p
 
 CITY = 'city "São"'
 Made = Callable[..., Window]
@@ -112,6 +113,40 @@ def test_a_change_that_no_column_shows_by_itself(tmp_path: Path, window_of: Made
     assert finding.value == pytest.approx(0.2, abs=0.06)
     assert finding.value > finding.threshold
     assert not check(known, window_of(pair(2000, 0.5), known)).alarm
+
+
+def test_texts_of_which_many_are_rare_are_no_alarm(tmp_path: Path, window_of: Made) -> None:
+    """Towns by Zipf's law: every window has some that training did not happen to have."""
+    rng = np.random.default_rng(8)
+
+    def towns(n: int) -> pa.Table:
+        return pa.table({"town": [f"t{min(k, 90)}" for k in rng.zipf(1.7, n)]})
+
+    known = reference_of(towns(3000), tmp_path / "towns", {"town": "string"})
+    assert not known.columns["town"].counts[-1], "all of them are known one by one"
+    windows = [window_of(towns(1000), known) for _ in range(40)]
+    assert sum(w.columns["town"].sketch.counts[-1] > 0 for w in windows) > 10
+    assert sum(check(known, w, detectors=["unseen"]).alarm for w in windows) <= 3
+
+
+def test_pairs_that_are_not_jointly_normal_alarm_no_more_often(tmp_path: Path, window_of: Made) -> None:
+    """x and +-x go together in size and not in sign: their correlation varies three times as much as of normal ones."""
+    rng = np.random.default_rng(9)
+
+    def pair(n: int) -> pa.Table:
+        x = rng.normal(size=n)
+        return pa.table({"x": x, "w": x * rng.choice([-1, 1], n)})
+
+    known = reference_of(pair(5000), tmp_path / "signs", dict.fromkeys(("x", "w"), "number"))
+    found = [check(known, window_of(pair(1000), known), detectors=["correlation"]) for _ in range(60)]
+    assert sum(each.alarm for each in found) <= 4, "one in a hundred was asked for"
+
+
+def test_a_great_window_against_a_small_reference() -> None:
+    """What lies outside a thousand rows is expected of ten million: 2 of 1,001 on average."""
+    assert outside_p(19_980, 10_000_000, 1000, 2) > 0.2
+    assert outside_p(200_000, 10_000_000, 1000, 2) < 1e-6
+    assert outside_p(1001, 500_000, 1000, 2) == pytest.approx(outside_p(1000, 500_000, 1000, 2), rel=0.02)
 
 
 def test_facts_come_first_and_need_no_chance(reference: Reference, window_of: Made) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from package_support import given, labels
 import bessemer
 from bessemer.cli import group
 from bessemer.core.errors import BessemerError, DataError, FormatError, UsageError
+from bessemer.monitor.scored import truth_of
 from bessemer.package.write import write_package
 from bessemer.testing.models import CLASSES, TASKS, tiny_members, tiny_model, tiny_signature
 
@@ -101,6 +103,38 @@ def test_performance_with_labels_and_without(task: Any, packages: dict[str, Path
     assert unlabelled.performance is not None
     assert not unlabelled.performance.measured
     assert not unlabelled.alarm, "without labels a changed concept cannot be seen"
+
+
+def test_few_labels_of_a_class_are_not_judged(package: Path) -> None:
+    """Of three positives none may be found by chance: that is no loss of recall."""
+    data = given(300, 21)
+    said = tiny_model("binary").session.run(data, ["prediction"])["prediction"]
+    negative = np.flatnonzero(said == CLASSES["binary"][0])[:103]
+    names: list[Any] = [None] * 300
+    for count, i in enumerate(negative):
+        names[i] = CLASSES["binary"][int(count < 3)]
+    monitor = bessemer.Monitor(package, false_alarm=0.2)
+    found = monitor.check(data.append_column("churned", pa.array(names)), score=True)
+    assert found.performance is not None
+    assert found.performance.measured["recall"].value == 0.0
+    assert not [test for test in found.tests if test.detector == "measured_performance"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "told"),
+    [
+        ((0, 1), [0.0, 1.0, None]),
+        ((0, 1), ["0", "1.0", ""]),
+        ((False, True), [0, 1, None]),
+        ((False, True), ["False", "t", None]),
+    ],
+)
+def test_labels_are_read_as_they_come(classes: Any, told: list[Any]) -> None:
+    """A frame with gaps makes numbers of whole ones, and files have their own words for booleans."""
+    signature = replace(tiny_signature("binary"), classes=classes)
+    found = truth_of(pa.array(told), signature)
+    assert found[:2].tolist() == [0.0, 1.0]
+    assert np.isnan(found[2])
 
 
 def test_harder_rows_are_expected_to_go_worse(package: Path) -> None:

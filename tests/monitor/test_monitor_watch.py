@@ -128,6 +128,18 @@ def test_labels_that_come_late_are_looked_at(server: Server, package: Path, tmp_
     assert list(watch.tick(at(60))) == [], "it was looked at as often as was asked for"
 
 
+def test_what_was_forgotten_is_not_looked_at_again(server: Server, package: Path, tmp_path: Path) -> None:
+    for hour in range(3):
+        server.answer(hour + 0.5, 300, hour)
+    watch = watching(tmp_path, package, keep="1d", again=[])
+    assert len(list(watch.tick(at(3)))) == 3
+    assert list(watch.tick(at(40))) == []
+    assert MonitorStore(tmp_path / "monitor.db").windows("tiny") == []
+    assert list(watch.tick(at(41))) == []
+    server.answer(41.5, 300, 9)
+    assert [w.rows for w in watch.tick(at(42))] == [300]
+
+
 def test_inputs_that_are_not_logged_say_nothing(package: Path, tmp_path: Path) -> None:
     (tmp_path / "log.key").write_bytes(bytes(range(32)))
     columns = {"exclude": ["tenure"], "hash": ["monthly charges"], "key": str(tmp_path / "log.key")}

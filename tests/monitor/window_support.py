@@ -67,8 +67,9 @@ def reference_of(data: pa.Table, folder: Path, dtypes: Mapping[str, Any] = DTYPE
     )
     names = chosen(sketches)
     relation = f"read_parquet({literal(folder / 'train.parquet')})"
-    correlation, counts = association(connection, relation, names, sketches, data.num_rows)
-    more["joint"] = {"columns": names, "correlation": tidy(correlation), "rows": counts.tolist()}
+    correlation, counts, spread = association(connection, relation, names, sketches, data.num_rows)
+    matrices = {"correlation": tidy(correlation), "rows": counts.tolist(), "spread": spread.tolist()}
+    more["joint"] = {"columns": names, **matrices}
     return Reference(
         {
             "format": 1,

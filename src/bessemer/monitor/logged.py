@@ -71,26 +71,35 @@ def read_window(
 
 
 def filled(
-    log: Path, model: str, version: str, start: dt.datetime | None, end: dt.datetime, every: float, least: int
+    log: Path,
+    model: str,
+    version: str,
+    span: tuple[dt.datetime, dt.datetime],
+    every: float,
+    least: int,
+    *,
+    goes_on: bool,
 ) -> list[tuple[dt.datetime, dt.datetime]]:
-    """The windows up to `end` that have enough rows, the oldest first; one with fewer goes on until it has them.
+    """The windows within a span that have enough rows, the oldest first; one with fewer goes on until it has them.
 
     Args:
-        start: of the first; None: before the first row. All times are naive and UTC.
-        every: the length of a window in seconds; windows begin at its multiples since `start`, or since 1970.
+        span: from (included) and to (not); all times are naive and UTC.
+        every: the length of a window in seconds.
+        goes_on: the first window begins with the span; else at a multiple of `every` since 1970 before the first row.
     """
     counts: Counter[int] = Counter()
-    origin = start or _EPOCH
+    since, end = span
+    origin = since if goes_on else _EPOCH
     try:
         for batch in read_log(
-            log, model, version=version, since=_utc(origin), until=_utc(end), labels=False, columns=["time"]
+            log, model, version=version, since=_utc(since), until=_utc(end), labels=False, columns=["time"]
         ):
             passed = batch.column("time").cast("int64").to_numpy() - _micros(origin)
             counts.update(dict(zip(*_tallied(passed // round(every * 1e6)), strict=True)))
     except UsageError:
         return []  # nothing is logged of it yet
     step, found, rows = dt.timedelta(seconds=every), [], 0
-    begun: int | None = 0 if start is not None else None
+    begun: int | None = 0 if goes_on else None
     for place in sorted(counts):
         begun, rows = (place if begun is None else begun), rows + counts[place]
         if rows >= least and origin + (place + 1) * step <= end:

@@ -20,10 +20,18 @@ from bessemer.stats.metrics.outcome import Outcome
 from bessemer.stats.metrics.table import METRICS, Scorer, lookup
 from bessemer.stats.unlabelled import Estimated, from_confidence, from_residuals
 
-#: Fewer labelled rows are counted, and not judged.
+#: Fewer labelled rows, or of two classes fewer of either, are counted and not judged.
 LEAST_LABELS = 30
 _REPLICATES = 100
 _WIDTH = NormalDist().inv_cdf(0.975)
+
+#: Where metrics lie that are not between 0 and 1.
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    **dict.fromkeys(("log_loss", "rmse", "mae", "median_ae"), (0.0, math.inf)),
+    "mcc": (-1.0, 1.0),
+    **dict.fromkeys(("r2", "explained_variance"), (-math.inf, 1.0)),
+    **dict.fromkeys(("brier", "smape"), (0.0, 2.0)),
+}
 
 
 @dataclass(frozen=True)
@@ -33,9 +41,10 @@ class Figure:
     value: float
     spread: float
 
-    def to_json(self) -> dict[str, float]:
+    def to_json(self, metric: str) -> dict[str, float]:
         half = _WIDTH * self.spread
-        return {"value": self.value, "low": self.value - half, "high": self.value + half}
+        low, high = _BOUNDS.get(metric, (0.0, 1.0))
+        return {"value": self.value, "low": max(low, self.value - half), "high": min(high, self.value + half)}
 
 
 @dataclass(frozen=True)
@@ -44,19 +53,25 @@ class Performance:
 
     metric: the one that the model was chosen by. reference: each metric on the test rows, when the model was made.
     measured: on the window's labelled rows; empty while there are fewer than `LEAST_LABELS`.
-    estimated: on all rows, from the model's own confidence or the errors it had.
+    estimated: on all rows, from the model's own confidence or the errors it had; less what the same estimate was off by
+    on the test rows.
+    fewest: labels of the rarer of two classes, or labels. test_rows: how many `reference` is of.
     """
 
     metric: str
     labelled: int
+    fewest: int
     rows: int
+    test_rows: int
     reference: Mapping[str, Figure]
     measured: Mapping[str, Figure]
     estimated: Mapping[str, Figure]
 
     def to_json(self) -> dict[str, Any]:
         named = {"reference": self.reference, "measured": self.measured, "estimated": self.estimated}
-        figures = {kind: {name: f.to_json() for name, f in found.items()} for kind, found in named.items()}
+        figures = {
+            kind: {name: f.to_json(name) for name, f in found.items()} for kind, found in named.items()
+        }
         return {"metric": self.metric, "labelled": self.labelled, "rows": self.rows, **figures}
 
 
@@ -69,11 +84,21 @@ def performance(
     return Performance(
         metric if metric in names else next(iter(names), ""),
         scored.labelled,
+        _fewest(scored, task),
         scored.outputs.rows,
+        int(reference.facts["output_rows"]),
         known,
         _measured(scored, task, names, rng),
         _estimated(reference, scored, task, names, rng),
     )
+
+
+def _fewest(scored: Scored, task: Task) -> int:
+    labels = scored.truth[np.isfinite(scored.truth)]
+    if task != "binary":
+        return len(labels)
+    positive = int((labels == 1).sum())
+    return min(positive, len(labels) - positive)
 
 
 def _figure(found: Mapping[str, Any]) -> Figure:
@@ -106,24 +131,37 @@ def _estimated(
         found = from_confidence(task, scored.probability, _typed(task, scored.predicted), names, rng)
     elif reference.residuals is not None and len(scored.predicted):
         found = from_residuals(reference.residuals, scored.predicted)
-    return {name: Figure(each.value, each.spread) for name, each in found.items() if name in names}
+    told: Mapping[str, Any] = reference.facts["performance"]
+    before: Mapping[str, Any] = reference.facts.get("estimated") or {}
+
+    def offset(name: str) -> float:
+        if before.get(name, {}).get("value") is None or told[name]["value"] is None:
+            return 0.0
+        return float(told[name]["value"] - before[name]["value"])
+
+    return {name: Figure(f.value + offset(name), f.spread) for name, f in found.items() if name in names}
 
 
 def tests(found: Performance, task: Task) -> Iterator[Test]:
     """Whether the chosen metric is worse than when the model was made: one-sided, measured and estimated apart."""
     for kind, figures in (("measured", found.measured), ("estimated", found.estimated)):
         before, now = found.reference.get(found.metric), figures.get(found.metric)
-        if before is None or now is None:
+        if before is None or now is None or (kind == "measured" and found.fewest < LEAST_LABELS):
             continue
         lost = float(lookup(task, found.metric).gain(before.value - now.value))
-        spread = math.hypot(before.spread, now.spread)
+        # few labels may agree by chance and seem to have no spread: it is at least what so many test rows have
+        rows = found.labelled if kind == "measured" else found.rows
+        floor = before.spread * math.sqrt(found.test_rows / max(1, rows))
+        spread = math.hypot(before.spread, max(now.spread, floor))
         if not spread > 0 or math.isnan(lost):
             continue
         words = f"{found.metric} is {now.value:.4g}, {before.value:.4g} when the model was made"
-        rows = f"on {found.labelled:,} labelled rows" if kind == "measured" else "as estimated without labels"
+        where = (
+            f"on {found.labelled:,} labelled rows" if kind == "measured" else "as estimated without labels"
+        )
         yield Test(
             *(f"{kind}_performance", found.metric, "performance", f"loss of {found.metric}", lost),
-            f"{words}, {rows}",
+            f"{words}, {where}",
             0.5 * math.erfc(lost / spread / math.sqrt(2)),
             partial(_critical, spread=spread),
             "output",

@@ -56,11 +56,12 @@ class Sketch:
 
 @dataclass(frozen=True)
 class Pairs:
-    """columns: k names. correlation, rows: (k, k); NaN where there is no correlation."""
+    """columns: k names. correlation, rows, spread (see `stats.association.excess_spread`): (k, k)."""
 
     columns: tuple[str, ...]
     correlation: Floats
     rows: Floats
+    spread: Floats
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,14 @@ class Reference:
     @cached_property
     def pairs(self) -> Pairs:
         """How the columns of numbers go together."""
-        found = self.facts.get("joint") or {"columns": [], "correlation": [], "rows": []}
+        found = self.facts.get("joint") or {"columns": [], "correlation": [], "rows": [], "spread": []}
         size = (len(found["columns"]),) * 2
         correlation = [[np.nan if r is None else r for r in row] for row in found["correlation"]]
         return Pairs(
             tuple(found["columns"]),
             np.asarray(correlation, dtype=np.float64).reshape(size),
             np.asarray(found["rows"], dtype=np.float64).reshape(size),
+            np.asarray(found["spread"], dtype=np.float64).reshape(size),
         )
 
     @cached_property

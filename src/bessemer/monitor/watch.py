@@ -58,9 +58,15 @@ class Watch:
         """
         yield from self._again(now)
         last = self._store.last(self.name, self.version)
+        # what would be forgotten at once is not looked at: a log may reach further back than the store
+        oldest = now - dt.timedelta(seconds=self._spec.keep)
         start = None if last is None else dt.datetime.fromisoformat(last)
+        start = None if start is not None and start < oldest else start
         spec = self._spec
-        for begin, end in filled(self._log, self.name, self.version, start, now, spec.every, spec.rows):
+        span = (start or oldest, now)
+        for begin, end in filled(
+            self._log, self.name, self.version, span, spec.every, spec.rows, goes_on=start is not None
+        ):
             yield self._look(begin, end, looks=1)
         self._store.forget(_text(now - dt.timedelta(seconds=self._spec.keep)))
 

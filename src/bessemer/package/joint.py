@@ -9,7 +9,7 @@ import numpy as np
 
 from bessemer.core.sql import quote
 from bessemer.stats.arrays import Floats
-from bessemer.stats.association import correlations, normal_scores
+from bessemer.stats.association import correlations, excess_spread, normal_scores
 
 #: The most columns that are compared in pairs: 60 have 1,770.
 COLUMNS = 60
@@ -26,14 +26,14 @@ def chosen(sketches: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def association(
     connection: Any, relation: str, names: Sequence[str], sketches: Mapping[str, Mapping[str, Any]], rows: int
-) -> tuple[Floats, Floats]:
-    """Correlations (k, k) and their counts (k, k) of the named columns, in the bins of `sketches`.
+) -> tuple[Floats, Floats, Floats]:
+    """Correlations of the named columns in the bins of `sketches`, their counts, and `excess_spread`; (k, k) each.
 
     Args:
         relation: what stands after FROM; it has the columns. rows: how many rows it has.
     """
     if not names:
-        return np.zeros((0, 0)), np.zeros((0, 0))
+        return np.zeros((0, 0)), np.zeros((0, 0)), np.zeros((0, 0))
     wanted = ", ".join(f"TRY_CAST({quote(name)} AS DOUBLE) AS c{i}" for i, name in enumerate(names))
     query = f"SELECT {wanted} FROM {relation}"
     if rows > ROWS:  # every k-th row: no chance, the same whatever the threads, and even over time
@@ -43,7 +43,9 @@ def association(
     found = connection.execute(query).fetchnumpy()
     columns = (np.ma.filled(found[f"c{i}"].astype(np.float64), np.nan) for i in range(len(names)))
     scores = [_scores(values, sketches[name]) for name, values in zip(names, columns, strict=True)]
-    return correlations(np.stack(scores, axis=1))
+    values = np.stack(scores, axis=1)
+    r, counts = correlations(values)
+    return r, counts, excess_spread(values, r)
 
 
 def _scores(values: Floats, sketch: Mapping[str, Any]) -> Floats:

@@ -18,12 +18,15 @@ from bessemer.stats.binning import count, quantile_edges
 from bessemer.stats.bootstrap import bootstrap, interval
 from bessemer.stats.metrics.outcome import Outcome, class_indices, classified, estimated
 from bessemer.stats.metrics.table import METRICS, Scorer
-from bessemer.stats.unlabelled import residuals
+from bessemer.stats.unlabelled import from_confidence, residuals
 
 BATCH_ROWS = 65_536
 
 #: One-vs-rest areas cost a sort and a pass a class: with more classes they are left out.
 MAX_AREAS = 20
+
+#: The most rows that a classifier's own view of its metrics is taken from.
+EXPECTED_ROWS = 50_000
 
 #: The bins of the errors of a regression, and how many rows one needs.
 RESIDUAL_BINS, ROWS_A_BIN = 20, 50
@@ -91,6 +94,20 @@ def sketch_numbers(values: NDArray[Any], bins: int) -> dict[str, Any]:
         "min": float(known.min()),
         "max": float(known.max()),
     }
+
+
+def expected(outcome: Outcome, names: Sequence[str], rng: np.random.Generator) -> dict[str, dict[str, float]]:
+    """What a classifier's own probabilities say its metrics are on these rows; how far that is from what they are is
+    no change when it is seen again later. {} of a regression."""
+    if outcome.task == "regression":
+        return {}
+    rows = np.arange(outcome.rows)
+    if outcome.rows > EXPECTED_ROWS:
+        rows = np.sort(rng.choice(outcome.rows, EXPECTED_ROWS, replace=False))
+    part = outcome.take(rows)
+    probability, predicted = part.probability.astype(np.float64), part.predicted.astype(np.int64)
+    found = from_confidence(outcome.task, probability, predicted, names, rng)
+    return {name: tidy(asdict(each)) for name, each in found.items()}
 
 
 def residual_sketch(outcome: Outcome) -> dict[str, list[float]]:

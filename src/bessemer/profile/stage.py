@@ -20,7 +20,7 @@ from bessemer.core.stage import Context
 from bessemer.package.joint import association, chosen
 from bessemer.profile.columns import sketch_columns
 from bessemer.profile.limits import limits
-from bessemer.profile.outputs import performance, predict, residual_sketch, sketch_outputs
+from bessemer.profile.outputs import expected, performance, predict, residual_sketch, sketch_outputs
 from bessemer.profile.spec import ProfileSpec
 from bessemer.stats.arrays import tidy
 
@@ -55,6 +55,7 @@ def run(spec: ProfileSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
         "joint": joint,
         "outputs": outputs,
         "performance": tidy(measured),
+        "estimated": expected(outcome, list(measured), ctx.rng("estimated")),
         **({"residuals": residual_sketch(outcome)} if outcome.task == "regression" else {}),
         **_limits(spec, columns, outputs, ctx),
     }
@@ -62,13 +63,16 @@ def run(spec: ProfileSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
 
 
 def _joint(connection: Any, part: Path, columns: Mapping[str, Any], rows: int) -> dict[str, Any]:
-    """How the columns of numbers go together: `columns`, `correlation` and `rows`, a matrix each."""
+    """How the columns of numbers go together: `columns`, and a matrix each of `correlation`, `rows` and `spread`."""
     names = chosen(columns)
-    correlation, counts = association(connection, f"read_parquet({literal(part)})", names, columns, rows)
+    correlation, counts, spread = association(
+        connection, f"read_parquet({literal(part)})", names, columns, rows
+    )
     return {
         "columns": names,
         "correlation": tidy(correlation.tolist(), 6),
         "rows": counts.astype(int).tolist(),
+        "spread": tidy(spread.tolist(), 4),
     }
 
 

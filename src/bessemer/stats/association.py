@@ -50,24 +50,57 @@ def correlations(values: Floats) -> tuple[Floats, Floats]:
     return np.clip(r, -1.0, 1.0), n
 
 
-def correlation_p(r: float, n: float, other: float, m: float) -> float:
+def excess_spread(values: Floats, r: Floats) -> Floats:
+    """The variance of Fisher's z of each pair of columns, as a multiple of what it is where both are jointly normal.
+
+    Normal scores make each column normal by itself and not the pair: of x and +-x, say, it is three times as great. By
+    the influence function of a correlation: the mean of (xy - r (x^2 + y^2) / 2)^2 over (1 - r^2)^2, at least 1.
+
+    Args:
+        values: (n, k), NaN where a row has no value. r: (k, k), their correlations.
+
+    >>> x = np.random.default_rng(0).normal(size=20_000)
+    >>> both = np.stack([x, x * np.where(np.arange(20_000) % 2, 1, -1)], axis=1)
+    >>> round(float(excess_spread(both, correlations(both)[0])[0, 1]))
+    3
+    """
+    factor = np.ones_like(r)
+    there = np.isfinite(values)
+    n = np.maximum(there.sum(axis=0), 1)
+    middle = np.where(there, values - np.where(there, values, 0).sum(axis=0) / n, np.nan)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        z = middle / np.sqrt((np.where(there, middle, 0) ** 2).sum(axis=0) / n)
+        for i, j in zip(*np.triu_indices(len(r), 1), strict=True):
+            influence = z[:, i] * z[:, j] - r[i, j] * (z[:, i] ** 2 + z[:, j] ** 2) / 2
+            known = influence[np.isfinite(influence)]
+            if len(known) and abs(r[i, j]) < 0.999:
+                factor[i, j] = factor[j, i] = max(1.0, float((known**2).mean()) / (1 - r[i, j] ** 2) ** 2)
+    return factor
+
+
+def correlation_p(r: float, n: float, other: float, m: float, *, factor: float = 1.0) -> float:
     """How likely two correlations of n and m rows differ so much by chance: Fisher's z (1921), two-sided.
+
+    factor: see `excess_spread`.
 
     >>> round(correlation_p(0.5, 1000, 0.44, 1000), 2)
     0.09
     """
-    spread = _spread(n, m)
+    spread = _spread(n, m) * math.sqrt(factor)
     return math.erfc(abs(_z(r) - _z(other)) / spread / math.sqrt(2)) if spread else 1.0
 
 
-def correlation_critical(probability: float, r: float, n: float, m: float) -> float:
-    """The change of a correlation r that is exceeded with a probability by chance."""
+def correlation_critical(
+    probability: float, r: float, n: float, m: float, factor: float = 1.0, *, rises: bool = False
+) -> float:
+    """How far a correlation r rises, or falls, by chance with a probability (two-sided): the limit on that side."""
     from scipy.special import erfcinv
 
-    spread = _spread(n, m)
+    spread = _spread(n, m) * math.sqrt(factor)
     if not spread:
         return math.inf
-    return float(abs(r) - math.tanh(abs(_z(r)) - math.sqrt(2) * float(erfcinv(probability)) * spread))
+    step = math.sqrt(2) * float(erfcinv(probability)) * spread
+    return abs(math.tanh(_z(r) + (step if rises else -step)) - r)
 
 
 def _z(r: float) -> float:

@@ -133,24 +133,29 @@ def outside_p(outside: int, m: int, n: int, extremes: int) -> float:
     """How likely it is that so many of m new values lie beyond the outermost of n earlier ones by chance.
 
     Args:
-        extremes: how many outermost values there are: 2 for a smallest and a greatest, 1 for one of them. 1 for values
-            that were never seen: one of n + 1 is new with probability 1 / (n + 1) where all are as likely.
+        extremes: how many outermost values there are: 2 for a smallest and a greatest, 1 for one of them. Of values
+            that were never seen: how many were seen once, and one.
 
-    Values without ties are exchangeable, so the number outside follows a beta-binomial law; ties make it less likely.
+    Values without ties are exchangeable, so the share outside follows a beta law and the number a beta-binomial one;
+    ties make it less likely. From 1,000 outside on the number is the share to within what matters.
 
     >>> outside_p(0, 1000, 1000, 2)
     1.0
     >>> round(outside_p(1, 1000, 1_000_000, 1), 3)
     0.001
+    >>> round(outside_p(19_980, 10_000_000, 1000, 2), 1)  # as many as are to be expected
+    0.4
     """
     if outside <= 0 or not m:
         return 1.0
-    from scipy.special import betaln, gammaln
+    from scipy.special import betainc, betaln, gammaln
 
-    k = np.arange(outside)
     a, b = float(extremes), float(max(1, n - extremes + 1))
+    if outside > 1000:
+        return float(1.0 - betainc(a, b, (outside - 0.5) / m))
+    k = np.arange(outside)
     choose = gammaln(m + 1) - gammaln(k + 1) - gammaln(m - k + 1)
-    below = np.exp(choose + betaln(k + a, m - k + b) - betaln(a, b)).sum() if outside < 10_000 else 1.0
+    below = np.exp(choose + betaln(k + a, m - k + b) - betaln(a, b)).sum()
     return float(min(1.0, max(0.0, 1.0 - below)))
 
 

@@ -14,8 +14,9 @@ from bessemer.stats.two_sample import outside_p
 class Unseen:
     """The number of rows with a text that no training row had.
 
-    Only of columns all of whose texts are known; where the reference counts the rarest together (`other`), new ones are
-    part of their share, which `chi_square` compares.
+    A few are no surprise: by Good (1953) the share of texts that were never seen is about that of the rows whose text
+    was seen once. Only of columns all of whose texts are known; where the reference counts the rarest together
+    (`other`), new ones are part of their share, which `chi_square` compares.
     """
 
     kind: ClassVar[Kind] = "quality"
@@ -28,5 +29,6 @@ class Unseen:
             new = int(now.counts[-1])
             examples = ", ".join(repr(value) for value in column.examples)
             text = f"{new:,} values of '{name}' were never seen in training: {examples}"
-            p = outside_p(new, now.count, before.count, 1)
+            once = int((before.counts == 1).sum())
+            p = outside_p(new, now.count, before.count, once + 1)
             yield Test("unseen", name, self.kind, "unseen values", float(new), text, p)
