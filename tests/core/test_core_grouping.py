@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bessemer.core.grouping import MISSING, OTHER, Grouping, group
+from bessemer.core.grouping import MISSING, OTHER, Grouping, group, missing_values, numbers_of
 
 DAYS = [dt.datetime(2020 + k, 1, 1) for k in range(5)]
 
@@ -74,3 +74,53 @@ def test_rare_levels_stand_together_and_many_numbers_are_cut() -> None:
     assert np.bincount(group("x", letters).codes(letters))[20] == sum(range(1, 7))
     assert group("x", pa.array(range(100))).kind == "ranges"
     assert group("x", pa.array([2**24 + 1, 2**24 + 2])).kind == "ranges"  # float32 does not tell them apart
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        (
+            pa.array(["a", "missing", None, "missing", "other values"]),
+            ["missing", "a", "other values", "other values (rarer ones)", "missing (no value)"],
+        ),
+        (
+            pa.array(range(1_000_000_000, 1_000_000_900)),
+            [
+                "up to 1000000224",
+                "above 1000000224 to 1000000449",
+                "above 1000000449 to 1000000674",
+                "above 1000000674",
+                OTHER,
+                MISSING,
+            ],
+        ),
+        (
+            pa.array([DAYS[0] + dt.timedelta(milliseconds=k) for k in range(8)], pa.timestamp("us")),
+            [
+                "up to 2020-01-01 00:00:00.001",
+                "above 2020-01-01 00:00:00.001 to 2020-01-01 00:00:00.003",
+                "above 2020-01-01 00:00:00.003 to 2020-01-01 00:00:00.005",
+                "above 2020-01-01 00:00:00.005",
+                OTHER,
+                MISSING,
+            ],
+        ),
+    ],
+    ids=["words", "numbers", "times"],
+)
+def test_no_two_groups_have_one_name(values: pa.Array, names: list[str]) -> None:
+    assert group("x", values).names == names
+
+
+def test_an_edge_that_is_given_twice_is_one() -> None:
+    assert group("x", pa.array([1.0]), bins=[20, 20.0]).names == ["up to 20", "above 20", OTHER, MISSING]
+
+
+def test_a_number_beyond_the_float32_of_the_graph_is_missing() -> None:
+    values = pa.array([1.0, 2.0, 1e300, -1e39, 3.4e38, None])
+    assert missing_values(values).tolist() == [False, False, True, True, False, True]
+    numbers = numbers_of(values)
+    assert numbers[:5].tolist() == [1.0, 2.0, float("inf"), float("-inf"), 3.4e38]
+    found = group("x", values, bins=[1.5])
+    assert found.codes(values).tolist() == [0, 1, 3, 3, 1, 3]
+    assert group("x", values).edges == (1.0, 2.0)  # quartiles of what the graph sees

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from judged_support import Case, Heard, case, context
 from pydantic import ValidationError
@@ -15,9 +16,16 @@ from pydantic import ValidationError
 from bessemer.core.errors import ProjectError
 from bessemer.core.grouping import group
 from bessemer.evaluate.check import check_columns
-from bessemer.evaluate.spec import EvaluateSpec
+from bessemer.evaluate.fairness.compared import Judgement
+from bessemer.evaluate.fairness.partition import Partition, partitions
+from bessemer.evaluate.fairness.proxies import MOST_JUDGED, find_proxies
+from bessemer.evaluate.fairness.sides import Side
+from bessemer.evaluate.fairness.spec import FairnessSpec
+from bessemer.evaluate.spec import EvaluateSpec, Gates
 from bessemer.evaluate.stage import run
 from bessemer.package.decision import Decision
+from bessemer.stats.homogeneity import same_rates
+from bessemer.stats.metrics.outcome import Outcome
 
 ROWS = 2400
 
@@ -340,6 +348,85 @@ def test_few_rows_and_odd_columns_are_no_fault(tmp_path: Path, rows: int) -> Non
     assert set(found["fairness"]["criteria"]) >= {"sex", odd, "flag", "x"}
     assert found["fairness"]["proxies"] == {}
     assert found["fairness"]["groups"][odd][0]["value"] == "missing"
+
+
+def test_groups_of_one_name_are_kept_apart(tmp_path: Path) -> None:
+    """A text that says 'missing' beside missing ones, and numbers that six digits do not tell apart."""
+    rng, rows = np.random.default_rng(4), 1600
+    said = np.array(["a", "b", "missing", ""])[rng.integers(0, 4, rows)]
+    x = rng.normal(size=rows) + (said == "a")
+    table = pa.table(
+        {
+            "x": x,
+            "said": pa.array(said, mask=said == ""),
+            "account": pa.array(1_000_000_000 + rng.integers(0, 900, rows)),
+            "place": pa.array(np.array(["m", "m × n"])[rng.integers(0, 2, rows)]),
+            "kind": pa.array(np.array(["n × o", "o"])[rng.integers(0, 2, rows)]),
+        }
+    )
+    weights = np.zeros((5, 1))
+    weights[0] = 2
+    ctx = context(tmp_path, "evaluate")
+    made = case(ctx, table, (x > 0).astype(float), ("no", "yes"), weights, np.zeros(1), metric="roc_auc")
+    # The pair comes first of those that are judged together.
+    found = evaluate(made, ctx, fairness=["place", "kind", "said", "account"])["fairness"]
+    for name, groups in found["groups"].items():
+        values = [one["value"] for one in groups]
+        assert len(set(values)) == len(values), name
+    test = np.array([v or "null" for v in made.parts["test"]["said"].to_pylist()])
+    sizes = {one["value"]: one["rows"] for one in found["groups"]["said"]}
+    assert sizes["missing"] == (test == "missing").sum()
+    assert sizes["missing (no value)"] == (test == "null").sum()
+    assert set(found["proxies"]["said"]["groups"]) == {"a", "b", "missing", "missing (no value)"}
+    assert len(found["proxies"]["account"]["groups"]) == 4
+
+
+def test_proxies_do_not_hold_whole_files_in_memory(tmp_path: Path) -> None:
+    rows, columns = 800_000, 3
+    rng = np.random.default_rng(0)
+    table = pa.table({f"x{k}": rng.random(rows) for k in range(columns)})
+    table = table.append_column("sex", pa.array(np.array(["m", "f"])[rng.integers(0, 2, rows)]))
+    pq.write_table(table, tmp_path / "rows.parquet", row_group_size=20_000)
+    sex = group("sex", table["sex"])
+    spec = FairnessSpec.model_validate_json('{"groups": ["sex"]}')
+    (part,) = partitions({"sex": (sex, sex.codes(table["sex"]))}, spec)
+    whole, before = table.nbytes, pa.default_memory_pool()
+    pa.set_memory_pool(pool := pa.proxy_memory_pool(before))
+    try:
+        path = tmp_path / "rows.parquet"
+        found = find_proxies(path, path, table.column_names, part, sex, 1)
+        most = pool.max_memory()
+    finally:
+        pa.set_memory_pool(before)
+    assert found is not None
+    assert len(found.rows) == MOST_JUDGED
+    assert 0 < most < whole / 2
+
+
+@pytest.mark.parametrize("untested", ["tpr", "fpr"])
+def test_equalised_odds_has_a_p_value_where_one_of_its_rates_cannot_be_compared(untested: str) -> None:
+    rng = np.random.default_rng(2)
+    codes = np.repeat([0, 1], 200)
+    truth = rng.random(400) < 0.5
+    truth[codes == 1] = untested == "fpr"  # nobody of the second group has the other class
+    said = rng.random(400) < np.where(codes == 1, 0.8, 0.4)
+    probability = np.column_stack([1 - said, said]).astype(np.float64)
+    outcome = Outcome("binary", truth.astype(np.float64), said.astype(np.int64), probability)
+    part = Partition("g", ("g",), ("a", "b"), codes)
+    judgement = Judgement(outcome, part, [Side(1, "")])
+    draws = judgement.statistic(np.ones(400))[None, :].repeat(3, axis=0)
+    found = judgement.criteria(draws, 0.95)
+    other = "fpr" if untested == "tpr" else "tpr"
+    assert found["equalised_odds"]["figure"] == other
+    rates = [(said[(codes == k) & (truth == (other == "tpr"))]) for k in (0, 1)]
+    expected = same_rates([r.sum() for r in rates], [len(r) for r in rates])
+    # One test was made, and so its p-value is not doubled.
+    assert found["equalised_odds"]["p"] == pytest.approx(expected)
+
+
+def test_gates_of_labels_speak_of_the_threshold_that_ships() -> None:
+    for name in ("precision", "recall", "f1"):
+        assert "at the threshold that ships" in str(Gates.model_fields[name].description)
 
 
 def test_faults_name_the_nearest_right_thing(tmp_path: Path) -> None:

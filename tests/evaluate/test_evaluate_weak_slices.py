@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,31 @@ def test_on_noise_hardly_ever_a_slice_is_confirmed(draw: str, least: int) -> Non
         false += any(weak.p_adjusted <= 0.05 for weak in found)
     assert proposed > least  # the search finds something on noise too
     assert false <= 16  # 10 are allowed on average; more than 16 have a chance of 2 %
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.95])
+def test_errors_are_noise_too_where_nearly_all_rows_are_wrong(rate: float) -> None:
+    """A small slice may hold mistakes alone, by chance: that it does not vary makes it no surer."""
+    false = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        loss = (rng.random(3000) < rate).astype(np.float64)
+        found = search(columns(rng, 3000, 6, 8), loss, halves(3000, rng), FindSlices(depth=2), 0.05)
+        false += any(weak.p_adjusted <= 0.05 for weak in found)
+    assert false <= 8  # 3 are allowed on average; more than 8 come once in 300 times
+
+
+def test_the_rows_that_are_needed_count_the_other_slices_in() -> None:
+    """A slice that ten others were tested beside needs more rows than one that was tested alone."""
+    rng = np.random.default_rng(3)
+    cols = columns(rng, 2000, 3, 4)
+    loss = rng.exponential(size=2000) + 0.3 * (cols[0].codes == 1)
+    alone = search(cols, loss, halves(2000, rng), FindSlices(depth=1), 0.05)[0]
+    p = alone.excess.p
+    needed = [replace(alone, p_adjusted=p * k).further_rows(p / 2) for k in (1, 10, 100)]
+    assert all(needed)
+    assert needed == sorted(needed)
+    assert needed[2] > needed[0]
 
 
 def test_a_planted_slice_is_found_and_confirmed_and_no_other() -> None:

@@ -18,11 +18,12 @@ from bessemer.api import explain, load
 from bessemer.cli import main
 from bessemer.core.errors import DataError, UsageError
 from bessemer.core.signature import Field
-from bessemer.explain.from_package import sample_of, typed
+from bessemer.explain.from_package import actual_of, sample_of, typed
 from bessemer.explain.profile_rows import drawn_values
 from bessemer.package import keys
 from bessemer.package.write import write_package
 from bessemer.testing.explainers import check_explanation
+from bessemer.testing.models import tiny_model
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
@@ -166,6 +167,13 @@ def test_what_cannot_be_is_refused_with_a_way_out(shipped: Callable[[str], Shipp
         explain(one.model, [{**pq.read_table(one.test).slice(0, 1).to_pylist()[0], "y": "perhaps"}])
     with pytest.raises(DataError, match="strong"):
         explain(one.model, pa.table({"strong": ["much"]}))
+
+
+@pytest.mark.parametrize("told", [[1, 3, None], [1.0, 3.0, None], ["1", "3", ""], ["1.0", "3", None]])
+def test_classes_are_read_as_files_write_them(told: list[Any]) -> None:
+    """A frame with gaps makes numbers of whole ones; a CSV has texts, empty where there is none."""
+    found = actual_of(tiny_model("multiclass"), pa.table({tiny_model("multiclass").signature.target: told}))
+    np.testing.assert_array_equal(found, [0.0, 2.0, np.nan])
 
 
 def test_types_are_made_alike_in_all_tables() -> None:

@@ -16,6 +16,17 @@ from bessemer.explain.quality import Quality, mean_interval
 from bessemer.explain.values import iso, plain, tidy
 from bessemer.stats.metrics.table import METRICS
 
+
+def test_labels_are_judged_as_the_graph_says_them() -> None:
+    """A threshold of the model's own makes another F1 than one half does."""
+    quality = Quality("binary", METRICS["binary"]["f1"])
+    actual, probability = np.array([0.0, 1.0, 1.0]), np.array([[0.9, 0.1], [0.7, 0.3], [0.4, 0.6]])
+    assert quality.needs_said
+    assert quality(actual, probability) == pytest.approx(2 / 3)
+    assert quality(actual, probability, np.array([0, 1, 1])) == 1.0
+    assert not Quality("binary", METRICS["binary"]["log_loss"]).needs_said
+
+
 numbers = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=200)
 
 

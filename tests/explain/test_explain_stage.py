@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from bessemer.core.errors import BessemerError
+from bessemer.explain.examples import examples
 from bessemer.explain.sample import draw
 from bessemer.explain.spec import ExplainSpec
 from bessemer.explain.subject import open_subject
+from bessemer.package.decision import Decision
 
 MODELS = [
     ("binary", "lightgbm", "tree_path_dependent"),
@@ -51,6 +54,26 @@ def test_importance_ranks_what_the_truth_depends_on(made: Callable[..., Any], ta
     assert all(row["low"] <= row["value"] <= row["high"] for row in shuffled)
     noise = next(row["value"] for row in shuffled if row["group"] == "noise")
     assert shuffled[0]["value"] > 10 * abs(noise)
+
+
+def test_examples_know_the_threshold_of_the_model(made: Callable[..., Any]) -> None:
+    """The probability is that of what is predicted, and borderline rows lie at the threshold that ships."""
+    one = made("binary")
+    model, splits = (one.store.get(one.refs[name]) for name in ("model", "splits"))
+    facts = {"decision": Decision(threshold=0.15).to_json()}
+    subject = open_subject(model)
+    subject = replace(subject, facts={**subject.facts, **facts})
+    sample = draw(splits, subject, 200, one.context())
+    sample = replace(sample, said=(sample.probability[:, 1] >= 0.15).astype(np.int64))
+    found = examples(subject, sample, 4)
+    for row in found:
+        positive = 1 / (1 + np.exp(-row["score"]))
+        assert row["probability"] == pytest.approx(
+            positive if row["prediction"] == "yes" else 1 - positive, abs=1e-5
+        )
+    border = np.log(0.15 / 0.85)
+    near = [abs(row["score"] - border) for row in found if row["why"] == "borderline"]
+    assert max(near) <= np.partition(np.abs(sample.score[:, 0] - border), 11)[11]
 
 
 def test_permutation_is_by_raw_column_and_contributions_by_group(made: Callable[..., Any]) -> None:

@@ -16,6 +16,7 @@ from bessemer.stats.dependence import (
     cramers_v,
     homogeneity,
     mean_ranks,
+    separation,
 )
 
 cases = settings(max_examples=40, deadline=None, derandomize=True)
@@ -35,6 +36,16 @@ def test_correlation_of_ranks_is_spearmans() -> None:
     assert correlation(x, y) == pytest.approx(stats.pearsonr(x, y).statistic)
     assert math.isnan(correlation(np.ones(5), np.arange(5.0)))
     assert math.isnan(correlation(np.zeros(0), np.zeros(0)))
+
+
+def test_separation_follows_from_the_test_of_mann_and_whitney() -> None:
+    rng = np.random.default_rng(6)
+    inside = rng.random(400) < 0.1
+    values = np.round(rng.normal(size=400) + inside, 1)
+    u = stats.mannwhitneyu(values[inside], values[~inside]).statistic
+    wanted = 2 * u / (inside.sum() * (~inside).sum()) - 1
+    assert separation(inside, mean_ranks(values)) == pytest.approx(wanted)
+    assert math.isnan(separation(np.zeros(4, dtype=bool), np.arange(4.0)))
 
 
 def test_the_correlation_ratio_follows_from_the_analysis_of_variance() -> None:

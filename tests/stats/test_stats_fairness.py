@@ -156,3 +156,29 @@ def test_a_rate_that_no_resample_changes_is_no_certainty() -> None:
     low, high = np.quantile(beta_draws(0, 30, 2000), [0.025, 0.975])
     assert 0 < low < 0.001
     assert high == pytest.approx(stats.beta.ppf(0.975, 0.5, 30.5), rel=0.02)
+
+
+@pytest.mark.parametrize("events", [20, 100, 400])
+def test_rates_of_a_small_group_with_rare_events_keep_their_level(events: int) -> None:
+    """How often equal groups of 30 and 5,000 rows are called unlike, over all tables with so many events."""
+    few = np.arange(min(30, events) + 1)
+    chances = stats.hypergeom.pmf(few, 5030, events, 30)
+    p = np.array([same_rates([k, events - k], [30, 5000]) for k in few])
+    for level in (0.01, 0.05):
+        assert chances[p < level].sum() <= level
+
+
+def test_rare_rates_of_three_groups_are_those_of_all_tables() -> None:
+    events, rows = np.array([2, 1, 9]), np.array([8, 20, 300])
+    grid = np.array([(a, b, 12 - a - b) for a in range(9) for b in range(13 - a)])
+    chances = stats.multivariate_hypergeom.pmf(grid, rows, 12)
+    share = rows * 12 / 328
+
+    def unlike(found: np.ndarray) -> np.ndarray:
+        return np.asarray(np.sum((found - share) ** 2 / share, axis=-1))
+
+    exact = chances[unlike(grid) >= unlike(events) - 1e-9].sum()
+    assert same_rates(events, rows) == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 9_999))
+    assert same_rates(events, rows) == same_rates(events, rows)
+    # What the chi-square distribution would say.
+    assert stats.chi2.sf(unlike(events) * 328 / 316, 2) < exact / 2

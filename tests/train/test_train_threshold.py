@@ -139,6 +139,30 @@ def test_thresholds_by_group_are_those_of_the_decision(tmp_path: Path, columns: 
     assert (prediction != (p >= np.float32(decision.threshold))).any()
 
 
+def test_numbers_beyond_float32_have_the_threshold_that_the_graph_gives_them(tmp_path: Path) -> None:
+    ctx = make_context(tmp_path)
+    given, tables = inputs(ctx)
+    big = {}
+    for seed, (part, table) in enumerate(tables.items()):
+        x = np.random.default_rng(seed).normal(size=len(table))
+        x[::3] *= 1e300
+        big[part] = table.append_column("big", pa.array(x))
+    splits = ctx.open(given["splits"])
+    files: dict[str, Any] = {name: splits.path(name) for name in splits.files}
+    for part, table in big.items():
+        pq.write_table(table, buffer := io.BytesIO())
+        files[f"{part}.parquet"] = buffer.getvalue()
+    given["splits"] = ctx.store.put("splits", files, splits.meta)
+    settings = {"learner": "linear", "threshold": {"groups": ["big"], "objective": "balanced_accuracy"}}
+    model = ctx.open(run(TrainSpec.model_validate_json(json.dumps(settings)), given, ctx)["model"])
+    decision = Decision.from_json(model.json("model.json")["decision"])
+    assert len(set(decision.table)) > 1
+    prediction, p = said(model, big["test"])
+    assert (prediction == (p >= decision.thresholds(big["test"], len(p)))).all()
+    assert decision.rows[-1] == 0
+    assert sum(decision.rows) == 600  # of 900, those that the graph can compare
+
+
 def test_unknown_and_missing_groups_have_the_common_threshold(tmp_path: Path) -> None:
     model, tables, _ = trained(tmp_path, threshold={"groups": ["sex"], "objective": "f1"})
     decision = Decision.from_json(model.json("model.json")["decision"])

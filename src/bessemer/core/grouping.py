@@ -47,12 +47,17 @@ class Grouping:
 
     @property
     def names(self) -> list[str]:
-        """What the groups are called, `size` + 2 of them."""
+        """What the groups are called, `size` + 2 names that all differ.
+
+        >>> Grouping("x", "string", levels=("a", "missing")).names
+        ['a', 'missing', 'other values', 'missing (no value)']
+        """
         if self.kind == "levels":
             own = [str(v).lower() if isinstance(v, bool) else str(v) for v in self.levels]
         else:
-            own = _ranges([_text(edge, self.dtype) for edge in self.edges])
-        return [*own, OTHER, MISSING]
+            own = _ranges(_texts(self.edges, self.dtype))
+        other = _unlike(OTHER, own, " (rarer ones)")
+        return [*own, other, _unlike(MISSING, own, " (no value)")]
 
     def codes(self, values: pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
         """The group of each value, int64 (n,): `size` is `OTHER`, `size` + 1 is `MISSING` (null, NaN, infinite, '')."""
@@ -65,11 +70,11 @@ class Grouping:
             found = pc.fill_null(pc.index_in(values, value_set=pa.array(self.levels, type=own)), self.size)
             codes = found.to_numpy(zero_copy_only=False) if isinstance(found, pa.Array) else found.to_numpy()
         else:
-            kind = (
-                np.int64 if self.dtype == "timestamp" else np.float32
-            )  # numbers are compared as in the graph
-            edges, numbers = np.asarray(self.edges, dtype=kind), numbers_of(values).astype(kind)
-            codes = np.searchsorted(edges, numbers, side="left")
+            # Numbers are compared as in the graph.
+            kind = np.int64 if self.dtype == "timestamp" else np.float32
+            with np.errstate(over="ignore"):
+                edges = np.asarray(self.edges, dtype=kind)
+            codes = np.searchsorted(edges, numbers_of(values).astype(kind), side="left")
         grouped: NDArray[np.int64] = np.where(missing, self.size + 1, codes).astype(np.int64)
         return grouped
 
@@ -119,7 +124,7 @@ def group(
         cuts = np.quantile(known, _QUARTERS, method="inverted_cdf") if len(known) else known[:0]
         inner = np.unique(cuts)
         bins = inner[inner < known.max()].tolist() if len(known) else []
-    return Grouping(column, dtype, edges=tuple(sorted(bins)), kind="ranges")
+    return Grouping(column, dtype, edges=tuple(sorted(set(bins))), kind="ranges")
 
 
 def _is_measure(values: pa.Array | pa.ChunkedArray, most: int) -> bool:
@@ -142,7 +147,14 @@ def _levels(values: pa.Array | pa.ChunkedArray, most: int) -> tuple[Any, ...]:
 
 
 def missing_values(values: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
-    """Which values the graph takes for missing, bool (n,): null, NaN, infinite, an empty text."""
+    """Which values the graph takes for missing, bool (n,): null, NaN, infinite, an empty text.
+
+    Numbers are float32 in the graph: what is beyond its range (about 3.4e38) is infinite there.
+
+    >>> import pyarrow as pa
+    >>> missing_values(pa.array([1.0, None, 1e300])).tolist()
+    [False, True, True]
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -151,7 +163,7 @@ def missing_values(values: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
         plain = values.cast(kind)
         found = pc.fill_null(pc.equal(plain, pa.scalar("", kind)), True)
     elif pa.types.is_floating(kind):
-        found = pc.fill_null(pc.invert(pc.is_finite(values)), True)
+        found = pc.fill_null(pc.invert(pc.is_finite(values.cast(pa.float32(), safe=False))), True)
     else:
         found = pc.is_null(values)
     made = found.to_numpy(zero_copy_only=False) if isinstance(found, pa.Array) else found.to_numpy()
@@ -159,7 +171,8 @@ def missing_values(values: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
 
 
 def numbers_of(values: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
-    """Numbers as float64 (n,), NaN where null; timestamps as int64 microseconds, 0 where null."""
+    """Numbers as float64 (n,), NaN where null, infinite beyond the float32 of the graph; timestamps as int64
+    microseconds, 0 where null."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -170,7 +183,10 @@ def numbers_of(values: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
     found = (
         numbers.to_numpy() if isinstance(numbers, pa.ChunkedArray) else numbers.to_numpy(zero_copy_only=False)
     )
-    return np.asarray(found, dtype=np.float64)
+    known: NDArray[np.float64] = np.asarray(found, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        single = known.astype(np.float32)
+    return np.where(np.isinf(single), single, known)
 
 
 def _dtype(kind: pa.DataType) -> str:
@@ -187,11 +203,28 @@ def _dtype(kind: pa.DataType) -> str:
     return "timestamp" if pt.is_timestamp(kind) else "string"
 
 
-def _text(edge: Any, dtype: str) -> str:
-    if dtype != "timestamp":
-        return f"{float(edge):.6g}"
-    moment = dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=int(edge))
-    return str(moment.replace(microsecond=0))
+def _texts(edges: Sequence[Any], dtype: str) -> list[str]:
+    """Edges in words: in 6 digits, or to the second; in as many more as tell them apart where these do not."""
+    if dtype == "timestamp":
+        moments = [dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=int(edge)) for edge in edges]
+        forms = ("seconds", "milliseconds", "microseconds")
+        ways = ([moment.isoformat(" ", form) for moment in moments] for form in forms)
+    else:
+        whole = all(float(edge).is_integer() and abs(edge) < 2**53 for edge in edges)
+        digits = [".6g", *([".0f"] if whole else []), *(f".{k}g" for k in range(7, 18))]
+        ways = ([format(float(edge), form) for edge in edges] for form in digits)
+    found: list[str] = []
+    for found in ways:
+        if len(set(found)) == len(edges):
+            break
+    return found
+
+
+def _unlike(name: str, taken: Sequence[str], more: str) -> str:
+    """A name that is not taken: with `more` behind it as often as it needs."""
+    while name in taken:
+        name += more
+    return name
 
 
 def _ranges(edges: Sequence[str]) -> list[str]:

@@ -96,3 +96,20 @@ class Signature:
             target=value["target"],
             classes=tuple(value["classes"]),
         )
+
+
+def class_text(value: Any) -> str:
+    """A class as text, alike whatever file it came from: CSV says true and 1, a frame with gaps 1.0; '' is missing.
+
+    >>> class_text(True), class_text("True"), class_text(1.0), class_text("1.0"), class_text("1.50")
+    ('true', 'true', '1', '1', '1.50')
+    >>> class_text(None), class_text(float("nan"))
+    ('', '')
+    """
+    if value is None or value != value:
+        return ""
+    text = str(value)
+    whole = text.removesuffix(".0")
+    if whole.lstrip("-").isdigit():
+        return whole
+    return text.lower() if text in ("True", "False") else text

@@ -85,9 +85,11 @@ class Gates(Spec):
     brier: Requirement | None = Field(None, description="Classification: as '<= 0.15'.")
     accuracy: Requirement | None = Field(None, description="Classification: as '>= 80%'.")
     balanced_accuracy: Requirement | None = Field(None, description="Classification: as '>= 70%'.")
-    precision: Requirement | None = Field(None, description="Binary, at the threshold 0.5: as '>= 0.6'.")
-    recall: Requirement | None = Field(None, description="Binary, at the threshold 0.5: as '>= 0.5'.")
-    f1: Requirement | None = Field(None, description="Binary, at the threshold 0.5: as '>= 0.5'.")
+    precision: Requirement | None = Field(
+        None, description="Binary, at the threshold that ships: as '>= 0.6'."
+    )
+    recall: Requirement | None = Field(None, description="Binary, at the threshold that ships: as '>= 0.5'.")
+    f1: Requirement | None = Field(None, description="Binary, at the threshold that ships: as '>= 0.5'.")
     f1_macro: Requirement | None = Field(None, description="Multiclass: as '>= 0.5'.")
     mcc: Requirement | None = Field(None, description="Classification: as '>= 0.3'.")
     ece: Requirement | None = Field(None, description="Classification, calibration error: as '<= 0.05'.")

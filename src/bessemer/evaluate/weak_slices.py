@@ -23,7 +23,7 @@ from bessemer.evaluate.levels import Coded, Level, coded_columns
 from bessemer.evaluate.spec import FindSlices
 from bessemer.stats.arrays import Bools, Floats, Ints, shown
 from bessemer.stats.lattice import Cell, slices_in, worst
-from bessemer.stats.means import Excess, Moments, by_code, excess, moments, rows_needed, welch
+from bessemer.stats.means import Excess, Moments, by_code, excess, moments, rows_needed, varied, welch
 from bessemer.stats.metrics.table import Scorer
 from bessemer.stats.multiple import holm
 
@@ -64,7 +64,9 @@ class Weak:
         """How many more test rows of the slice it takes to be sure: half of them confirm; None: it is not worse."""
         if self.p_adjusted <= alpha:
             return 0
-        needed = rows_needed(self.group, self.others, alpha)
+        # as many tests again: Holm multiplies this slice's p by as much as it did here
+        times = max(1.0, self.p_adjusted / self.excess.p) if self.excess.p > 0 else 1.0
+        needed = rows_needed(self.group, self.others, alpha / times)
         return None if needed is None else max(1, 2 * (needed - int(self.group.rows)))
 
 
@@ -162,7 +164,7 @@ def _tested(cell: Cell, columns: Sequence[Coded], loss: Floats, first: Bools, co
     rows = cell.mask([column.codes for column in columns])
     levels = tuple(columns[c].levels[k] for c, k in zip(cell.columns, cell.levels, strict=True))
     group, others = moments(loss[rows & ~first]), moments(loss[~rows & ~first])
-    return Weak(levels, rows, group, others, excess(group, others, confidence))
+    return Weak(levels, rows, group, others, excess(varied(group, others), others, confidence))
 
 
 def _as_json(weak: Weak, scorer: Callable[[Floats], Floats], first: Bools, alpha: float) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bessemer.core.errors import did_you_mean
-from bessemer.package.decision import Decision
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -46,7 +45,7 @@ class Aim:
             margin: Floats = score[:, self.output] - others.max(axis=1)
             return margin
         if subject.task == "binary":
-            beyond: Floats = score[:, 0] - _log_odds(subject, table)
+            beyond: Floats = score[:, 0] - subject.boundary(table)
             return beyond if self.output == 1 else -beyond
         over: Floats = self.sign * (score[:, 0] - self.bound)
         return over
@@ -93,14 +92,6 @@ def aim_of(
         return Aim(subject.classes[output], output)
     output = classes[wanted]
     return None if output == int(prediction) else Aim(subject.classes[output], output)
-
-
-def _log_odds(subject: Subject, table: pa.Table) -> Floats:
-    """The score from which on each row is positive: 0, where the model has no threshold of its own."""
-    decision = Decision.from_json(subject.facts.get("decision"))
-    t = np.clip(decision.thresholds(table, table.num_rows).astype(np.float64), 1e-12, 1 - 1e-12)
-    found: Floats = np.log(t / (1 - t))
-    return found
 
 
 _SIGNS: Mapping[str, float] = {">": 1.0, ">=": 1.0, "<": -1.0, "<=": -1.0, "+": 1.0, "-": -1.0}

@@ -231,6 +231,9 @@ class Search:
 
     def _pulled_in(self, rows: Places, c: int) -> Places:
         places = np.flatnonzero(self.allowed[:, c])
+        places = places[
+            (places >= self.cells.first) | (places == self.at)
+        ]  # of no other row that is explained
         steps, where = np.unique(self.values[places, c], return_index=True)  # ascending values
         places = places[where]
         own = np.searchsorted(steps, self.values[self.at, c])

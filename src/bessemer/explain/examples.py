@@ -53,7 +53,8 @@ def _kinds(subject: Subject, sample: Sample) -> dict[str, Any]:
     close = top[:, -1] - top[:, -2]
     if subject.task == "binary":
         score = sample.score[:, 0]
-        return _ordered(mistake=wrong, highest=-score, lowest=score, borderline=close)
+        border = np.abs(score - subject.boundary(sample.table))
+        return _ordered(mistake=wrong, highest=-score, lowest=score, borderline=border)
     return _ordered(mistake=wrong, confident=-top[:, -1], borderline=close)
 
 
@@ -76,7 +77,7 @@ def _example(i: int, why: str, subject: Subject, sample: Sample) -> dict[str, An
         "position": i,
         "row": {column: plain(raw[column]) for column in columns},
         "prediction": classes[int(sample.predicted[i])] if classes else float(sample.predicted[i]),
-        "probability": float(sample.probability[i].max()) if classes else None,
+        "probability": float(sample.probability[i, int(sample.predicted[i])]) if classes else None,
         "score": float(sample.score[i, output]),
         "base": float(sample.base[output]),
         "contributions": {subject.groups[g]: float(parts[g]) for g in range(len(parts))},

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bessemer.core.errors import DataError, UsageError, did_you_mean
+from bessemer.core.signature import class_text
 from bessemer.explain.explanation import Baseline, Explanation
 from bessemer.explain.local import named_class, output_of
 from bessemer.explain.profile_rows import GivenRows, ProfileRows, features_of
@@ -139,14 +140,15 @@ def actual_of(model: Model, table: pa.Table) -> Floats:
     values = table.column(target).to_pylist()
     if model.task == "regression":
         return np.array([_number(value, target) for value in values])
-    classes = {str(name): float(i) for i, name in enumerate(model.classes)}
-    unknown = next((v for v in values if v is not None and str(v) not in classes), None)
+    classes = {class_text(name): float(i) for i, name in enumerate(model.classes)}
+    said = [class_text(value) for value in values]
+    unknown = next((text for text in said if text and text not in classes), None)
     if unknown is not None:
         raise DataError(
             f"column '{target}' holds '{unknown}', which is no class of the model",
-            fix=did_you_mean(str(unknown), classes),
+            fix=did_you_mean(unknown, classes),
         )
-    return np.array([np.nan if value is None else classes[str(value)] for value in values])
+    return np.array([classes.get(text, np.nan) for text in said])
 
 
 def _number(value: Any, target: str) -> float:

@@ -14,6 +14,7 @@ from bessemer.stats.metrics.table import METRICS, PRIMARY, Metric, Scorer
 
 if TYPE_CHECKING:
     from bessemer.explain.sample import Floats, Sample
+    from bessemer.stats.arrays import Ints
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,24 @@ class Quality:
         """The output of the graph that the metric needs."""
         return "score" if self.task == "regression" else "probability"
 
-    def __call__(self, actual: Floats, output: Floats) -> float:
-        """The metric of N rows; `output` is (N, K) as the graph gives it. NaN where it is not defined."""
-        return float(self.scorer(actual, output)()[0])
+    @property
+    def needs_said(self) -> bool:
+        """Whether it judges the class that the graph says: of two classes, its threshold may be any."""
+        return self.task == "binary" and self.metric.needs == "label"
 
-    def scorer(self, actual: Floats, output: Floats) -> Scorer:
+    def __call__(self, actual: Floats, output: Floats, said: Ints | None = None) -> float:
+        """The metric of N rows; `output` is (N, K) as the graph gives it. NaN where it is not defined.
+
+        said: the class index (N,) that the graph says; from a probability of 0.5 on where it is left out.
+        """
+        return float(self.scorer(actual, output, said)()[0])
+
+    def scorer(self, actual: Floats, output: Floats, said: Ints | None = None) -> Scorer:
         """The metric of the same rows, ready for any number of weightings of them."""
         if self.task == "regression":
             outcome = estimated(actual, output[:, 0])
         else:
-            outcome = classified(self.task, actual, output)
+            outcome = classified(self.task, actual, output, said)
         return Scorer(outcome, [self.metric.name])
 
     def loss(self, before: float, after: float) -> float:
@@ -55,7 +64,7 @@ def quality_for(task: str, wanted: str, sample: Sample) -> Quality:
     kind = cast(Task, task)
     known = METRICS[kind]
     quality = Quality(kind, known.get(wanted, known[PRIMARY[kind]]))
-    if np.isnan(quality(sample.actual, getattr(sample, quality.output))):
+    if np.isnan(quality(sample.actual, getattr(sample, quality.output), sample.said)):
         quality = Quality(kind, known["rmse" if kind == "regression" else "log_loss"])
     return quality
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from bessemer.core.signature import Signature
 from bessemer.package.attribution.plugins import METHODS as ATTRIBUTIONS
+from bessemer.package.decision import Decision
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -81,6 +82,13 @@ class Subject:
             return chosen.method, ATTRIBUTIONS.load(chosen.method).against.format(rows=rows)
         kind = str(self.facts["native"]["kind"])
         return METHODS.get(kind, (kind, "as the learner defines it"))
+
+    def boundary(self, table: pa.Table) -> Floats:
+        """Of two classes: the score from which on each raw row is positive, (N,) log-odds; 0 without a threshold."""
+        decision = Decision.from_json(self.facts.get("decision"))
+        t = np.clip(decision.thresholds(table, table.num_rows).astype(np.float64), 1e-12, 1 - 1e-12)
+        found: Floats = np.log(t / (1 - t))
+        return found
 
     def scored(self, table: pa.Table) -> Floats:
         """The graph's raw score of raw rows: (N, K) float64; K is 1, or one a class in multiclass.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bessemer.core.signature import Field, Signature
+from bessemer.core.signature import Field, Signature, class_text
 from bessemer.core.sql import quote
 from bessemer.monitor.reference import Sketch
 from bessemer.monitor.window import Column, Window
@@ -143,27 +143,11 @@ def truth_of(column: Any, signature: Signature) -> Floats:
     if signature.task == "regression":
         values: Floats = column.to_numpy(zero_copy_only=False).astype(np.float64)
         return np.where(np.isfinite(values), values, np.nan)
-    names = {_text(name): float(k) for k, name in enumerate(signature.classes)}
+    names = {class_text(name): float(k) for k, name in enumerate(signature.classes)}
     if all(isinstance(name, bool) for name in signature.classes):
-        known = {_text(name): names[_text(name)] for name in signature.classes}
-        names |= dict.fromkeys(_TRUE, known["true"]) | dict.fromkeys(_FALSE, known["false"])
-    return np.array([names.get(_text(value), np.nan) for value in column.to_pylist()], dtype=np.float64)
-
-
-_TRUE, _FALSE = ("True", "t", "1", "1.0"), ("False", "f", "0", "0.0")
-
-
-def _text(value: Any) -> str:
-    """A class as text, whatever file it came from: a frame with gaps says 1.0 for 1.
-
-    >>> _text(True), _text("1.0"), _text(1.0), _text("1.50")
-    ('true', '1', '1', '1.50')
-    """
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = str(value)
-    whole = text.removesuffix(".0")
-    return whole if whole.lstrip("-").isdigit() else text
+        names |= {"1": names["true"], "t": names["true"], "0": names["false"], "f": names["false"]}
+    said = (class_text(value) for value in column.to_pylist())
+    return np.array([names.get(text, np.nan) for text in said], dtype=np.float64)
 
 
 def _said(made: Mapping[str, NDArray[Any]], signature: Signature) -> tuple[Floats, Floats]:

@@ -11,17 +11,17 @@ import numpy as np
 if TYPE_CHECKING:
     from bessemer.core.artifact import Artifact
 
-#: Rows that are looked at for one example, and rows that are taken where there are no examples.
-_CANDIDATES, _PLAIN = 2000, 6
+#: Rows that are looked at for one example.
+_CANDIDATES = 2000
 #: Values of an example agree with its row to about this.
 _CLOSE = 2e-6
 
 
 @dataclass(frozen=True)
 class WorkedRow:
-    """A test row: its place in the list of examples (None where there are none), and what the learner sees (F,)."""
+    """A test row: its place in the list of examples, and what the learner sees (F,)."""
 
-    example: int | None
+    example: int
     why: str
     values: Mapping[str, Any]
     actual: Any
@@ -35,35 +35,23 @@ def worked_rows(
     *,
     features: bool,
 ) -> list[WorkedRow]:
-    """The rows of the examples, found again in the test part; without examples the first rows of the test part.
+    """The rows of the examples, found again in the test part; without examples none: nobody asked for raw rows.
 
     An example whose row cannot be told is left out. `features`: with what the learner sees of each.
     """
     places = _candidates(artifacts, examples)
     table = _take(artifacts["splits"], columns, sorted({i for own in places for i in own}))
-    found: list[tuple[int | None, str, int]] = []
+    found: list[tuple[int, str, int]] = []
     for number, (example, own) in enumerate(zip(examples, places, strict=True)):
         match = next((i for i in own if _same(example["row"], table[i])), None)
         if match is not None:
             found.append((number, str(example["why"]), match))
-    actual = {match: examples[number]["actual"] for number, _, match in found if number is not None}
-    if not found:
-        count = min(_PLAIN, int(artifacts["splits"].meta["rows"]["test"]))
-        table = _take(artifacts["splits"], columns, list(range(count)))
-        found = [(None, "first", i) for i in range(count)]
-        actual = _targets(artifacts, count)
+    actual = {match: examples[number]["actual"] for number, _, match in found}
     seen = np.load(artifacts["splits"].path("test.X.npy"), mmap_mode="r") if features else None
     return [
         WorkedRow(number, why, table[i], actual.get(i), None if seen is None else np.array(seen[i]))
         for number, why, i in found
     ]
-
-
-def _targets(artifacts: Mapping[str, Artifact], count: int) -> dict[int, Any]:
-    import pyarrow.parquet as pq
-
-    path = artifacts["evaluation"].path("predictions.parquet")
-    return dict(enumerate(pq.read_table(path, columns=["target"]).slice(0, count).column(0).to_pylist()))
 
 
 def _candidates(artifacts: Mapping[str, Artifact], examples: Sequence[Mapping[str, Any]]) -> list[list[int]]:
@@ -77,16 +65,17 @@ def _candidates(artifacts: Mapping[str, Artifact], examples: Sequence[Mapping[st
         return [[] for _ in examples]
     named = {name: table.column(name).to_numpy(zero_copy_only=False) for name in table.column_names}
     chances = [named[name] for name in table.column_names[2:]]
-    best = np.max(chances, axis=0) if chances else None
-    if len(chances) == 1:
-        best = np.maximum(chances[0], 1 - chances[0])
+    said = np.max(chances, axis=0) if chances else None
+    if len(chances) == 1:  # of the positive class; the model's threshold may be any
+        positive = artifacts["model"].json("model.json")["classes"][1]
+        said = np.where(_equal(named["prediction"], positive), chances[0], 1 - chances[0])
     found = []
     for example in examples:
         alike = _equal(named["target"], example["actual"]) & _equal(
             named["prediction"], example["prediction"]
         )
-        if best is not None:
-            alike &= np.abs(best - example["probability"]) < 1e-5
+        if said is not None:
+            alike &= np.abs(said - example["probability"]) < 1e-5
         found.append(np.flatnonzero(alike)[:_CANDIDATES].tolist())
     return found
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bessemer.stats.arrays import Floats
+from bessemer.stats.arrays import Floats, Ints
+
+#: Below this expected count the chi-square distribution is too far from the truth (Cochran 1954).
+_FEWEST_EXPECTED = 5
+#: Tables drawn at random where there are more than two groups: the smallest p-value is 1 in so many and one.
+_TABLES = 9_999
 
 
 def beta_draws(events: float, rows: float, count: int) -> Floats:
@@ -25,15 +30,21 @@ def beta_draws(events: float, rows: float, count: int) -> Floats:
 
 
 def same_rates(events: ArrayLike, rows: ArrayLike) -> float:
-    """Pearson's chi-square test that the groups' shares are one and the same: its p-value.
+    """Whether the groups' shares are one and the same: a p-value.
+
+    Pearson's chi-square test; where fewer than 5 events, or others, are expected in a group, Fisher's exact test of two
+    groups, and of more the chi-square statistic among 9,999 tables of the same totals, which are always the same ones
+    (Agresti 1992).
 
     Args:
-        events, rows: float (groups,), rows > 0.
+        events, rows: counts, (groups,), rows > 0.
 
     1 where all or no rows are events; NaN with fewer than two groups.
 
     >>> round(same_rates([30, 50], [100, 100]), 4)
     0.0039
+    >>> round(same_rates([3, 95], [30, 5000]), 4)  # 0.0014 by chi-square
+    0.0199
     """
     from scipy.special import chdtrc
 
@@ -43,7 +54,31 @@ def same_rates(events: ArrayLike, rows: ArrayLike) -> float:
     share = x.sum() / n.sum()
     if share in (0, 1):
         return 1.0
-    return float(chdtrc(len(n) - 1, float(np.sum((x - n * share) ** 2 / (n * share * (1 - share))))))
+    if n.min() * min(share, 1 - share) < _FEWEST_EXPECTED:
+        return _same_rare_rates(np.rint(x).astype(np.int64), np.rint(n).astype(np.int64))
+    return float(chdtrc(len(n) - 1, _pearson(x, n, share)))
+
+
+def _pearson(events: Floats, rows: Floats, share: float) -> Floats:
+    """Pearson's statistic of events (..., groups) against rows (groups,): (...,)."""
+    found: Floats = np.sum((events - rows * share) ** 2 / (rows * share * (1 - share)), axis=-1)
+    return found
+
+
+def _same_rare_rates(events: Ints, rows: Ints) -> float:
+    """`same_rates` given how many events there are in all."""
+    if len(rows) == 2:
+        from scipy.stats import fisher_exact
+
+        return float(fisher_exact([events, rows - events]).pvalue)
+    share, whole = float(events.sum() / rows.sum()), rows.astype(np.float64)
+    tables = np.random.default_rng(0).multivariate_hypergeometric(
+        rows, int(events.sum()), size=_TABLES, method="marginals"
+    )
+    drawn = _pearson(tables.astype(np.float64), whole, share)
+    seen = float(_pearson(events.astype(np.float64), whole, share))
+    # Equal tables may differ in the last digit; the table seen is one of those that could be.
+    return float((1 + np.count_nonzero(drawn >= seen * (1 - 1e-9))) / (1 + _TABLES))
 
 
 def same_means(mean: ArrayLike, variance: ArrayLike, rows: ArrayLike) -> float:

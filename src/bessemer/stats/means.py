@@ -52,6 +52,20 @@ def moments(values: ArrayLike) -> Moments:
     )
 
 
+def varied(group: Moments, others: Moments) -> Moments:
+    """The group as if it varied at least as much as the others: Welch's test of few rows is then not taken in.
+
+    Of a loss with an upper bound (errors are 0 or 1) a small group may lie at the bound by chance, all of it, and
+    would seem to have no variance: any difference would be certain.
+
+    >>> group, others = moments([1.0, 1.0, 1.0]), moments([0.0, 1.0, 1.0, 0.0])
+    >>> bool(varied(group, others).variance == others.variance)
+    True
+    """
+    short = np.maximum(others.variance - group.variance, 0.0)
+    return Moments(group.rows, group.total, group.squares + short * np.maximum(group.rows - 1, 0))
+
+
 def welch(group: Moments, others: Moments) -> Floats:
     """Welch's t (1947): the difference of means over its standard error; 0 where neither group varies.
 

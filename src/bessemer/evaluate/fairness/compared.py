@@ -84,7 +84,7 @@ class Judgement:
 
     def allowed(self, side: int) -> dict[str, Bools]:
         """By figure, which groups are compared: large enough, not pooled, and the figure has rows enough."""
-        single = np.array([label not in self.partition.pooled for label in self.partition.labels])
+        single = np.array([k not in self.partition.pooled for k in range(len(self.partition.labels))])
         return {
             name: self.large & single & (rows >= FEWEST) for name, rows in self._parts[side].bases().items()
         }
@@ -101,7 +101,7 @@ class Judgement:
                 "rows": rows,
                 "share": rows / self.outcome.rows,
                 "too_small": rows < MIN_ROWS,
-                "pooled": label in self.partition.pooled,
+                "pooled": k in self.partition.pooled,
                 "metrics": {},
             }
             if rows >= MIN_ROWS:
@@ -193,7 +193,10 @@ class Judgement:
         return beta_draws(float(values[figure][k] * rows), float(rows), len(draws))
 
     def _p(self, criterion: Criterion, s: int, values: Mapping[str, Floats]) -> float:
-        """The chance of differences like these if all groups were alike, over all groups and figures compared."""
+        """The chance of differences like these if all groups were alike, over all groups and figures compared.
+
+        A figure that cannot be tested is left out; NaN where none can (`same_rates`, `same_means` say when).
+        """
         part, allowed = self._parts[s], self.allowed(s)
         found = []
         for figure in criterion.figures:
@@ -206,7 +209,8 @@ class Judgement:
                 found.append(same_means(mean[mask], variance[mask], rows[mask]))
             else:
                 found.append(same_rates((values[figure] * rows)[mask], rows[mask]))
-        return float(np.minimum(1.0, np.min(found) * len(found)))
+        tested = [p for p in found if not np.isnan(p)]
+        return min(1.0, min(tested) * len(tested)) if tested else float("nan")
 
 
 def _figure(value: float, draws: Floats, confidence: float) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from bessemer.core.grouping import OTHER, Grouping, group
+from bessemer.core.grouping import Grouping, group
 from bessemer.evaluate.fairness.spec import FairnessSpec
 from bessemer.evaluate.slices import MIN_ROWS
 
@@ -26,14 +27,16 @@ class Partition:
     """Every test row in one of some groups.
 
     name: the column, or 'a × b'. labels: what the groups are called. codes: the group of each row, int64 (n,).
-    pooled: labels of groups that stand for several, which are shown and not compared.
+    pooled: codes of groups that stand for several, which are shown and not compared.
+    origin: of a single column, the code of each group in the column's `Grouping`.
     """
 
     name: str
     columns: tuple[str, ...]
     labels: tuple[str, ...]
     codes: NDArray[np.int64]
-    pooled: frozenset[str] = frozenset()
+    pooled: frozenset[int] = frozenset()
+    origin: tuple[int, ...] = ()
 
     @property
     def sizes(self) -> NDArray[np.int64]:
@@ -72,34 +75,50 @@ def partitions(
 
 def _of_column(name: str, grouping: Grouping, codes: NDArray[np.int64]) -> Partition:
     used, place = np.unique(codes, return_inverse=True)
-    labels = [grouping.names[k] for k in used]
-    pooled = frozenset(OTHER for k in used if k == grouping.size)
-    order = list(range(len(labels)))
+    order = list(range(len(used)))
     if grouping.kind == "levels":  # largest first; the rest and the missing ones last
-        sizes = np.bincount(place, minlength=len(labels))
+        sizes = np.bincount(place, minlength=len(used))
         order.sort(
             key=lambda k: (used[k] >= grouping.size, -sizes[k] if used[k] < grouping.size else used[k])
         )
     turned = np.argsort(np.array(order, dtype=np.int64))
-    return Partition(name, (name,), tuple(labels[k] for k in order), turned[place].astype(np.int64), pooled)
+    origin = tuple(int(used[k]) for k in order)
+    names = grouping.names
+    return Partition(
+        name,
+        (name,),
+        tuple(names[code] for code in origin),
+        turned[place].astype(np.int64),
+        frozenset(k for k, code in enumerate(origin) if code == grouping.size),
+        origin,
+    )
 
 
 def _of_pair(a: Partition, b: Partition) -> Partition:
     both = a.codes * len(b.labels) + b.codes
     used, place, sizes = np.unique(both, return_inverse=True, return_counts=True)
-    labels = [f"{a.labels[k // len(b.labels)]}{TIMES}{b.labels[k % len(b.labels)]}" for k in used]
+    labels = _joined([(a.labels[k // len(b.labels)], b.labels[k % len(b.labels)]) for k in used])
     large = [k for k in np.argsort(-sizes, kind="stable").tolist() if sizes[k] >= MIN_ROWS]
     small = sorted(set(range(len(used))) - set(large))
     target = np.full(len(used), len(large), dtype=np.int64)
     target[large] = np.arange(len(large))
     kept = [labels[k] for k in large]
-    mixed = {label for k, label in zip(used, labels, strict=True) if _is_mixed(a, b, int(k))}
+    mixed = {int(target[k]) for k, code in enumerate(used) if _is_mixed(a, b, int(code))}
     if small:
         kept.append(f"{len(small)} smaller groups" if len(small) > 1 else labels[small[0]])
-        mixed |= {kept[-1]} if len(small) > 1 else set()
+        mixed |= {len(large)} if len(small) > 1 else set()
     name, columns = f"{a.name}{TIMES}{b.name}", (*a.columns, *b.columns)
     return Partition(name, columns, tuple(kept), target[place].astype(np.int64), frozenset(mixed))
 
 
+def _joined(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """The names of two groups as one; in quotes where they would be alike without, as of 'a × b' with 'c' and of 'a'
+    with 'b × c'."""
+    plain = [TIMES.join(pair) for pair in pairs]
+    if len(set(plain)) == len(pairs):
+        return plain
+    return [TIMES.join(json.dumps(name, ensure_ascii=False) for name in pair) for pair in pairs]
+
+
 def _is_mixed(a: Partition, b: Partition, k: int) -> bool:
-    return a.labels[k // len(b.labels)] in a.pooled or b.labels[k % len(b.labels)] in b.pooled
+    return k // len(b.labels) in a.pooled or k % len(b.labels) in b.pooled

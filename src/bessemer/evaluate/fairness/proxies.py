@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bessemer.core.grouping import Grouping, group, missing_values, numbers_of
+from bessemer.core.parquet import rows_at
 from bessemer.core.signature import Task
 from bessemer.evaluate.fairness.partition import Partition
 from bessemer.evaluate.slices import MIN_ROWS
@@ -90,9 +91,8 @@ class Proxies:
         """All `rows` test rows by the group that the inputs together suggest; rows of no compared group stand apart."""
         codes = np.full(rows, len(self.groups), dtype=np.int64)
         codes[self.rows] = self.together.predicted
-        return Partition(
-            self.column, (self.column,), (*self.groups, "not compared"), codes, frozenset({"not compared"})
-        )
+        labels = (*self.groups, "not compared")
+        return Partition(self.column, (self.column,), labels, codes, frozenset({len(self.groups)}))
 
 
 def find_proxies(
@@ -109,23 +109,17 @@ def find_proxies(
         return None
     most = max(1000, min(MOST_ROWS, MOST_CELLS // len(names)))
     table = _spread(train, [*names, partition.name], most)
-    labels = [grouping.names[k] for k in grouping.codes(table[partition.name])]
-    compared = [
-        label
-        for k, label in enumerate(partition.labels)
-        if partition.sizes[k] >= MIN_ROWS
-        and label not in partition.pooled
-        and labels.count(label) >= MIN_ROWS
-    ]
+    codes = grouping.codes(table[partition.name])
+    compared = _compared(partition, np.bincount(codes, minlength=grouping.size + 2))
     if len(compared) < 2:
         return None
-    place = {label: k for k, label in enumerate(compared)}
-    y = np.array([place.get(label, -1) for label in labels])
-    known = np.flatnonzero(y >= 0)
-    table, y = table.take(pa.array(known)), y[known]
-    own = np.array([place.get(label, -1) for label in partition.labels])[partition.codes]
+    place = np.full(grouping.size + 2, -1, dtype=np.int64)  # by the grouping's code; -1 is not compared
+    place[[partition.origin[k] for k in compared]] = np.arange(len(compared))
+    known = np.flatnonzero(place[codes] >= 0)
+    table, y = table.take(pa.array(known)), place[codes[known]]
+    own = place[np.array(partition.origin)][partition.codes]
     rows = _evenly(np.flatnonzero(own >= 0).astype(np.int64), MOST_JUDGED)
-    held = pq.read_table(test, columns=names).take(pa.array(rows))
+    held = rows_at(test, rows, names)
     truth = own[rows]
     coded = {name: _coded(table[name], held[name]) for name in names}
     task: Task = "binary" if len(compared) == 2 else "multiclass"
@@ -134,7 +128,17 @@ def find_proxies(
     }
     ranked = sorted(single, key=lambda name: (-_auc(single[name]), name))[:SHOWN]
     together = classified(task, truth, _boosted(list(coded.values()), y, seed))
-    return Proxies(partition.name, rows, tuple(compared), {name: single[name] for name in ranked}, together)
+    groups = tuple(partition.labels[k] for k in compared)
+    return Proxies(partition.name, rows, groups, {name: single[name] for name in ranked}, together)
+
+
+def _compared(partition: Partition, trained: NDArray[np.int64]) -> list[int]:
+    """The groups of the partition with rows enough, `trained` being the training rows by the grouping's code."""
+    return [
+        k
+        for k, code in enumerate(partition.origin)
+        if k not in partition.pooled and min(partition.sizes[k], trained[code]) >= MIN_ROWS
+    ]
 
 
 def _auc(outcome: Outcome) -> float:
@@ -143,9 +147,9 @@ def _auc(outcome: Outcome) -> float:
 
 def _spread(path: Path, columns: Sequence[str], most: int) -> pa.Table:
     """About `most` rows of a Parquet file, spread evenly over it."""
-    rows = pq.read_metadata(path).num_rows
-    table = pq.read_table(path, columns=list(dict.fromkeys(columns)))
-    return table.take(pa.array(_evenly(np.arange(rows), most)))
+    rows = _evenly(np.arange(pq.read_metadata(path).num_rows, dtype=np.int64), most)
+    found: pa.Table = rows_at(path, rows, list(columns))
+    return found
 
 
 def _evenly(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:

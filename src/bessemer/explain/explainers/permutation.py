@@ -16,6 +16,7 @@ from bessemer.explain.conditional import cells, shuffled_within
 from bessemer.explain.explanation import Baseline, Error, Explanation, Kind
 from bessemer.explain.quality import Quality, mean_interval, quality_for
 from bessemer.stats.bootstrap import resample
+from bessemer.stats.metrics.outcome import class_indices
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,7 +79,7 @@ class Permutation:
                 fix="explain rows that have the target, or with another explainer",
             )
         quality = quality_for(subject.task, subject.metric, sample)
-        whole = quality.scorer(sample.actual, getattr(sample, quality.output))
+        whole = quality.scorer(sample.actual, getattr(sample, quality.output), sample.said)
         columns = candidates(subject, sample)
         if left := len(subject.columns) - len(columns):
             ctx.note(
@@ -90,8 +91,8 @@ class Permutation:
         rows: list[dict[str, Any]] = []
         for column in columns:
             after = [
-                quality.scorer(sample.actual, output)
-                for output in _shuffled(
+                quality.scorer(sample.actual, output, said)
+                for output, said in _shuffled(
                     subject, sample, column, self._orders(column, columns, sample, ctx), quality
                 )
             ]
@@ -153,14 +154,18 @@ def _half(replicates: list[float]) -> float:
 
 def _shuffled(
     subject: Subject, sample: Sample, column: str, orders: list[Ints], quality: Quality
-) -> list[Floats]:
-    """What the metric needs, for each order of the column; several orders go through the graph at once."""
+) -> list[tuple[Floats, Ints | None]]:
+    """What the metric needs, for each order of the column; several orders go through the graph at once.
+
+    The output, (N, K), and where the metric judges it the class index that is said, (N,).
+    """
     import pyarrow as pa
 
     n = len(sample)
     together = max(1, BATCH // n)
     place = sample.table.column_names.index(column)
-    found: list[Floats] = []
+    found: list[tuple[Floats, Ints | None]] = []
+    wanted = [quality.output, *(["prediction"] if quality.needs_said else [])]
     for first in range(0, len(orders), together):
         part = orders[first : first + together]
         tables: list[pa.Table] = [
@@ -169,7 +174,10 @@ def _shuffled(
             )
             for order in part
         ]
-        outputs = subject.session.run(pa.concat_tables(tables).combine_chunks(), [quality.output])
-        array = outputs[quality.output].astype(np.float64).reshape(len(part), n, -1)
-        found.extend(array)
+        outputs = subject.session.run(pa.concat_tables(tables).combine_chunks(), wanted)
+        arrays = outputs[quality.output].astype(np.float64).reshape(len(part), n, -1)
+        said: list[Ints | None] = [None] * len(part)
+        if quality.needs_said:
+            said = list(class_indices(outputs["prediction"], subject.classes).reshape(len(part), n))
+        found.extend(zip(arrays, said, strict=True))
     return found
