@@ -100,5 +100,17 @@ EXPLAINERS: PluginTable[Explainer] = PluginTable(
             "bessemer.explain.explainers.prototypes:Prototypes",
             summary="few rows that stand for all, and those that they do not stand for",
         ),
+        "integrated_gradients": PluginRef(
+            "bessemer.explain.explainers.integrated_gradients:IntegratedGradients",
+            extra="deep",
+            requires=("torch", "captum"),
+            summary="the gradient of a neural network, added up from the median row to the row",
+        ),
+        "deep_lift": PluginRef(
+            "bessemer.explain.explainers.deep_lift:DeepLift",
+            extra="deep",
+            requires=("torch", "captum"),
+            summary="what differs from the median row, handed back layer by layer of a neural network",
+        ),
     },
 )
