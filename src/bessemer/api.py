@@ -6,7 +6,6 @@ import datetime as dt
 import json
 import os
 import re
-import secrets
 import shutil
 import tempfile
 import time
@@ -114,7 +113,8 @@ class Project:
     def _run(self, rows: list[Any], forced: frozenset[str], sinks: list[Sink], track: bool) -> Run:
         now = dt.datetime.now(dt.UTC)
         run = Run(
-            id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+            # runs of one project follow each other, so that their names do: the last part is of the second
+            id=f"{now:%Y%m%d-%H%M%S}-{now.microsecond * 2**16 // 10**6:04x}",
             project=self.name,
             status="running",
             started=now.isoformat(timespec="seconds"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from click.testing import CliRunner
 
 from bessemer.api import Project
 from bessemer.core import canonical
+from bessemer.core.artifact import Artifact
 from bessemer.core.errors import UsageError
-from bessemer.report.compare import comparison, page_of
+from bessemer.core.store import Store
+from bessemer.report.compare import Side, comparison, page_of
+from bessemer.report.compare_data import data_differences
 from bessemer.report.compare_metrics import _unpaired
 from bessemer.report.compare_settings import settings_differences
 
@@ -43,19 +47,26 @@ def write(folder: Path, rows: int, rounds: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, list[str]]:
     """Three runs up to the report: another setting in the second, more data in the third."""
     folder = tmp_path_factory.mktemp("compared")
+    ids = []
     for rows, rounds in ((400, 3), (400, 40), (500, 40)):
         write(folder, rows, rounds)
-        made = Project(folder)
-        made.run(upto="report", track=False)
-    return made
+        project = Project(folder)
+        ids.append(project.run(upto="report", track=False).id)
+    return project, ids
 
 
 @pytest.fixture(scope="module")
-def view(project: Project) -> dict[str, Any]:
-    return project.compare("last~2", "last~1", "last")
+def project(made: tuple[Project, list[str]]) -> Project:
+    return made[0]
+
+
+@pytest.fixture(scope="module")
+def view(made: tuple[Project, list[str]]) -> dict[str, Any]:
+    """By their ids: runs of the same second have no order, and so no `last~1`."""
+    return made[0].compare(*made[1])
 
 
 def test_settings_and_data_that_differ(view: dict[str, Any]) -> None:
@@ -102,34 +113,38 @@ def test_the_other_tables(view: dict[str, Any], project: Project) -> None:
     assert {row["value"] for row in view["slices"]} == {"a", "b"}
     assert all(len(row["runs"]) == 3 for row in view["slices"] + view["timings"] + view["gates"])
     assert [rows[0]["learner"] for rows in view["leaderboard"]]
-    assert page_of(view) == page_of(project.compare("last~2", "last~1", "last"))
+    assert page_of(view) == page_of(project.compare(*[run["run"] for run in view["runs"]]))
     canonical.dumps(view)
 
 
 def test_settings_of_any_shape() -> None:
-    one = {"train": {"params": {"a": [1, 2]}, "x": {}}, "report": {"theme": "dark"}}
-    two = {"train": {"params": {"a": [1, 3], "b": None}}, "report": {"theme": "light"}}
+    one: dict[str, Any] = {"train": {"params": {"a": [1, 2]}, "x": {}}, "report": {"theme": "dark"}}
+    two: dict[str, Any] = {"train": {"params": {"a": [1, 3], "b": None}}, "report": {"theme": "light"}}
     assert settings_differences([one, two]) == [{"setting": "train.params.a", "values": [[1, 2], [1, 3]]}]
 
 
 def test_errors_name_the_nearest_runs(project: Project) -> None:
     last = project.show().id
     with pytest.raises(UsageError) as caught:
-        project.compare("last", last[:-1] + "zz")
+        project.compare(last, last[:-1] + "zz")
     assert last in str(caught.value)
     with pytest.raises(UsageError, match="no run 'last~9'"):
         project.compare("last", "last~9")
     with pytest.raises(UsageError, match="1 runs cannot be compared"):
         project.compare("last")
-    project.run(upto="prepare", track=False)
+    unjudged = project.run(upto="prepare", track=False).id
     with pytest.raises(UsageError, match="no evaluation"):
-        project.compare("last", "last~1")
+        project.compare(last, unjudged)
+
+
+def judged(project: Project) -> Side:
+    """A run that has an evaluation, whatever else was run since."""
+    run = next(run for run in project.runs() if run.metric)
+    return Side(run.to_json(), *project._made(run))
 
 
 def test_runs_of_different_tasks_are_refused(project: Project) -> None:
-    from bessemer.report.compare import Side
-
-    found = Side(project.show("last~1").to_json(), *project._made(project.show("last~1")))
+    found = judged(project)
 
     class Other(Side):
         def json(self, kind: str) -> Any:
@@ -137,6 +152,52 @@ def test_runs_of_different_tasks_are_refused(project: Project) -> None:
 
     with pytest.raises(UsageError, match="different tasks"):
         comparison([found, Other(found.facts, found.artifacts, found.settings)])
+
+
+@pytest.mark.parametrize(("what", "value"), [("target", "another"), ("classes", ["no", "maybe"])])
+def test_runs_that_predict_something_else_are_refused(project: Project, what: str, value: Any) -> None:
+    found = judged(project)
+    splits = found.artifacts["splits"]
+    other = replace(splits, meta={**splits.meta, what: value})
+    with pytest.raises(UsageError, match=f"different {what}"):
+        comparison([found, Side(found.facts, {**found.artifacts, "splits": other}, found.settings)])
+
+
+def test_a_value_that_few_rows_have_is_not_named(tmp_path: Path) -> None:
+    """The commonest value of a column in which all differ is that of one row."""
+    store = Store(tmp_path)
+
+    def side(distinct: int, top: list[list[Any]]) -> dict[str, Artifact]:
+        facts = {"columns": {"mail": {"dtype": "VARCHAR", "distinct": distinct, "top": top}}}
+        ref = store.put("statistics", {"statistics.json": canonical.dump_bytes(facts)}, {"rows": 9})
+        return {"statistics": store.get(ref)}
+
+    found = data_differences(
+        [side(9, [["ann@secret.example", 1]]), side(8, [["bob@secret.example", 9]]), side(7, [["-", 10]])]
+    )
+    assert [facts.get("top") for facts in found["columns"][0]["runs"]] == [None, None, "-"]
+    assert "secret" not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("sql", "postgres://me:hunter2@host/shop"),
+        ("sql", "postgres://me:a@hunter2@host/shop"),
+        ("csv", "https://host/a.csv?x=1&sig=hunter2"),
+        ("dsn", "Server=host;Password=hunter2;Port=1"),
+        ("password", "hunter2"),
+        ("api_key", "hunter2"),
+        ("urls", ["https://me:hunter2@host/a", {"token": "hunter2"}]),
+    ],
+)
+def test_settings_are_shown_without_passwords(name: str, value: Any) -> None:
+    one = {"acquire": {"sources": {"data": {name: value}}}}
+    two = {"acquire": {"sources": {"data": {name: "${NAME}"}}}}
+    rows = settings_differences([one, two])
+    assert "hunter2" not in json.dumps(rows)
+    assert "***" in json.dumps(rows)
+    assert rows[0]["values"][1] == "${NAME}"
 
 
 def test_the_command(project: Project, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from bessemer.report.data import parts as parts_module
 from bessemer.report.data import sample as sample_module
 from bessemer.report.data.bins import number_edges
 from bessemer.report.data.calendar import UNITS, calendar
+from bessemer.report.view import shorten
 
 START = dt.datetime(2023, 1, 1)
 LETTERS = [chr(ord("a") + i) for i in range(20)]
@@ -190,6 +191,61 @@ def test_what_a_reader_should_look_at_is_noted(given: Given) -> None:
         ("constant", "nearly"), ("constant", "empty"), ("missing", "rare"), ("identifier", "key"),
     }  # fmt: skip
     assert facts["notes"][0]["kind"] == "proxy"
+
+
+@pytest.mark.parametrize("spread", [2.0, 3.0])
+def test_a_copy_of_a_skewed_target_is_too_good_to_be_true(given: Given, spread: float) -> None:
+    """Nearly all of its rows are in one of the equally wide bins of the picture."""
+    rng = np.random.default_rng(8)
+    y = np.exp(rng.normal(size=2000) * spread)
+    table = pa.table({"copy": y, "noise": rng.normal(size=2000), "y": y})
+    facts = given.facts(given.splits(table, "y", task="regression", classes=(), y=y))
+    assert ("proxy", "copy") in noted(facts)
+    assert ("proxy", "noise") not in noted(facts)
+    assert column(facts, "copy")["told"] > 0.99
+
+
+def test_a_number_that_tells_a_rare_class_is_too_good_to_be_true(given: Given) -> None:
+    rng = np.random.default_rng(9)
+    x = rng.normal(size=3000)
+    y = x > np.quantile(x, 0.98)
+    table = pa.table(
+        {
+            "x": x,
+            "scaled": np.exp(2 * x),
+            "turned": pa.array(-x, mask=~y & (rng.random(3000) < 0.1)),
+            "noise": rng.normal(size=3000),
+            "name": [["fine", "bad"][int(v)] for v in y],
+            "y": y,
+        }
+    )
+    facts = given.facts(given.splits(table, "y"))
+    proxies = {name for kind, name in noted(facts) if kind == "proxy"}
+    assert proxies == {"x", "scaled", "turned", "name"}
+    told = facts["associations"]["target"]
+    assert [told[name]["value"] for name in ("x", "scaled", "turned")] == [1, 1, -1]
+    assert abs(told["noise"]["value"]) < 0.2
+    assert "name" not in {name for kind, name in noted(facts) if kind == "same"}  # it says less than x
+
+
+def test_few_rows_do_not_look_too_good_by_chance(given: Given) -> None:
+    rng = np.random.default_rng(10)
+    table = pa.table({f"c{i}": rng.normal(size=40) for i in range(30)} | {"y": np.arange(40) % 13 == 0})
+    assert not [kind for kind, _ in noted(given.facts(given.splits(table, "y"))) if kind == "proxy"]
+
+
+def test_numbers_far_from_zero_keep_what_tells_them_apart(given: Given) -> None:
+    whole = 1_234_567_000.0 + np.arange(1000) % 400
+    near = -122.4194 + 1e-6 * np.arange(1000)
+    table = pa.table({"whole": whole, "near": near, "y": np.arange(1000) % 2 == 0})
+    facts = shorten(given.facts(given.splits(table, "y")))
+    for name, values in (("whole", whole), ("near", near)):
+        edges = np.array(column(facts, name)["edges"])
+        assert np.all(np.diff(edges) > 0)
+        counted = np.bincount(np.searchsorted(edges[1:-1], values), minlength=len(edges) - 1)
+        drawn = np.sum(column(facts, name)["parts"], axis=0)[:-1]
+        assert np.max(np.abs(drawn - counted)) <= 1  # an edge that was a value may fall beside it
+    assert column(facts, "whole")["low"] == [1_234_567_000 + i for i in range(5)]
 
 
 def test_equal_parts_rarely_drift(given: Given) -> None:

@@ -129,3 +129,19 @@ def test_long_texts_are_cut_and_numbers_are_short() -> None:
     assert short["why"].endswith("w…")
     assert short["x"] == 0.333333
     assert short["n"] == 12345678901
+
+
+def test_digits_are_enough_to_tell_values_apart() -> None:
+    """A column in 1,234,567,000 to ..399, a curve along it, and a place on earth."""
+    points = [[1234567000.25, 0.123456789], [1234567399.5, 0.2]]
+    view = {
+        "columns": [{"mean": 1234567199.0, "min": 1234567000.0, "quantiles": {"0.5": -122.4194155}}],
+        "curve": {"points": points, "name": "a"},
+        "lines": [[[1e9 + 0.125, 2.0]], [[1e9 + 0.25, 2.0]]],
+        "rows": [{"values": {"longitude": -122.4194155}, "metric": -122.4194155}],
+    }
+    short = shorten(view)
+    assert short["columns"] == view["columns"]
+    assert [point[0] for point in short["curve"]["points"]] == pytest.approx([p[0] for p in points], abs=0.01)
+    assert short["curve"]["points"][0][1] == 0.123457
+    assert short["rows"] == [{"values": {"longitude": -122.4194155}, "metric": -122.419}]

@@ -89,13 +89,15 @@ def iso(microseconds: float) -> str:
 def tidy(value: Any, digits: int = 7) -> Any:
     """Floats rounded to `digits` significant digits, everywhere inside: short, and the same on every machine.
 
-    >>> tidy({"a": [1 / 3, True, "x", None]})
-    {'a': [0.3333333, True, 'x', None]}
+    Large ones keep ten: they are values of columns (prices, codes, seconds), which may differ in their last digits only.
+
+    >>> tidy({"a": [1 / 3, True, "x", None, 1234567399.0]})
+    {'a': [0.3333333, True, 'x', None, 1234567399.0]}
     """
     if isinstance(value, dict):
         return {key: tidy(inner, digits) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [tidy(inner, digits) for inner in value]
     if isinstance(value, float):
-        return float(f"{value:.{digits}g}")
+        return float(f"{value:.{max(digits, 10) if abs(value) >= 1e5 else digits}g}")
     return value

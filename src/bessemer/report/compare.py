@@ -46,7 +46,8 @@ def comparison(sides: Sequence[Side]) -> dict[str, Any]:
         runs, settings, data, metrics, importance, slices, leaderboard, gates, timings; see docs/report.md.
 
     Raises:
-        UsageError: fewer than two runs or too many, one without an evaluation, or of different tasks.
+        UsageError: fewer than two runs or too many, one without an evaluation, or of different tasks, targets or
+            classes.
     """
     _check(sides)
     evaluations = [side.json("evaluation") for side in sides]
@@ -73,10 +74,20 @@ def _check(sides: Sequence[Side]) -> None:
     for side in sides:
         if "evaluation" not in side.artifacts or "splits" not in side.artifacts:
             raise UsageError(f"run {side.run} has no evaluation to compare", fix="bessemer runs")
-    tasks = [str(side.json("evaluation")["task"]) for side in sides]
-    if len(set(tasks)) > 1:
-        said = ", ".join(f"{side.run} is {task}" for side, task in zip(sides, tasks, strict=True))
-        raise UsageError(f"runs of different tasks cannot be compared: {said}", fix="bessemer runs")
+    _same("tasks", sides, [str(side.json("evaluation")["task"]) for side in sides])
+    _same("targets", sides, [str(side.artifacts["splits"].meta["target"]) for side in sides])
+    _same("classes", sides, [_listed(side.artifacts["splits"].meta["classes"]) for side in sides])
+
+
+def _same(what: str, sides: Sequence[Side], each: Sequence[str]) -> None:
+    """The figures of runs that predict something else say nothing of each other."""
+    if len(set(each)) > 1:
+        said = "; ".join(f"{side.run}: {value}" for side, value in zip(sides, each, strict=True))
+        raise UsageError(f"runs of different {what} cannot be compared: {said}", fix="bessemer runs")
+
+
+def _listed(classes: Sequence[Any]) -> str:
+    return ", ".join(map(str, classes))
 
 
 def _run(side: Side, evaluation: Mapping[str, Any]) -> dict[str, Any]:

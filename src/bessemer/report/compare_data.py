@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bessemer.report.data.texts import RARE
+
 if TYPE_CHECKING:
     from bessemer.core.artifact import Artifact
 
@@ -81,6 +83,7 @@ def _differing(own: Sequence[dict[str, Any] | None]) -> list[dict[str, Any] | No
 
 
 def _facts(column: Mapping[str, Any]) -> dict[str, Any]:
+    """The commonest value only where `RARE` rows or more have it: that of a unique column is one person's."""
     facts = {key: column[key] for key in _FACTS if column.get(key) is not None}
     top = column.get("top") or []
-    return {**facts, "top": top[0][0]} if top else facts
+    return {**facts, "top": top[0][0]} if top and top[0][1] >= RARE else facts

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 #: Stages whose settings change how a run is shown and not what comes of it.
 _SHOWN_ONLY = ("report",)
+
+#: What must not be shown: the password of a URL (up to the last @: it may hold one), of a parameter, a setting.
+_IN_URL = re.compile(r"(://[^:/@\s]*):\S*@")
+_HIDDEN = (
+    r"(?:(?:\w*[_-])?(?:pass(?:word|wd|phrase)|pwd|secret|token|sig(?:nature)?|credentials?)"
+    r"|(?:\w*[_-])?(?:api|access|account|private|secret)[_-]?key(?:[_-]id)?)"
+)
+_PARAMETER = re.compile(rf"(?i)((?:^|[?&;\s]){_HIDDEN}\s*=\s*)[^&;\s]+")
+_SETTING = re.compile(rf"(?i){_HIDDEN}")
+#: A name in the place of a secret is no secret.
+_REFERENCE = re.compile(r"\$\{\w+\}")
 
 
 def settings_differences(settings: Sequence[Mapping[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
@@ -14,11 +26,35 @@ def settings_differences(settings: Sequence[Mapping[str, Mapping[str, Any]]]) ->
 
     >>> settings_differences([{"train": {"rounds": 3, "seed": 1}}, {"train": {"rounds": 5, "seed": 1}}])
     [{'setting': 'train.rounds', 'values': [3, 5]}]
+    >>> settings_differences([{"acquire": {"sql": "postgres://me:pw@host/a"}}, {"acquire": {}}])[0]["values"]
+    ['postgres://me:***@host/a', None]
     """
     flat = [dict(_leaves({k: v for k, v in own.items() if k not in _SHOWN_ONLY}, "")) for own in settings]
     names = dict.fromkeys(name for own in flat for name in own)
-    rows = [{"setting": name, "values": [own.get(name) for own in flat]} for name in names]
-    return [row for row in rows if any(value != row["values"][0] for value in row["values"])]
+    found = []
+    for name in names:
+        values = [own.get(name) for own in flat]
+        if any(value != values[0] for value in values):
+            last = name.rpartition(".")[2]
+            found.append({"setting": name, "values": [redacted(value, last) for value in values]})
+    return found
+
+
+def redacted(value: Any, name: str = "") -> Any:
+    """A setting of that name without passwords and keys; `${NAME}`, which names one, stays.
+
+    >>> redacted("https://host/a.csv?sig=abc&x=1"), redacted("abc", "api_key"), redacted("${KEY}", "api_key")
+    ('https://host/a.csv?sig=***&x=1', '***', '${KEY}')
+    """
+    if isinstance(value, Mapping):
+        return {key: redacted(inner, str(key)) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [redacted(inner, name) for inner in value]
+    if not isinstance(value, str) or _REFERENCE.fullmatch(value):
+        return value
+    if _SETTING.fullmatch(name):
+        return "***"
+    return _PARAMETER.sub(r"\1***", _IN_URL.sub(r"\1:***@", value))
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:

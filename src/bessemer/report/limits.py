@@ -1,4 +1,4 @@
-"""What of the evaluation fits in the page: a reader takes in tens of slices, a run can have thousands."""
+"""What of the evaluation is in the page: a reader takes in tens of slices, a run can have thousands."""
 
 from __future__ import annotations
 
@@ -10,17 +10,36 @@ COLUMNS = 50
 VALUES = 60
 
 
-def bounded(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+def bounded(evaluation: Mapping[str, Any], samples: int = 1) -> dict[str, Any]:
     """The evaluation with at most `VALUES` parts a sliced column: half of them the worst, the others the largest.
 
-    `slices_left_out` counts the parts that are not there.
+    `slices_left_out` counts the parts that are not there. With `samples` 0 no value of a single row is there.
     """
     slices = evaluation.get("slices") or {}
     metric = evaluation.get("metric")
     greater = ((evaluation.get("metrics") or {}).get(metric) or {}).get("greater_is_better", True)
     kept = {column: _chosen(parts, metric, greater) for column, parts in list(slices.items())[:COLUMNS]}
     gone = sum(map(len, slices.values())) - sum(map(len, kept.values()))
-    return {**evaluation, "slices": kept, "slices_left_out": gone}
+    found = {**evaluation, "slices": kept, "slices_left_out": gone}
+    return found if samples else _without_rows(found)
+
+
+def _without_rows(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """Without what `duplicates` and `label_errors` say of single rows: which they are stays.
+
+    >>> _without_rows({"label_errors": {"rows": [{"row": 3, "given": "a", "likely": "b"}]}})
+    {'label_errors': {'rows': [{'row': 3}]}}
+    """
+    found = dict(evaluation)
+    if found.get("duplicates"):
+        found["duplicates"] = {**found["duplicates"], "samples": []}
+    if found.get("label_errors"):
+        rows = [
+            {key: value for key, value in row.items() if key not in ("given", "likely")}
+            for row in found["label_errors"].get("rows") or []
+        ]
+        found["label_errors"] = {**found["label_errors"], "rows": rows}
+    return found
 
 
 def _chosen(parts: list[dict[str, Any]], metric: Any, greater: bool) -> list[dict[str, Any]]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from bessemer._version import __version__
 from bessemer.core.parquet import rows_at
 from bessemer.report.card import card_of
+from bessemer.report.data.digits import DIGITS, EXACT, rounded
 from bessemer.report.data.facts import data_facts
+from bessemer.report.data.rare import without_rare
 from bessemer.report.doubtful import doubtful_rows
 from bessemer.report.limits import bounded
 from bessemer.report.residuals import drawn, residuals_of
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 FEATURES = 1000
 #: Points of the scatter of a regression.
 POINTS = 600
-#: Significant digits of the numbers in the page.
-DIGITS = 6
+#: What holds raw values and a column's own figures: single numbers there keep more digits.
+EXACTLY = {"values", "doubtful", "given", "likely", "mean", "std", "min", "max", "quantiles"}
 
 
 def build(spec: ReportSpec, artifacts: Mapping[str, Artifact], ctx: Context) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def build(spec: ReportSpec, artifacts: Mapping[str, Artifact], ctx: Context) -> 
         "features_left_out": max(0, len(features) - FEATURES),
         "columns_used": len(column_names(artifacts)),
         "splits": {key: artifacts["splits"].meta.get(key) for key in ("rows", "method")},
-        "evaluation": bounded(evaluation),
+        "evaluation": bounded(evaluation, spec.samples),
         "doubtful": doubtful_rows(
             evaluation, artifacts["splits"], strongest_first(artifacts), min(spec.samples, 20)
         ),
@@ -69,8 +71,12 @@ def build(spec: ReportSpec, artifacts: Mapping[str, Artifact], ctx: Context) -> 
     }
     shortened: dict[str, Any] = shorten(view)
     examples = (view["explanations"] or {}).get("examples") or []
-    whole = {"whatif": whatif(spec, artifacts, examples), "card": card_of(artifacts, ctx)}  # the one computes
-    return {**shortened, **whole}
+    shown = {**shortened, "whatif": whatif(spec, artifacts, examples)}  # it computes: its numbers stay whole
+    if spec.samples:
+        return {**shown, "card": card_of(artifacts, ctx)}
+    shown = without_rare(shown, artifacts["splits"])
+    kept = {field["name"]: field["domain"].get("categories", ()) for field in shown["whatif"]["fields"]}
+    return {**shown, "card": card_of(artifacts, ctx, kept)}
 
 
 def column_names(artifacts: Mapping[str, Artifact]) -> list[str]:
@@ -142,18 +148,31 @@ def provenance(artifacts: Mapping[str, Artifact], ctx: Context) -> dict[str, Any
     return {"seed": ctx.seed, "bessemer": __version__, "artifacts": digests}
 
 
-def shorten(value: Any, limit: int = 200) -> Any:
-    """Numbers to six significant digits and texts to 200 characters, everywhere inside.
+def shorten(value: Any, limit: int = 200, digits: int = DIGITS) -> Any:
+    """Numbers to the digits that `data.digits` says and texts to 200 characters, everywhere inside.
 
     >>> shorten({"a": [1 / 3, "x" * 300]})["a"][0]
     0.333333
     """
     if isinstance(value, dict):
-        return {key: shorten(inner, 2000 if key == "description" else limit) for key, inner in value.items()}
+        return {
+            key: shorten(inner, 2000 if key == "description" else limit, EXACT if key in EXACTLY else digits)
+            for key, inner in value.items()
+        }
     if isinstance(value, list):
-        return [shorten(inner, limit) for inner in value]
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
+        return _inside(rounded(value), limit, digits)
     if isinstance(value, str) and len(value) > limit:
         return value[: limit - 1] + "…"
-    return value
+    return rounded(value, digits)
+
+
+def _inside(values: list[Any], limit: int, digits: int) -> list[Any]:
+    """A list whose numbers are already rounded: with each other, and so not one by one."""
+    return [
+        _inside(inner, limit, digits)
+        if isinstance(inner, list)
+        else inner
+        if isinstance(inner, float)
+        else shorten(inner, limit, digits)
+        for inner in values
+    ]

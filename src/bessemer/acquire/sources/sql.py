@@ -33,7 +33,7 @@ class Sql:
         self.name, self.options = name, options
 
     def uri(self) -> str:
-        return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", self.options.sql)
+        return re.sub(r"(://[^:/@]*):[^/?#]*@", r"\1:***@", self.options.sql)
 
     def _local(self, project_dir: Path) -> tuple[str, Path] | None:
         if found := _FILE.match(self._url()):

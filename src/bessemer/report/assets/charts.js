@@ -9,10 +9,12 @@ function ticks(low, high, count) {
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) found.push(Number((i * step).toPrecision(12)));
   return found;
 }
+// The decimals by which neighbours that are a step apart differ where thousands, millions... are left out.
+const compactDigits = (v, step) => Math.ceil(Math.log10(1000 ** Math.min(4, Math.floor(Math.log10(Math.abs(v)) / 3)) / step) - 1e-9);
 function short(values) {
   const step = values.length > 1 ? Math.abs(values[1] - values[0]) : 1;
   const digits = clamp(-Math.floor(Math.log10(step) + 1e-9), 0, 6);
-  return (v) => (Math.abs(v) >= 1e4 ? v.toLocaleString("en-US", { notation: "compact", maximumFractionDigits: 1 }) : fixed(v, Number.isInteger(Number((step * 10 ** digits).toPrecision(6))) ? digits : digits + 1));
+  return (v) => (Math.abs(v) >= 1e4 ? v.toLocaleString("en-US", { notation: "compact", maximumFractionDigits: clamp(compactDigits(v, step), 1, 9) }) : fixed(v, Number.isInteger(Number((step * 10 ** digits).toPrecision(6))) ? digits : digits + 1));
 }
 function extent(values, pad) {
   const known = values.filter(Number.isFinite);

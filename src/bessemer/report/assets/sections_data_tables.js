@@ -8,7 +8,7 @@ function dataAssociations(D) {
   const rows = withTarget.map((name) => ({ label: name, mark: dataLink(name), ...A.target[name], color: 0 }));
   return [
     rows.length > 0 && card(`With ${D.target}`, `The closest first, with 95% intervals. ${plural(A.rows, "row")} spread evenly over the data.`, forest(rows, { zero: 0, include: [0], limit: 12, format: (v) => fixed(v, 2), label: `Association with ${D.target}` })),
-    A.columns.length > 2 && card("With each other", `Two numbers: Spearman's correlation, from −1 to 1. A number and a category: the correlation ratio of its ranks. Two categories: Cramér's V. The last two are from 0 to 1 and corrected for the number of values.${A.left_out > 0 ? ` The ${A.columns.length - 1} columns that have most to do with the target; ${num(A.left_out)} more are left out.` : ""}`, associationMap(A, D)),
+    A.columns.length > 2 && card("With each other", `Two numbers: Spearman's correlation, from −1 to 1. A number and a category: the correlation ratio of its ranks. Two categories: Cramér's V. The last two are from 0 to 1 and corrected for the number of values. A number and a column of two values: 2 AUC − 1, which is 1 where the number tells the value.${A.left_out > 0 ? ` The ${A.columns.length - 1} columns that have most to do with the target; ${num(A.left_out)} more are left out.` : ""}`, associationMap(A, D)),
   ];
 }
 function associationMap(A, D) {

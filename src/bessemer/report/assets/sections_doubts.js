@@ -44,7 +44,7 @@ function labels(D) {
   const rows = list(L.rows), regression = D.task === "regression", C = L.contradicted;
   return card(L.suspicious ? `${plural(L.suspicious, "label")} to look at` : "No label looks wrong", `By ${L.method}: ${percent(L.share)} of the test rows. Each may be wrong, or rare, or the model may be.${C ? ` ${plural(C.rows, "row")} ${C.rows === 1 ? "has" : "have"} a class with a probability below ${percent(C.below)}, where about ${num(Math.round(C.expected))} are to be expected.` : ""}`,
     rows.length > 0 && more("The most suspicious", sortable([
-      { name: "Test row", number: true, cell: (r) => num(r.row), key: (r) => r.row }, { name: "Given", cell: (r) => text(r.given), key: (r) => r.given }, { name: regression ? "Predicted" : "Likely", cell: (r) => text(r.likely), key: (r) => r.likely },
+      { name: "Test row", number: true, cell: (r) => num(r.row), key: (r) => r.row }, ...(rows.some((r) => "given" in r) ? [{ name: "Given", cell: (r) => text(r.given), key: (r) => r.given }, { name: regression ? "Predicted" : "Likely", cell: (r) => text(r.likely), key: (r) => r.likely }] : []),
       regression ? { name: "Deviations", number: true, cell: (r) => signed(r.deviations, (v) => fixed(v, 1)), key: (r) => Math.abs(r.deviations) } : { name: "Probability given", number: true, cell: (r) => percent(r.probability_given, 1), key: (r) => r.probability_given },
       { name: "The row", wide: true, cell: (r) => rowWords(D, r.row) },
     ], rows, { label: "Suspicious labels", limit: 10 })));

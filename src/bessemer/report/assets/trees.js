@@ -86,7 +86,7 @@ function conditionOf(T, node) {
   const whole = isIndicator(T, node), limit = whole ? "" : ` ≤ ${numberShown(forest.threshold[node])}`;
   return h("span", { title: feature ? feature.meaning : null }, h("strong", { dir: "auto" }, name), `${limit}?`, !whole && h("small", null, ` missing: ${missing}`));
 }
-const numberShown = (value) => (Math.abs(value) < 1e-5 && value !== 0 ? value.toExponential(2) : String(Number(value.toPrecision(6))).replace("-", "−"));
+const numberShown = (value) => (Math.abs(value) < 1e-5 && value !== 0 ? value.toExponential(2) : String(Number(value.toPrecision(Math.abs(value) >= 1e5 ? 10 : 6))).replace("-", "−"));
 
 function leafFace({ D, forest, largest }, leaf) {
   const values = Array.from({ length: forest.width }, (_, k) => forest.value[leaf * forest.width + k]), most = values.reduce((best, v, k) => (Math.abs(v) > Math.abs(values[best]) ? k : best), 0);

@@ -22,7 +22,7 @@ function numberField(facts, change, id) {
   const read = (value) => (value === "" || !Number.isFinite(Number(value)) ? null : Number(value));
   const typed = h("input", { id, type: "number", step: "any", placeholder: "missing", title: bounded ? `in training ${num(min)} to ${num(max)}` : null, oninput: () => { slide(read(typed.value)); change(read(typed.value)); } });
   const step = whole && max - min <= 1000 ? 1 : (max - min) / 200;
-  const slider = bounded && h("input", { type: "range", min, max, step: whole ? Math.max(1, Math.round(step)) : step, "aria-label": facts.name, oninput: () => { typed.value = whole ? slider.value : String(Number(Number(slider.value).toPrecision(6))); change(read(typed.value)); } });
+  const slider = bounded && h("input", { type: "range", min, max, step: whole ? Math.max(1, Math.round(step)) : step, "aria-label": facts.name, oninput: () => { typed.value = whole ? slider.value : String(Number(Number(slider.value).toPrecision(12))); change(read(typed.value)); } });
   const slide = (value) => { if (slider) slider.value = has(value) ? value : (min + max) / 2; };
   return { nodes: [typed, slider].filter(Boolean), set: (value) => { if (!sameValue(read(typed.value), value)) typed.value = has(value) ? String(value) : ""; slide(value); } };
 }

@@ -1,8 +1,9 @@
 """Which columns go together, and which tell the target: on a bounded sample, whatever the number of rows.
 
 Numbers (booleans and times among them) are compared by Spearman's correlation, categories by Cramér's V, a number and a
-category by the correlation ratio of its ranks; the last two are corrected for the number of categories. Each pair
-takes the rows in which both are known.
+category by the correlation ratio of its ranks; the last two are corrected for the number of categories. A number and
+a column of two values are compared by 2 AUC - 1, which is 1 where the number tells the value, however rare that is.
+Each pair takes the rows in which both are known.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bessemer.report.data.parts import numbers
-from bessemer.stats.arrays import Bools, Floats, Ints, tidy
-from bessemer.stats.dependence import correlation, correlation_ratio, cramers_v, mean_ranks
+from bessemer.stats.arrays import Bools, Floats, tidy
+from bessemer.stats.dependence import correlation, correlation_ratio, cramers_v, mean_ranks, separation
 
 if TYPE_CHECKING:
     from bessemer.report.data.layout import Layout
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 #: Rows of a comparison, and columns in the map: those that have most to do with the target.
 ROWS, COLUMNS = 10_000, 40
-#: A column that takes so much of the doubt about the target is too good to be true.
-PROXY = 0.95
 #: Two columns that go together this closely say the same.
 SAME = 0.99
 #: Blocks of the jackknife, and Student's t of 95 % for them.
@@ -47,6 +46,10 @@ class Variable:
         return np.asarray(~np.isnan(self.values) if self.number else self.values >= 0)
 
     @cached_property
+    def two_valued(self) -> bool:
+        return len(np.unique(self.values[self.known])) == 2
+
+    @cached_property
     def ranks(self) -> Floats:
         """Ranks of the known values, among themselves; 0 where a value is missing."""
         found = np.zeros(len(self.values))
@@ -57,6 +60,11 @@ class Variable:
 def strength(a: Variable, b: Variable, rows: Bools | None = None) -> float:
     """How closely two columns go together over the given rows: signed for two numbers, else in [0, 1]; NaN: unknown."""
     both = a.known & b.known if rows is None else a.known & b.known & rows
+    if a.two_valued != b.two_valued:
+        two, other = (a, b) if a.two_valued else (b, a)
+        if other.number:
+            found = separation(two.values[both] == two.values[two.known].max(), _ranks(other, both))
+            return found if two.number else abs(found)
     if a.number and b.number:
         return correlation(_ranks(a, both), _ranks(b, both))
     if a.number or b.number:
@@ -133,7 +141,7 @@ def associations(sample: Sample, layouts: Sequence[Layout], target: Target) -> d
         "matrix": tidy(matrix, 3),
         "rows": len(goal.values),
         "left_out": len(others) - len(ranked),
-        "same": _same([variable.name for variable in ranked], matrix[1:, 1:]),
+        "same": _same(ranked, matrix[1:, 1:]),
     }
 
 
@@ -141,21 +149,12 @@ def _by(figures: Mapping[str, float]) -> Callable[[Variable], tuple[float, str]]
     return lambda variable: (-abs(np.nan_to_num(figures[variable.name], nan=0.0)), variable.name)
 
 
-def _same(names: Sequence[str], matrix: Floats) -> list[list[Any]]:
-    pairs = [(i, j) for i in range(len(names)) for j in range(i) if abs(matrix[i, j]) >= SAME]
-    return [[names[j], names[i], tidy(float(matrix[i, j]), 3)] for i, j in pairs]
-
-
-def told(codes: Ints, y: Floats, target: Target) -> float:
-    """The share of the doubt about the target that a column's bins take away, in [0, 1]; NaN: there is no doubt.
-
-    Of classes it is Goodman and Kruskal's lambda: the share of the errors of always guessing the commonest class that
-    guessing by bin avoids. Of a number it is the share of its variance between the bins.
-    """
-    if target.task == "regression":
-        return correlation_ratio(codes, mean_ranks(y)) ** 2
-    width = int(y.max(initial=0)) + 1
-    table = np.bincount(codes * width + y.astype(np.int64), minlength=(int(codes.max(initial=0)) + 1) * width)
-    table = table.reshape(-1, width)
-    wrong = int(table.sum() - table.sum(axis=0).max())
-    return 1 - int(table.sum() - table.max(axis=1).sum()) / wrong if wrong else math.nan
+def _same(columns: Sequence[Variable], matrix: Floats) -> list[list[Any]]:
+    """A number that tells which of two values a column has says more than that column, and so not the same."""
+    pairs = [
+        (i, j)
+        for i in range(len(columns))
+        for j in range(i)
+        if abs(matrix[i, j]) >= SAME and columns[i].two_valued == columns[j].two_valued
+    ]
+    return [[columns[j].name, columns[i].name, tidy(float(matrix[i, j]), 3)] for i, j in pairs]

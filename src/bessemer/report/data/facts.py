@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bessemer.report.data.association import associations, told
+from bessemer.report.data.association import associations
 from bessemer.report.data.bins import Values
 from bessemer.report.data.drift import drift
 from bessemer.report.data.layout import Layout, edges_of, lay_out
@@ -21,6 +21,7 @@ from bessemer.report.data.tally import Tally, count
 from bessemer.report.data.target import Target, target_of
 from bessemer.report.data.texts import RARE, identifier_facts, text_facts
 from bessemer.report.data.times import time_facts
+from bessemer.report.data.told import told
 from bessemer.stats.arrays import tidy
 
 if TYPE_CHECKING:
@@ -145,15 +146,14 @@ def _found(layout: Layout, tally: Tally, study: Study, samples: int) -> dict[str
     if name in study.changes:
         facts["drift"] = study.changes[name]
     facts |= _about_target(layout, study)
-    return dict(tidy(facts, 6))
+    return dict(tidy(facts, 15))  # the view rounds it, each number by what stands beside it
 
 
 def _about_target(layout: Layout, study: Study) -> dict[str, Any]:
     if layout.name == study.target.name:
         return {"target": True}
     with_target = study.associations["target"].get(layout.name)
-    codes = layout.bins.codes(study.sample.column(layout.name))
-    return {"association": with_target, "told": told(codes, study.sample.y, study.target)}
+    return {"association": with_target, "told": told(layout, study.sample, study.target)}
 
 
 def _counts(layout: Layout, tally: Tally, target: Target, samples: int) -> dict[str, Any]:

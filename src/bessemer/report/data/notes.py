@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bessemer.report.data.association import PROXY
 from bessemer.report.data.drift import FAR, SURE
+from bessemer.report.data.told import PROXY
 
 if TYPE_CHECKING:
     from bessemer.report.data.layout import Layout

@@ -37,7 +37,7 @@ def text_facts(sample: Sample, layout: Layout, samples: int) -> dict[str, Any]:
     words = [
         [w, len(places[w]), float(sample.y[places[w]].mean())] for w in ranked if len(places[w]) >= least
     ]
-    facts: dict[str, Any] = tidy({"read": len(texts), "words": words, "texts": _some(texts, samples)}, 4)
+    facts: dict[str, Any] = tidy({"read": len(texts), "words": words, "texts": _some(texts, samples)}, 15)
     return facts
 
 
