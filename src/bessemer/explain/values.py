@@ -89,7 +89,7 @@ def iso(microseconds: float) -> str:
 def tidy(value: Any, digits: int = 7) -> Any:
     """Floats rounded to `digits` significant digits, everywhere inside: short, and the same on every machine.
 
-    Large ones keep ten: they are values of columns (prices, codes, seconds), which may differ in their last digits only.
+    Large ones keep ten: they are values of columns (prices, codes, seconds), which may differ in the last digits alone.
 
     >>> tidy({"a": [1 / 3, True, "x", None, 1234567399.0]})
     {'a': [0.3333333, True, 'x', None, 1234567399.0]}
