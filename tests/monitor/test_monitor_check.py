@@ -142,6 +142,21 @@ def test_pairs_that_are_not_jointly_normal_alarm_no_more_often(tmp_path: Path, w
     assert sum(each.alarm for each in found) <= 4, "one in a hundred was asked for"
 
 
+@pytest.mark.parametrize("levels", [60, 400])
+def test_values_that_are_as_frequent_alarm_no_more_often(
+    levels: int, tmp_path: Path, window_of: Made
+) -> None:
+    """The most frequent of many like values are less frequent in the next sample: that is no change."""
+    rng = np.random.default_rng(11)
+
+    def even(n: int) -> pa.Table:
+        return pa.table({"code": [f"v{v}" for v in rng.integers(0, levels, n)]})
+
+    known = reference_of(even(20_000), tmp_path / str(levels), {"code": "string"})
+    found = [check(known, window_of(even(20_000), known), false_alarm=0.05) for _ in range(40)]
+    assert sum(each.alarm for each in found) <= 6, "two were asked for"
+
+
 def test_a_great_window_against_a_small_reference() -> None:
     """What lies outside a thousand rows is expected of ten million: 2 of 1,001 on average."""
     assert outside_p(19_980, 10_000_000, 1000, 2) > 0.2

@@ -34,18 +34,23 @@ def association(
     """
     if not names:
         return np.zeros((0, 0)), np.zeros((0, 0)), np.zeros((0, 0))
-    wanted = ", ".join(f"TRY_CAST({quote(name)} AS DOUBLE) AS c{i}" for i, name in enumerate(names))
-    query = f"SELECT {wanted} FROM {relation}"
-    if rows > ROWS:  # every k-th row: no chance, the same whatever the threads, and even over time
-        numbered = f"SELECT {wanted}, row_number() OVER () AS place FROM {relation}"
-        step = -(-rows // ROWS)
-        query = f"SELECT * EXCLUDE (place) FROM ({numbered}) WHERE place % {step} = 0 ORDER BY place"
-    found = connection.execute(query).fetchnumpy()
-    columns = (np.ma.filled(found[f"c{i}"].astype(np.float64), np.nan) for i in range(len(names)))
-    scores = [_scores(values, sketches[name]) for name, values in zip(names, columns, strict=True)]
+    step = -(-rows // ROWS)
+    # a query a column: DuckDB holds a whole row group of every column that it reads at once
+    scores = [_scores(_numbers(connection, relation, name, step), sketches[name]) for name in names]
     values = np.stack(scores, axis=1)
     r, counts = correlations(values)
     return r, counts, excess_spread(values, r)
+
+
+def _numbers(connection: Any, relation: str, name: str, step: int) -> Floats:
+    """Every step-th value of a column: no chance, the same whatever the threads, and even over time."""
+    value = f"TRY_CAST({quote(name)} AS DOUBLE) AS v"
+    query = f"SELECT {value} FROM {relation}"
+    if step > 1:
+        numbered = f"SELECT {value}, row_number() OVER () AS place FROM {relation}"
+        query = f"SELECT v FROM ({numbered}) WHERE place % {step} = 0 ORDER BY place"
+    found = connection.execute(query).fetchnumpy()["v"]
+    return np.ma.filled(found.astype(np.float64), np.nan)
 
 
 def _scores(values: Floats, sketch: Mapping[str, Any]) -> Floats:
