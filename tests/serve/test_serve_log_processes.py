@@ -103,9 +103,10 @@ def test_nothing_acknowledged_is_lost_by_kills(tmp_path: Path) -> None:
     settle(folder)
     none_lost(folder, acknowledged)
     labelled = read_log(folder, "tiny").read_all().to_pylist()
+    known = set(acknowledged)
     missing = [
         row for row in labelled
-        if row["label"] is None and row["prediction_id"].endswith("-0") and row["prediction_id"] in acknowledged
+        if row["label"] is None and row["prediction_id"].endswith("-0") and row["prediction_id"] in known
         and int(row["prediction_id"].partition(".")[2].partition("-")[0]) % 3 == 0
     ]  # fmt: skip
     assert not missing
