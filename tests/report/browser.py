@@ -28,6 +28,14 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+#: The page follows its address in an event that comes later; where the address is the same already, none comes.
+_GO = """address => new Promise(done => {
+  addEventListener("hashchange", () => requestAnimationFrame(() => done()), { once: true });
+  setTimeout(done, 500);
+  location.hash = address;
+})"""
+
+
 class Opened:
     """A page in a browser, and everything that it said or asked for since."""
 
@@ -50,8 +58,7 @@ class Opened:
 
     def go(self, address: str) -> None:
         """Follow a link of the page to #address."""
-        self.page.evaluate("address => { location.hash = address; }", address)
-        self.page.wait_for_function("() => new Promise(done => requestAnimationFrame(() => done(true)))")
+        self.page.evaluate(_GO, address)
 
     def views(self) -> list[str]:
         links = self.page.locator("#nav > a").all()

@@ -54,6 +54,7 @@ def test_every_view_opens_alone_and_is_filled(made: Callable[[str], Any], open_p
     assert set(one.views()) == VIEWS
     for view in one.views():
         one.page.locator(f'#nav > a[href="#{view}"]').click()
+        one.page.locator(f"#view-{view}").wait_for(state="visible")  # the address changes after the click
         assert [node.get_attribute("id") for node in one.page.locator(".view:visible").all()] == [
             f"view-{view}"
         ]
