@@ -10,8 +10,7 @@ import numpy as np
 
 from bessemer.core.errors import DataError, UsageError
 from bessemer.monitor.check import Check, compared, decide
-from bessemer.monitor.performance import Performance, performance
-from bessemer.monitor.performance import tests as performance_tests
+from bessemer.monitor.judge import SEED, judged
 from bessemer.monitor.plugins import DETECTORS, USUAL
 from bessemer.monitor.reference import reference_of
 from bessemer.monitor.scan import scan
@@ -21,9 +20,6 @@ from bessemer.monitor.tables import opened
 
 if TYPE_CHECKING:
     from bessemer.package.model import Model
-
-#: Two checks of the same rows say the same.
-_SEED = 7
 
 
 class Monitor:
@@ -73,18 +69,14 @@ class Monitor:
             if not window.rows:
                 raise DataError("the window has no rows", fix="give rows to compare")
             tests = compared(self.reference, window, self.detectors)
-            found = self._scored(connection, relation) if score else None
-        if found is not None:
-            drift = [name for name in self.detectors if DETECTORS.load(name).kind == "drift"]
-            tests += compared(self.reference.outputs, found[0].outputs, drift, of="output")
-            tests += performance_tests(found[1], self.model.signature.task)
+            scored = self._scored(connection, relation) if score else None
+        figures = None
+        if scored is not None:
+            more, figures = judged(self.reference, scored, self.model, self.detectors)
+            tests += more
         wanted = self.reference.false_alarm if self.false_alarm is None else self.false_alarm
-        return decide(tests, window.rows, wanted, found[1] if found else None)
+        return decide(tests, window.rows, wanted, figures)
 
-    def _scored(self, connection: Any, relation: str) -> tuple[Scored, Performance]:
-        scored = scored_rows(
-            connection, relation, self.model, self.reference.outputs.columns, np.random.default_rng(_SEED)
-        )
-        metric = str(self.model.info.get("metric", ""))
-        task = self.model.signature.task
-        return scored, performance(self.reference, scored, task, metric, np.random.default_rng(_SEED))
+    def _scored(self, connection: Any, relation: str) -> Scored:
+        outputs, rng = self.reference.outputs.columns, np.random.default_rng(SEED)
+        return scored_rows(connection, relation, self.model, outputs, rng)

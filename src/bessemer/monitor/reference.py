@@ -68,8 +68,8 @@ class Pairs:
 class Reference:
     """What a package says is normal.
 
-    rows: of training, behind `columns`. window, false_alarm: what the project file asked for: rows of a window, and the
-    share of windows without a change in which anything alarms.
+    facts: `reference.json`. false_alarm: what the project file asked for, the share of windows without a change in
+    which anything alarms.
     """
 
     facts: Mapping[str, Any]
@@ -114,10 +114,6 @@ class Reference:
         if found is None:
             return None
         return Residuals(**{name: np.asarray(values, dtype=np.float64) for name, values in found.items()})
-
-    @property
-    def rows(self) -> int:
-        return int(self.facts["rows"])
 
     @property
     def false_alarm(self) -> float:

@@ -11,9 +11,7 @@ from bessemer.core.sql import quote
 from bessemer.monitor.reference import Pairs, Reference, Sketch
 from bessemer.monitor.window import Column, Window
 from bessemer.package.joint import association
-
-#: What is greater is an infinity in the graph, and so missing.
-FLOAT32_MAX = 3.4028234e38
+from bessemer.profile.columns import FLOAT32_MAX
 
 #: How many new or wrong values are shown of a column.
 EXAMPLES = 5

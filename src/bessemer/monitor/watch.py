@@ -13,17 +13,13 @@ import numpy as np
 from bessemer.core.errors import DataError
 from bessemer.core.sql import literal, quote
 from bessemer.monitor.check import Check, compared, decide
+from bessemer.monitor.judge import SEED, judged
 from bessemer.monitor.logged import LoggedWindow, filled, read_window, said
 from bessemer.monitor.monitor import Monitor
-from bessemer.monitor.performance import performance
-from bessemer.monitor.performance import tests as performance_tests
-from bessemer.monitor.plugins import DETECTORS
 from bessemer.monitor.scan import scan
 from bessemer.monitor.spec import MonitorSpec
 from bessemer.monitor.store import Kept, MonitorStore
 from bessemer.monitor.tables import opened
-
-_SEED = 7
 
 
 class Watch:
@@ -91,7 +87,7 @@ class Watch:
         return kept
 
     def _check(self, window: LoggedWindow) -> Check:
-        reference, signature = self._monitor.reference, self._monitor.model.signature
+        reference, model = self._monitor.reference, self._monitor.model
         detectors = self._spec.detectors
         named = ", ".join(f"{quote('in.' + name)} AS {quote(name)}" for name in window.inputs)
         tests = []
@@ -100,13 +96,9 @@ class Watch:
             with opened(window.path) as (connection, _):
                 seen = scan(connection, relation, reference.of(window.inputs))
             tests += compared(reference.of(window.inputs), seen, detectors)
-        scored = said(window, signature, reference.outputs.columns, np.random.default_rng(_SEED))
-        drift = [name for name in detectors if DETECTORS.load(name).kind == "drift"]
-        tests += compared(reference.outputs, scored.outputs, drift, of="output")
-        metric = str(self._monitor.model.info.get("metric", ""))
-        figures = performance(reference, scored, signature.task, metric, np.random.default_rng(_SEED))
-        tests += performance_tests(figures, signature.task)
-        return decide(tests, window.rows, self._spec.false_alarm, figures)
+        scored = said(window, model.signature, reference.outputs.columns, np.random.default_rng(SEED))
+        more, figures = judged(reference, scored, model, detectors)
+        return decide([*tests, *more], window.rows, self._spec.false_alarm, figures)
 
 
 def _text(moment: dt.datetime) -> str:
