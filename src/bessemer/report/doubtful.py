@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from bessemer.core.parquet import rows_at
+
 if TYPE_CHECKING:
     from bessemer.core.artifact import Artifact
 
@@ -19,7 +23,6 @@ def doubtful_rows(
 
     columns: the strongest first. Timestamps are ISO texts, a missing value is None. most: 0 shows none.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     labels = (evaluation.get("label_errors") or {}).get("rows") or []
@@ -30,9 +33,10 @@ def doubtful_rows(
     shown = [name for name in columns if name in known][:COLUMNS]
     if not asked or not shown:
         return {}
-    taken = pa.array(asked, type=pa.int64())
-    values = {name: pq.read_table(path, columns=[name]).column(0).take(taken).to_pylist() for name in shown}
-    return {str(row): {name: _plain(values[name][k]) for name in shown} for k, row in enumerate(asked)}
+    places = sorted(asked)
+    table = rows_at(path, np.array(places, dtype=np.int64), shown)
+    values = {name: dict(zip(places, table.column(name).to_pylist(), strict=True)) for name in shown}
+    return {str(row): {name: _plain(values[name][row]) for name in shown} for row in asked}
 
 
 def _plain(value: Any) -> Any:
