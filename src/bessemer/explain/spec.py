@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
-from bessemer.core.errors import did_you_mean
+from bessemer.core.plugin_settings import opened, parse_named
 from bessemer.core.spec import Spec
 from bessemer.explain.method import parse_method
 from bessemer.explain.plugins import EXPLAINERS, Explainer
@@ -26,32 +26,7 @@ def parse_explainers(value: Any) -> dict[str, dict[str, Any]]:
     >>> parse_explainers(["permutation", {"permutation": {"repeats": 9}}])
     {'permutation': {'repeats': 9}}
     """
-    if not isinstance(value, list | dict):
-        raise ValueError(f"{value!r} is not a list of explainers: write [{', '.join(USUAL)}]")
-    asked: dict[str, dict[str, Any]] = {}
-    for entry in [value] if isinstance(value, dict) else value:
-        named = {entry: None} if isinstance(entry, str) else entry
-        if not isinstance(named, dict):
-            raise ValueError(
-                f"{entry!r} is not an explainer: write its name, or {{name: {{setting: value}}}}"
-            )
-        for name, settings in named.items():
-            asked[str(name)] = _checked(str(name), {} if settings is None else settings)
-    return asked
-
-
-def _checked(name: str, settings: Any) -> dict[str, Any]:
-    if name not in EXPLAINERS:
-        raise ValueError(f"no explainer is called {name!r}; {did_you_mean(name, EXPLAINERS)}")
-    if not isinstance(settings, dict):
-        raise ValueError(f"{settings!r} are not settings of {name}: write {{{name}: {{setting: value}}}}")
-    try:
-        EXPLAINERS.load(name).Settings.model_validate(settings)
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        known = ", ".join(EXPLAINERS.load(name).Settings.model_fields)
-        raise ValueError(f"settings of {name}: {faults}; it has {known or 'none'}") from None
-    return settings
+    return parse_named(value, EXPLAINERS, "an explainer", ", ".join(USUAL))
 
 
 class ExplainSpec(Spec):
@@ -85,7 +60,4 @@ class ExplainSpec(Spec):
 
     def opened(self) -> dict[str, Explainer]:
         """The explainers that are asked for, each with its settings."""
-        loaded = {name: EXPLAINERS.load(name) for name in self.explainers}
-        return {
-            name: kind(kind.Settings.model_validate(self.explainers[name])) for name, kind in loaded.items()
-        }
+        return opened(self.explainers, EXPLAINERS)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
 
 from bessemer.monitor.finding import Finding, Of, Test
 from bessemer.monitor.performance import Performance
@@ -20,6 +20,7 @@ class Check:
 
     rows: of the window. false_alarm: the probability that anything is found if nothing has changed. tests: all that was
     looked at; findings: what is out of the ordinary, facts first, then the surest. performance: where rows were scored.
+    figures: what each watcher has to show, by its name.
     """
 
     rows: int
@@ -27,13 +28,14 @@ class Check:
     tests: tuple[Test, ...]
     findings: tuple[Finding, ...]
     performance: Performance | None = None
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def alarm(self) -> bool:
         return bool(self.findings)
 
     def to_json(self) -> dict[str, Any]:
-        tested: dict[str, dict[str, Any]] = {"input": {}, "output": {}}
+        tested: dict[str, dict[str, Any]] = {of: {} for of in get_args(Of)}
         for test in self.tests:
             found = {"statistic": test.statistic, "value": test.value, "p_value": test.p_value}
             tested[test.of].setdefault(test.column, {})[test.detector] = found
@@ -45,7 +47,10 @@ class Check:
                 "findings": [finding.to_json() for finding in self.findings],
                 "columns": tested["input"],
                 "outputs": tested["output"],
+                "clients": tested["client"],
+                "service": tested["service"],
                 "performance": None if self.performance is None else self.performance.to_json(),
+                "figures": dict(self.figures),
             }
         )
         return value
@@ -58,7 +63,11 @@ def compared(reference: Reference, window: Window, detectors: Sequence[str], of:
 
 
 def decide(
-    tests: Sequence[Test], rows: int, false_alarm: float, performance: Performance | None = None
+    tests: Sequence[Test],
+    rows: int,
+    false_alarm: float,
+    performance: Performance | None = None,
+    figures: Mapping[str, Any] | None = None,
 ) -> Check:
     """What is found, when every test is considered.
 
@@ -70,7 +79,7 @@ def decide(
     each = false_alarm / max(1, len(by_chance))
     found = [_finding(test, each) for test in tests if test.p_value is None or test.p_value <= each]
     found.sort(key=lambda finding: (-1.0 if finding.p_value is None else finding.p_value, finding.column))
-    return Check(rows, false_alarm, tuple(tests), tuple(found), performance)
+    return Check(rows, false_alarm, tuple(tests), tuple(found), performance, figures or {})
 
 
 def _finding(test: Test, probability: float) -> Finding:

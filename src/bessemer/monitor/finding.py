@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["schema", "quality", "drift", "performance"]
-Of = Literal["input", "output"]
+#: What it is about; an adversary is somebody who asks in order to find out how the model answers.
+Kind = Literal["schema", "quality", "drift", "performance", "concept", "adversary", "operations", "model"]
+#: `column` is an input of the model, an output (a metric counts as one), a client, or something of the service.
+Of = Literal["input", "output", "client", "service"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Test:
     p_value: None where it is a fact and not a matter of chance (a column is absent): that is always found.
     threshold: the value that the statistic exceeds with a given probability if nothing has changed.
     text: what it says, in a sentence, where it is found.
-    of: whether `column` is an input of the model or an output (a metric counts as one).
+    of: what `column` names.
     """
 
     detector: str

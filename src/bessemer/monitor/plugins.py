@@ -1,15 +1,17 @@
-"""The detectors, and what they have in common."""
+"""The detectors and watchers, and what each kind has in common."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from bessemer.core.plugins import PluginRef, PluginTable
 
 if TYPE_CHECKING:
+    from bessemer.core.spec import Spec
     from bessemer.monitor.finding import Kind, Test
     from bessemer.monitor.reference import Reference
+    from bessemer.monitor.watched import Said, Watched
     from bessemer.monitor.window import Window
 
 
@@ -20,6 +22,22 @@ class Detector(Protocol):
 
     def tests(self, reference: Reference, window: Window) -> Iterator[Test]:
         """A test for each column that it applies to, whatever comes out: what is found is decided over all of them."""
+
+
+class Watcher(Protocol):
+    """Looks at the rows of a prediction log, window after window, and may remember what it has seen.
+
+    again: whether it also looks at a window again when labels may have come. Settings: what the project file may say.
+    """
+
+    kind: ClassVar[Kind]
+    again: ClassVar[bool]
+    Settings: ClassVar[type[Spec]]
+
+    def __init__(self, settings: Any) -> None: ...
+
+    def watch(self, watched: Watched) -> Said:
+        """What it says of a window. It must not change anything: a kill may make it look at a window twice."""
 
 
 DETECTORS: PluginTable[Detector] = PluginTable(
@@ -67,3 +85,8 @@ DETECTORS: PluginTable[Detector] = PluginTable(
 
 #: What is watched without being asked for: tests of the whole distribution of a column, and what they cannot see.
 USUAL = ("schema", "missing", "unseen", "range", "chi_square", "kolmogorov_smirnov", "correlation")
+
+WATCHERS: PluginTable[Watcher] = PluginTable("bessemer.watchers", {})
+
+#: Watched in a prediction log without being asked for.
+USUAL_WATCHERS: tuple[str, ...] = ()

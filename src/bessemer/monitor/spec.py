@@ -8,8 +8,9 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from bessemer.core.errors import did_you_mean
+from bessemer.core.plugin_settings import Named, parse_named
 from bessemer.core.spec import Duration, Spec
-from bessemer.monitor.plugins import DETECTORS, USUAL
+from bessemer.monitor.plugins import DETECTORS, USUAL, USUAL_WATCHERS, WATCHERS
 
 _PERIODS = {
     "hour": 3600.0,
@@ -46,6 +47,14 @@ def _known(value: Any) -> Any:
     return value
 
 
+def _usual_watchers() -> Named:
+    return {name: {} for name in USUAL_WATCHERS}
+
+
+def _watchers(value: Any) -> Named:
+    return parse_named(value, WATCHERS, "a watcher", ", ".join(USUAL_WATCHERS))
+
+
 Rate = Annotated[float, BeforeValidator(parse_rate, json_schema_input_type=str)]
 MONTHLY = parse_rate("1 per month")
 
@@ -68,6 +77,12 @@ class MonitorSpec(Spec):
     )
     detectors: Annotated[list[str], BeforeValidator(_known)] = Field(
         list(USUAL), description="What is watched; see the table of detectors."
+    )
+    watchers: Annotated[
+        Named, BeforeValidator(_watchers, json_schema_input_type=list[str | dict[str, Any]])
+    ] = Field(
+        default_factory=_usual_watchers,
+        description="What else is watched in the log, each a name or {name: {setting: value}}.",
     )
     again: list[Duration] = Field(
         [86_400.0, 7 * 86_400.0],

@@ -23,6 +23,10 @@ CREATE TABLE IF NOT EXISTS findings (
   detector TEXT NOT NULL, "column" TEXT NOT NULL, kind TEXT NOT NULL, finding TEXT NOT NULL,
   PRIMARY KEY (model, version, start, place)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS memories (
+  model TEXT NOT NULL, version TEXT NOT NULL, watcher TEXT NOT NULL, start TEXT NOT NULL, memory TEXT NOT NULL,
+  PRIMARY KEY (model, version, watcher)
+) WITHOUT ROWID;
 """
 
 
@@ -79,8 +83,12 @@ class MonitorStore:
                 f"cannot use {self._path}", why=str(error), fix="name another file, or remove this one"
             ) from error
 
-    def keep(self, window: Kept) -> None:
-        """Keep a window with its findings; one of the same model, version and start is replaced."""
+    def keep(self, window: Kept, memories: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        """Keep a window with its findings; one of the same model, version and start is replaced.
+
+        Args:
+            memories: what watchers remember, by their names, from now on; those that are not named keep theirs.
+        """
         key = (window.model, window.version, window.start)
         with self._open() as connection:
             connection.execute("DELETE FROM findings WHERE (model, version, start) = (?, ?, ?)", key)
@@ -102,6 +110,22 @@ class MonitorStore:
                     for i, each in enumerate(window.check["findings"])
                 ],
             )
+
+            connection.executemany(
+                "INSERT OR REPLACE INTO memories VALUES (?, ?, ?, ?, ?)",
+                [
+                    (window.model, window.version, watcher, window.start, json.dumps(memory))
+                    for watcher, memory in (memories or {}).items()
+                ],
+            )
+
+    def memories(self, model: str, version: str) -> dict[str, dict[str, Any]]:
+        """What each watcher remembers of the windows of a model."""
+        with self._open() as connection:
+            found = connection.execute(
+                "SELECT watcher, memory FROM memories WHERE (model, version) = (?, ?)", (model, version)
+            ).fetchall()
+        return {watcher: json.loads(memory) for watcher, memory in found}
 
     def last(self, model: str, version: str) -> str | None:
         """When the last window that was looked at ended; None where there was none."""
@@ -126,4 +150,5 @@ class MonitorStore:
         """Remove what is older than a time; gives how many windows went."""
         with self._open() as connection:
             connection.execute("DELETE FROM findings WHERE start < ?", (before,))
+            connection.execute("DELETE FROM memories WHERE start < ?", (before,))
             return connection.execute("DELETE FROM windows WHERE start < ?", (before,)).rowcount

@@ -10,16 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from bessemer.core import plugin_settings
 from bessemer.core.errors import DataError
 from bessemer.core.sql import literal, quote
 from bessemer.monitor.check import Check, compared, decide
+from bessemer.monitor.finding import Test
 from bessemer.monitor.judge import SEED, judged
 from bessemer.monitor.logged import LoggedWindow, filled, read_window, said
 from bessemer.monitor.monitor import Monitor
+from bessemer.monitor.plugins import WATCHERS, Watcher
 from bessemer.monitor.scan import scan
 from bessemer.monitor.spec import MonitorSpec
 from bessemer.monitor.store import Kept, MonitorStore
 from bessemer.monitor.tables import opened
+from bessemer.monitor.watched import Said, Watched
 
 
 class Watch:
@@ -40,6 +44,7 @@ class Watch:
     ) -> None:
         self._monitor, self._log, self._store, self._spec = monitor, log, store, spec
         self.name, self.version = name or monitor.model.name, monitor.model.version
+        self._watchers: dict[str, Watcher] = plugin_settings.opened(spec.watchers, WATCHERS)
         if not log.is_dir():
             raise DataError(
                 f"no prediction log in '{log}'",
@@ -63,7 +68,7 @@ class Watch:
         for begin, end in filled(
             self._log, self.name, self.version, span, spec.every, spec.rows, goes_on=start is not None
         ):
-            yield self._look(begin, end, looks=1)
+            yield self._look(begin, end, now, looks=1)
         self._store.forget(_text(now - dt.timedelta(seconds=self._spec.keep)))
 
     def _again(self, now: dt.datetime) -> Iterator[Kept]:
@@ -73,32 +78,63 @@ class Watch:
             end = dt.datetime.fromisoformat(window.end)
             due = sum((now - end).total_seconds() >= age for age in ages)
             if window.looks <= due:
-                yield self._look(dt.datetime.fromisoformat(window.start), end, looks=due + 1)
+                yield self._look(dt.datetime.fromisoformat(window.start), end, now, looks=due + 1)
 
-    def _look(self, start: dt.datetime, end: dt.datetime, *, looks: int) -> Kept:
+    def _look(self, start: dt.datetime, end: dt.datetime, now: dt.datetime, *, looks: int) -> Kept:
         """Check a window and keep what was found."""
         signature = self._monitor.model.signature
         with tempfile.TemporaryDirectory(prefix="bessemer-monitor-") as folder:
             path = Path(folder) / "window.parquet"
             window = read_window(self._log, self.name, self.version, signature, start, end, path)
-            found = self._check(window)
+            found, memories = self._check(window, now, looks)
         kept = Kept(self.name, self.version, _text(start), _text(end), window.rows, looks, found.to_json())
-        self._store.keep(kept)
+        self._store.keep(kept, memories)
         return kept
 
-    def _check(self, window: LoggedWindow) -> Check:
+    def _check(self, window: LoggedWindow, now: dt.datetime, looks: int) -> tuple[Check, dict[str, Any]]:
+        """What is found, and what watchers will remember of it."""
         reference, model = self._monitor.reference, self._monitor.model
-        detectors = self._spec.detectors
-        named = ", ".join(f"{quote('in.' + name)} AS {quote(name)}" for name in window.inputs)
-        tests = []
-        if named:
-            relation = f"(SELECT {named} FROM read_parquet({literal(window.path)}))"
-            with opened(window.path) as (connection, _):
-                seen = scan(connection, relation, reference.of(window.inputs))
-            tests += compared(reference.of(window.inputs), seen, detectors)
         scored = said(window, model.signature, reference.outputs.columns, np.random.default_rng(SEED))
-        more, figures = judged(reference, scored, model, detectors)
-        return decide([*tests, *more], window.rows, self._spec.false_alarm, figures)
+        outputs, figures = judged(reference, scored, model, self._spec.detectors)
+        tests = [*self._inputs(window), *outputs]
+        shown: dict[str, Any] = {}
+        memories: dict[str, Any] = {}
+        for name, answer in self._watched(window, now, looks):
+            tests += answer.tests
+            shown[name] = dict(answer.figures)
+            if looks == 1:
+                memories[name] = answer.memory
+        return decide(tests, window.rows, self._spec.false_alarm, figures, shown), memories
+
+    def _inputs(self, window: LoggedWindow) -> list[Test]:
+        named = ", ".join(f"{quote('in.' + name)} AS {quote(name)}" for name in window.inputs)
+        if not named:
+            return []
+        reference = self._monitor.reference.of(window.inputs)
+        relation = f"(SELECT {named} FROM read_parquet({literal(window.path)}))"
+        with opened(window.path) as (connection, _):
+            seen = scan(connection, relation, reference)
+        return compared(reference, seen, self._spec.detectors)
+
+    def _watched(self, window: LoggedWindow, now: dt.datetime, looks: int) -> Iterator[tuple[str, Said]]:
+        """What each watcher says of a window."""
+        remembered = self._store.memories(self.name, self.version)
+        for name, watcher in self._watchers.items():
+            if looks > 1 and not watcher.again:
+                continue
+            watched = Watched(
+                self._monitor.model,
+                self._monitor.reference,
+                self.name,
+                window,
+                self._log,
+                now,
+                looks,
+                remembered.get(name, {}),
+                self._spec.false_alarm,
+                np.random.default_rng(SEED),
+            )
+            yield name, watcher.watch(watched)
 
 
 def _text(moment: dt.datetime) -> str:

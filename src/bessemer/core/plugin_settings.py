@@ -1,0 +1,64 @@
+"""A list of plug-ins in the project file, each a name or `{name: {setting: value}}`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from bessemer.core.errors import did_you_mean
+from bessemer.core.plugins import PluginTable
+from bessemer.core.spec import Spec
+
+#: A plug-in's name and what is said of it.
+Named = dict[str, dict[str, Any]]
+
+
+class HasSettings(Protocol):
+    """A plug-in with settings: a class `Settings`, made from what the project file says."""
+
+    Settings: type[Spec]
+
+
+def parse_named(value: Any, table: PluginTable[Any], noun: str, example: str) -> Named:
+    """`[ale, {lime: {rows: 3}}]` as a mapping from the name to its settings, which are checked.
+
+    Args:
+        noun: what one is called, with its article: 'an explainer'.
+        example: some names.
+
+    Raises:
+        ValueError: it is no such list, a name is unknown, or settings are wrong; the text says how to mend it.
+    """
+    if not isinstance(value, list | dict):
+        raise ValueError(f"{value!r} is not a list of {noun.split(' ', 1)[1]}s: write [{example}]")
+    asked: Named = {}
+    for entry in [value] if isinstance(value, dict) else value:
+        named = {entry: None} if isinstance(entry, str) else entry
+        if not isinstance(named, dict):
+            raise ValueError(f"{entry!r} is not {noun}: write its name, or {{name: {{setting: value}}}}")
+        for name, settings in named.items():
+            asked[str(name)] = _checked(str(name), {} if settings is None else settings, table, noun)
+    return asked
+
+
+def _checked(name: str, settings: Any, table: PluginTable[Any], noun: str) -> dict[str, Any]:
+    if name not in table:
+        raise ValueError(f"no {noun.split(' ', 1)[1]} is called {name!r}; {did_you_mean(name, table)}")
+    if not isinstance(settings, dict):
+        raise ValueError(f"{settings!r} are not settings of {name}: write {{{name}: {{setting: value}}}}")
+    kind: type[HasSettings] = table.load(name)
+    try:
+        kind.Settings.model_validate(settings)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        known = ", ".join(kind.Settings.model_fields)
+        raise ValueError(f"settings of {name}: {faults}; it has {known or 'none'}") from None
+    return settings
+
+
+def opened(asked: Mapping[str, Mapping[str, Any]], table: PluginTable[Any]) -> dict[str, Any]:
+    """The plug-ins that are asked for, each made with its settings."""
+    kinds = {name: table.load(name) for name in asked}
+    return {name: kind(kind.Settings.model_validate(asked[name])) for name, kind in kinds.items()}

@@ -1,0 +1,1 @@
+"""What is watched in a prediction log, window after window: one file each."""
