@@ -20,6 +20,10 @@ SOURCES: PluginTable[Source] = PluginTable(
         "python": PluginRef(
             "bessemer.acquire.sources.python:Python", summary="a function that gives batches"
         ),
+        "prediction_log": PluginRef(
+            "bessemer.acquire.sources.prediction_log:PredictionLog",
+            summary="the labelled rows of a prediction log",
+        ),
     },
 )
 

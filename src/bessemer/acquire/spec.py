@@ -26,7 +26,7 @@ _Checksum = Field(
 )
 
 
-_TAGS = ("csv", "jsonl", "parquet", "sql", "python")
+_TAGS = ("csv", "jsonl", "parquet", "sql", "python", "prediction_log")
 
 
 class CsvSource(Spec):
@@ -84,6 +84,22 @@ class PythonSource(Spec):
     )
 
 
+class PredictionLogSource(Spec):
+    prediction_log: _Path = Field(
+        description="The folder of a prediction log: its labelled rows, as a server was asked for them. A log that is "
+        "not there yet has no rows."
+    )
+    model: str = Field(min_length=1, description="The model's name at the server.")
+    label: str = Field(
+        min_length=1, description="What the column of the labels is called: the target, mostly."
+    )
+    exclude: tuple[str, ...] = Field(
+        default=(),
+        strict=False,
+        description="Logged inputs to leave out, such as those that are hashed there.",
+    )
+
+
 class PluginSource(Spec):
     """A source of another distribution: one key names the kind, the rest is for the plug-in to judge."""
 
@@ -102,7 +118,7 @@ class PluginSource(Spec):
         return self
 
 
-_KINDS = ("csv", "jsonl", "parquet", "sql", "python")
+_KINDS = ("csv", "jsonl", "parquet", "sql", "python", "prediction_log")
 
 
 def _tag(value: Any) -> str:
@@ -116,6 +132,7 @@ SourceSpec = Annotated[
     | Annotated[ParquetSource, Tag("parquet source")]
     | Annotated[SqlSource, Tag("sql source")]
     | Annotated[PythonSource, Tag("python source")]
+    | Annotated[PredictionLogSource, Tag("prediction_log source")]
     | Annotated[PluginSource, Tag("plugin source")],
     Discriminator(_tag),
 ]

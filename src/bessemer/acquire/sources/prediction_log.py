@@ -1,0 +1,80 @@
+"""What a server was asked, with what turned out to be true: the labelled rows of a prediction log."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bessemer.acquire.protocol import Place, Relation
+from bessemer.core.errors import UsageError
+from bessemer.core.sql import connect, quote
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from bessemer.acquire.spec import PredictionLogSource
+    from bessemer.core.stage import Context
+
+_ROWS = 50_000
+_MEMORY = 2**30
+
+
+class PredictionLog:
+    """The rows of a model that have a label, in the order of time, each prediction once.
+
+    Columns are the inputs that are logged, the label under the name that the options say, and
+    `predicted_at`. Where nothing is logged yet there is no row, and there are these two columns alone: before a model
+    has been served there is no log of it.
+    """
+
+    def __init__(self, name: str, options: PredictionLogSource) -> None:
+        self.name, self.options = name, options
+
+    def uri(self) -> str:
+        return f"{self.options.prediction_log}#{self.options.model}"
+
+    def fingerprint(self, place: Place) -> str:
+        """Files of a log never change under their names, and journals only grow."""
+        folder = place.project_dir / self.options.prediction_log
+        found = hashlib.sha256()
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            found.update(f"{path.relative_to(folder)}|{_size(path)}\n".encode())
+        return found.hexdigest()
+
+    def open(self, connection: Any, ctx: Context) -> Relation:
+        from bessemer.package.prediction_log.read import read_log
+
+        try:
+            reader = read_log(ctx.project_dir / self.options.prediction_log, self.options.model)
+        except UsageError:
+            # a label without a type takes that of what it is put together with
+            nothing = (
+                f"SELECT NULL AS {quote(self.options.label)}, NULL::TIMESTAMP AS predicted_at WHERE false"
+            )
+            return Relation(nothing, direct=True)
+        return Relation(batches=self._labelled(reader))
+
+    def _labelled(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        inputs = [name for name in reader.schema.names if name.startswith("in.")]
+        kept = [name for name in inputs if name[3:] not in self.options.exclude]
+        named = ", ".join(f"{quote(name)} AS {quote(name[3:])}" for name in kept)
+        label = f"label AS {quote(self.options.label)}, time AS predicted_at"
+        # a shadow is logged under its own version with the same ids: the same row
+        query = (
+            f"SELECT {named + ', ' if named else ''}{label} FROM reader WHERE label IS NOT NULL "
+            "QUALIFY row_number() OVER (PARTITION BY prediction_id ORDER BY version) = 1 ORDER BY time, prediction_id"
+        )
+        with tempfile.TemporaryDirectory(prefix="bessemer-log-") as scratch:
+            own = connect(threads=1, memory=_MEMORY, temporary=Path(scratch))
+            own.register("reader", reader)
+            yield from own.sql(query).to_arrow_reader(_ROWS)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # rolled just now
+        return 0
