@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from bessemer.monitor.reference import Pairs, Reference, Sketch
 from bessemer.monitor.window import Column, Window
 from bessemer.package.joint import association
 from bessemer.profile.columns import FLOAT32_MAX
+from bessemer.stats.arrays import Floats
 
 #: How many new or wrong values are shown of a column.
 EXAMPLES = 5
@@ -52,7 +54,9 @@ def _pairs(
 
 
 def _column(connection: Any, relation: str, name: str, reference: Sketch, kind: str, rows: int) -> Column:
-    counter = (_Numbers if reference.is_numeric else _Values)(name, reference, kind)
+    if reference.is_numeric:
+        return _Numbers(name, reference, kind).column(connection, relation, rows)
+    counter = _Values(name, reference, kind)
     query = f"SELECT {', '.join(counter.expressions())} FROM {relation}"
     found = connection.execute(query, counter.parameters()).fetchone()
     return counter.column(found, rows, connection, relation)
@@ -63,9 +67,10 @@ class _Numbers:
 
     def __init__(self, name: str, reference: Sketch, kind: str) -> None:
         self._reference = reference
-        raw = quote(name)
+        self._raw = raw = quote(name)
         assert reference.edges is not None
-        if reference.dtype == "timestamp":
+        times = reference.dtype == "timestamp"
+        if times:
             moment = raw if kind.startswith("TIMESTAMP") else f"TRY_CAST({raw} AS TIMESTAMP)"
             self._value, self._known = f"epoch_us({moment})", f"isfinite({moment})"
         else:
@@ -73,54 +78,48 @@ class _Numbers:
             self._known = f"abs({self._value}) <= {FLOAT32_MAX}"  # false for NaN and infinity
         text = kind == "VARCHAR"
         self._wrong = f"{raw} IS NOT NULL AND {raw} <> '' AND {self._value} IS NULL" if text else ""
-        self._raw = raw
-        self._edges = [int(e) if reference.dtype == "timestamp" else float(e) for e in reference.edges]
+        self._edges: list[Any] = [int(e) if times else float(e) for e in reference.edges]
+        #: The greatest value below the reference's range.
+        self._under = None
+        if self._edges:
+            self._under = self._edges[0] - 1 if times else math.nextafter(self._edges[0], -math.inf)
 
-    @property
-    def _inner(self) -> list[Any]:
-        return self._edges[1:-1]
-
-    def expressions(self) -> list[str]:
-        value, known = self._value, f"FILTER ({self._known})"
-        low, high = (self._edges[0], self._edges[-1]) if self._edges else (None, None)
-        outside = (
-            [
-                f"count(*) FILTER ({self._known} AND {value} < {low!r})",
-                f"count(*) FILTER ({self._known} AND {value} > {high!r})",
-            ]
-            if self._edges
-            else ["0", "0"]
-        )
-        return [
-            f"count({value}) {known}",
-            f"min({value}) {known}",
-            f"max({value}) {known}",
-            f"avg({value}) {known}",
-            f"stddev_pop({value}) {known}",
-            *outside,
-            f"count(*) FILTER ({self._wrong})" if self._wrong else "0",
-            f"histogram({value}, ?) {known}" if self._inner else "NULL",
-        ]
-
-    def parameters(self) -> list[Any]:
-        return [self._inner] if self._inner else []
-
-    def column(self, answers: Sequence[Any], rows: int, connection: Any, relation: str) -> Column:
-        count, low, high, mean, std, below, above, wrong, counted = answers
-        within = [int((counted or {}).get(edge, 0)) for edge in self._inner]
-        counts = np.array([*within, count - sum(within)], dtype=np.float64) if self._edges else np.zeros(0)
-        if not self._edges and count:  # the reference has no value of its own to make bins of
-            counts = np.array([count], dtype=np.float64)
+    def column(self, connection: Any, relation: str, rows: int) -> Column:
+        """One histogram counts the bins and both sides of the range: it is most of what the scan costs."""
+        bounds = [self._under, *self._edges[1:]] if self._edges else []
+        measures = "count(*), min(v), max(v), avg(v), stddev_pop(v)"
+        counter = "histogram(v, ?)" if bounds else "NULL"
+        source = f"SELECT {self._value} AS v FROM {relation} WHERE {self._known}"
+        count, low, high, mean, std, counted = connection.execute(
+            f"SELECT {measures}, {counter} FROM ({source})", [bounds] if bounds else []
+        ).fetchone()
+        below, *within = [int((counted or {}).get(bound, 0)) for bound in bounds] or [0]
+        above = count - below - sum(within) if bounds else 0
+        wrong = self._count_wrong(connection, relation)
         made = Sketch(
             self._reference.dtype,
-            counts,
+            self._counts(within, below, above, count),
             rows - int(count),
             edges=self._reference.edges,
             mean=np.nan if mean is None else float(mean),
             std=np.nan if std is None else float(std),
         )
         examples = _frequent(connection, relation, self._raw, self._wrong) if wrong else ()
-        return Column(made, int(wrong), int(below), int(above), low, high, examples)
+        return Column(made, wrong, below, above, low, high, examples)
+
+    def _counts(self, within: list[int], below: int, above: int, count: int) -> Floats:
+        """In the reference's bins, of which the outer ones are open."""
+        if not self._edges:  # the reference has no value of its own to make bins of
+            return np.array([count] if count else [], dtype=np.float64)
+        counts = np.array(within, dtype=np.float64)
+        counts[0] += below
+        counts[-1] += above
+        return counts
+
+    def _count_wrong(self, connection: Any, relation: str) -> int:
+        if not self._wrong:
+            return 0
+        return int(connection.execute(f"SELECT count(*) FROM {relation} WHERE {self._wrong}").fetchone()[0])
 
 
 class _Values:

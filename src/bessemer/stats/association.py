@@ -64,18 +64,20 @@ def excess_spread(values: Floats, r: Floats) -> Floats:
     >>> round(float(excess_spread(both, correlations(both)[0])[0, 1]))
     3
     """
-    factor = np.ones_like(r)
     there = np.isfinite(values)
+    mask = there.astype(np.float64)
     n = np.maximum(there.sum(axis=0), 1)
-    middle = np.where(there, values - np.where(there, values, 0).sum(axis=0) / n, np.nan)
+    middle = np.where(there, values - np.where(there, values, 0).sum(axis=0) / n, 0.0)
+    both = np.maximum(mask.T @ mask, 1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        z = middle / np.sqrt((np.where(there, middle, 0) ** 2).sum(axis=0) / n)
-        for i, j in zip(*np.triu_indices(len(r), 1), strict=True):
-            influence = z[:, i] * z[:, j] - r[i, j] * (z[:, i] ** 2 + z[:, j] ** 2) / 2
-            known = influence[np.isfinite(influence)]
-            if len(known) and abs(r[i, j]) < 0.999:
-                factor[i, j] = factor[j, i] = max(1.0, float((known**2).mean()) / (1 - r[i, j] ** 2) ** 2)
-    return factor
+        z = np.nan_to_num(middle / np.sqrt((middle**2).sum(axis=0) / n), posinf=0.0, neginf=0.0)
+        # the square written out, so that all pairs are products of matrices
+        squares, cubes, fourths = (z**2).T @ z**2, (z**3).T @ z, (z**4).T @ mask
+        influence = (
+            squares - r * (cubes + cubes.T) + r**2 / 4 * (fourths + 2 * squares + fourths.T)
+        ) / both
+        factor = np.maximum(1.0, influence / (1 - r**2) ** 2)
+    return np.where(np.isfinite(factor) & (np.abs(r) < 0.999) & ~np.eye(len(r), dtype=bool), factor, 1.0)
 
 
 def correlation_p(r: float, n: float, other: float, m: float, *, factor: float = 1.0) -> float:
