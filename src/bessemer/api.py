@@ -79,6 +79,7 @@ class Project:
         wait: float = 0.0,
         sinks: Iterable[Sink] = (),
         track: bool = True,
+        version: str = "",
     ) -> Run:
         """Run the flow; what is cached is not run again.
 
@@ -88,6 +89,7 @@ class Project:
             wait: seconds to wait for another run in this project.
             sinks: called with (stage, kind, data) for everything that happens.
             track: whether the trackers of the project file are fed.
+            version: of the package, where it is not to be the project file's.
 
         Raises:
             BessemerError: what stopped the run; `runs()` has its record.
@@ -96,7 +98,7 @@ class Project:
         forced = self._forced(force)
         with exclusive(self.folder / STATE / "lock", wait=wait):
             self._sweep()
-            return self._run(rows, forced, list(sinks), track)
+            return self._run(self._plan(rows, forced, version), list(sinks), track)
 
     def _forced(self, force: Iterable[str]) -> frozenset[str]:
         names = [row.name for row in STAGES]
@@ -110,7 +112,7 @@ class Project:
         """Remove what killed runs left in the store's scratch space; nobody else is at work (we hold the lock)."""
         shutil.rmtree(self.store.root / "tmp", ignore_errors=True)
 
-    def _run(self, rows: list[Any], forced: frozenset[str], sinks: list[Sink], track: bool) -> Run:
+    def _run(self, plan: Plan, sinks: list[Sink], track: bool) -> Run:
         now = dt.datetime.now(dt.UTC)
         run = Run(
             # runs of one project follow each other, so that their names do: the last part is of the second
@@ -123,7 +125,7 @@ class Project:
         self._record(run)
         started = time.perf_counter()
         tracking = self._tracking(run) if track else None
-        runner = Runner(self._plan(rows, forced), self.store, [*sinks, *([tracking] if tracking else [])])
+        runner = Runner(plan, self.store, [*sinks, *([tracking] if tracking else [])])
         try:
             runner.run()
             run.status = "done"
@@ -161,14 +163,14 @@ class Project:
         value: dict[str, Any] = self.store.get(artifacts["model"]).json("model.json")
         return value
 
-    def _plan(self, rows: list[Any], forced: frozenset[str]) -> Plan:
+    def _plan(self, rows: list[Any], forced: frozenset[str], version: str = "") -> Plan:
         top = self.file.top
         return Plan(
             rows=rows,
             specs=self.file.sections,
             shared={
                 "name": self.name,
-                "version": top.version,
+                "version": version or top.version,
                 "description": top.description,
                 "target": top.target,
                 "task": top.task,

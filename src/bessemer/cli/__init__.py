@@ -36,6 +36,7 @@ COMMANDS = {
     "rollback": "Go back to what served before the last change of a model.",
     "log": "Show the last predictions that were served, with their labels.",
     "monitor": "Compare what a model sees with what it was made for.",
+    "retrain": "Train a model again, compare it with the served one, and deploy it if it is better.",
     "access": "Give clients keys for the server, list and revoke them.",
     "verify": "Check a package's signature and digests.",
     "keys": "Show, export and trust signing keys.",

@@ -1,0 +1,69 @@
+"""Training again while a log is watched, and the whole loop for two months of real flights."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from retrain_support import rows, write_project
+
+import bessemer
+from bessemer.api import Project
+from bessemer.monitor.store import Kept, MonitorStore
+from bessemer.retrain.attendant import Attendant
+from bessemer.retrain.retrainer import Retrainer
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def drifted(model: bessemer.Model) -> Kept:
+    """A window after the model was made, in which `a` had drifted."""
+    start = dt.datetime.now(dt.UTC).replace(tzinfo=None) + dt.timedelta(seconds=1)
+    finding = {"detector": "chi_square", "column": "a", "kind": "drift", "text": "a has moved"}
+    check = {"alarm": True, "findings": [finding]}
+    end = start + dt.timedelta(hours=1)
+    return Kept("grows", model.version, start.isoformat(), end.isoformat(), 9, 1, check)
+
+
+def test_drift_begins_one_retraining_and_its_end_is_told(tmp_path: Path) -> None:
+    write_project(tmp_path / "grows", rows(1000, 1))
+    project = Project(tmp_path / "grows")
+    package = project.run().package
+    assert package is not None
+    model = bessemer.load(package)
+    store = MonitorStore(project.folder / ".bessemer" / "monitor.db")
+    attendant = Attendant(Retrainer(project, store), store)
+    assert attendant.tick(model, "grows") is None
+    assert attendant.wait() is None  # nothing was found, nothing has begun
+    store.keep(drifted(model))
+    attendant.tick(model, "grows")
+    done = attendant.wait()
+    assert done is not None
+    assert (done.cause, done.reason, done.outcome) == ("drift", "a: a has moved", "kept")
+    attendant.tick(model, "grows")
+    assert attendant.wait() is None  # the same finding is no cause again
+
+
+def test_the_loop_serves_watches_trains_again_and_deploys(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        str(ROOT / "examples" / "closed-loop" / "loop.py"),
+        "--folder",
+        str(tmp_path / "loop"),
+    ]
+    done = subprocess.run([*command, "--months", "2"], capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    first, second = json.loads((tmp_path / "loop" / "build" / "loop.json").read_text())
+    assert first["findings"]
+    (one,) = first["retrained"]
+    assert one["comparison"]["rows"] > 200
+    served = "1.1" if one["outcome"] == "promoted" else "1"
+    assert one["outcome"] in ("promoted", "kept")
+    assert second["version"] == served
+    assert 0.5 < first["measured"] < 1
+    assert first["estimated"] is not None
