@@ -24,6 +24,7 @@ import click
     "--part-rows", type=click.IntRange(1), help="Rows of a folder's part; about a million by default."
 )
 @click.option("--explain", is_flag=True, help="Add the contribution of each column.")
+@click.option("--outliers", is_flag=True, help="Add how unusual each row is, from 0 to 1.")
 @click.option(
     "--keep", metavar="COLUMN", multiple=True, help="Copy this column of the data; may be repeated."
 )

@@ -55,6 +55,8 @@ class Field:
 class Signature:
     """Inputs and outputs of a model.
 
+    on_request: outputs that are computed and given only where they are asked for by name.
+
     >>> s = Signature((Field("age", "number", "float32"),), (), task="binary", classes=("no", "yes"))
     >>> Signature.from_json(s.to_json()) == s
     True
@@ -65,6 +67,7 @@ class Signature:
     task: Task = "binary"
     target: str = ""
     classes: tuple[Any, ...] = ()
+    on_request: tuple[Field, ...] = ()
 
     def __iter__(self) -> Iterator[Field]:
         return iter(self.inputs)
@@ -82,7 +85,10 @@ class Signature:
         return next(f for f in self.inputs if f.name == name)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        value = asdict(self)
+        if not self.on_request:  # a model without any has the bytes it always had
+            del value["on_request"]
+        return value
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Signature:
@@ -95,6 +101,7 @@ class Signature:
             task=value["task"],
             target=value["target"],
             classes=tuple(value["classes"]),
+            on_request=fields(value.get("on_request", [])),
         )
 
 

@@ -171,8 +171,8 @@ def walked(model: Any, value: str, outputs: Sequence[str]) -> Walked | None:
     Raises:
         UsageError: BESSEMER_TREES says what it may not.
     """
-    nodes = tree_nodes(model)
-    if not nodes or not _wanted() or any(list(node.input) != [value] for node in nodes):
+    nodes = [node for node in tree_nodes(model) if list(node.input) == [value]]
+    if not nodes or not _wanted():
         return None
     try:
         ensembles = {node.output[0]: arrays_of(node) for node in nodes}

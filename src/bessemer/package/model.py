@@ -17,6 +17,7 @@ from bessemer.core.signature import Field, Signature
 from bessemer.package.attribution.chosen import chosen_from
 from bessemer.package.contributions import Contributions
 from bessemer.package.manifest import Manifest
+from bessemer.package.outliers import OUTLIER, check_has_outliers
 from bessemer.package.read import PackageContents, read_package
 from bessemer.package.records import rows_to_feeds
 from bessemer.package.session import GraphSession
@@ -162,22 +163,35 @@ class Model:
                 self._explainer = Contributions(native["kind"], content, self.info, chosen=chosen)
             return self._explainer
 
-    def columns(self, *, explain: bool = False) -> tuple[str, ...]:
+    def columns(self, *, explain: bool = False, outliers: bool = False) -> tuple[str, ...]:
         """The names of the columns `predict` gives.
 
         `prediction`; for two classes `probability` (of the positive class), for more `probability_CLASS` each;
-        with `explain` also `score`, `base` and `contribution_GROUP` each.
+        with `outliers` also `outlier`, with `explain` also `score`, `base` and `contribution_GROUP` each.
+
+        Raises:
+            UsageError: `outliers`, and the model was trained without.
         """
         names = ["prediction"]
         if self.task == "binary":
             names.append("probability")
         elif self.task == "multiclass":
             names += [f"probability_{name}" for name in self.classes]
+        if outliers:
+            check_has_outliers(self)
+            names.append(OUTLIER)
         if explain:
             names += ["score", "base", *(f"contribution_{group}" for group in self.groups)]
         return tuple(names)
 
-    def predict(self, data: Any, *, explain: bool = False, columns: Sequence[str] | None = None) -> pa.Table:
+    def predict(
+        self,
+        data: Any,
+        *,
+        explain: bool = False,
+        outliers: bool = False,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
         """Predict every row; the result has the same rows in the same order.
 
         Args:
@@ -186,6 +200,7 @@ class Model:
             explain: add `score`, `base` and a contribution for each input column and derived feature. Base and
                 contributions sum to the score within 1e-4: log-odds of the positive class, the score of the
                 predicted class, or the predicted value.
+            outliers: add `outlier`, how unusual each row is: the share of held-out rows that are less so, 0 to 1.
             columns: which of the result's columns to give; by default all.
 
         Returns:
@@ -193,32 +208,33 @@ class Model:
 
         Raises:
             DataError: a column is missing or holds what cannot be converted.
-            UsageError: `columns` has an unknown name.
+            UsageError: `columns` has an unknown name, or `outliers` of a model that was trained without.
             MissingExtra: pyarrow is not installed; `predict_rows` does without.
         """
         table = _as_table(data)
-        wanted = self._wanted(explain, columns)
+        wanted = self._wanted(explain, outliers, columns)
         if table.num_rows <= BATCH_ROWS:
             return self._predict(table, explain, wanted)
         import pyarrow as pa
 
-        return pa.concat_tables(self.predict_batches(_slices(table), explain=explain, columns=columns))
+        parts = self.predict_batches(_slices(table), explain=explain, outliers=outliers, columns=columns)
+        return pa.concat_tables(parts)
 
     def predict_rows(
-        self, rows: Sequence[Mapping[str, Any]], *, explain: bool = False
+        self, rows: Sequence[Mapping[str, Any]], *, explain: bool = False, outliers: bool = False
     ) -> list[dict[str, Any]]:
         """Predict rows of Python values, without Arrow; the answer has the same rows in the same order.
 
         Args:
             rows: a list of dicts. A key that a row lacks is missing; keys the model does not know are ignored.
-            explain: as `predict`.
+            explain, outliers: as `predict`.
 
         Returns:
             for each row what `columns()` names, as Python numbers, text and booleans: what `predict` gives.
 
         Raises:
             DataError: a column is missing or holds what cannot be converted (see `records.rows_to_feeds`).
-            UsageError: a row is no mapping.
+            UsageError: a row is no mapping, or `outliers` of a model that was trained without.
 
         >>> from bessemer.testing.models import ROWS, tiny_model
         >>> [(row["prediction"], round(row["probability"], 2)) for row in tiny_model("binary").predict_rows(ROWS[:1])]
@@ -226,39 +242,47 @@ class Model:
         """
         if isinstance(rows, Mapping | str | bytes) or not isinstance(rows, Sequence):
             raise UsageError(f"cannot take rows from a {type(rows).__name__}", fix="give a list of dicts")
-        names, inputs = self.columns(explain=explain), self.signature.inputs
+        names, inputs = self.columns(explain=explain, outliers=outliers), self.signature.inputs
         found: list[dict[str, Any]] = []
         for start in range(0, len(rows), BATCH_ROWS):
             feeds = rows_to_feeds(rows[start : start + BATCH_ROWS], inputs)
-            made = self._found(self.session.run_feeds(feeds, self._asked(explain)), explain)
+            made = self._found(self.session.run_feeds(feeds, self._asked(explain, outliers)), explain)
             listed = [made[name].tolist() for name in names]
             found += (dict(zip(names, values, strict=True)) for values in zip(*listed, strict=True))
         return found
 
-    def predict_matrix(self, matrix: np.ndarray, *, explain: bool = False) -> dict[str, np.ndarray]:
+    def predict_matrix(
+        self, matrix: np.ndarray, *, explain: bool = False, outliers: bool = False
+    ) -> dict[str, np.ndarray]:
         """Predict a matrix of numbers: the quickest way in, where every input is a number or a boolean.
 
         Args:
             matrix: (N, inputs), a column for each of `signature.inputs` in order; NaN is missing.
-            explain: as `predict`.
+            explain, outliers: as `predict`.
 
         Returns:
             an array (N,) for each name of `columns()`.
 
         Raises:
-            UsageError: the matrix is of another shape, or an input is no number that float32 holds.
+            UsageError: the matrix is of another shape, an input is no number that float32 holds, or `outliers` of a
+                model that was trained without.
         """
-        return self._found(self.session.run_matrix(matrix, self._asked(explain)), explain)
+        return self._found(self.session.run_matrix(matrix, self._asked(explain, outliers)), explain)
 
     def predict_batches(
-        self, batches: Iterable[Any], *, explain: bool = False, columns: Sequence[str] | None = None
+        self,
+        batches: Iterable[Any],
+        *,
+        explain: bool = False,
+        outliers: bool = False,
+        columns: Sequence[str] | None = None,
     ) -> Iterator[pa.Table]:
         """Predict a stream: a table for each batch, in order, `threads` batches at a time.
 
         Raises:
             DataError, UsageError: as `predict`.
         """
-        wanted = self._wanted(explain, columns)
+        wanted = self._wanted(explain, outliers, columns)
         if self.threads == 1:
             for batch in batches:
                 yield self._predict(_as_table(batch), explain, wanted)
@@ -280,8 +304,8 @@ class Model:
         names = [feature["name"] for feature in self.info["features"]]
         return pa.Table.from_arrays([pa.array(made[:, i]) for i in range(made.shape[1])], names=names)
 
-    def _wanted(self, explain: bool, columns: Sequence[str] | None) -> tuple[str, ...]:
-        known = self.columns(explain=explain)
+    def _wanted(self, explain: bool, outliers: bool, columns: Sequence[str] | None) -> tuple[str, ...]:
+        known = self.columns(explain=explain, outliers=outliers)
         for name in columns or ():
             if name not in known:
                 raise UsageError(f"the model gives no column '{name}'", fix=did_you_mean(name, known))
@@ -290,13 +314,17 @@ class Model:
     def _predict(self, table: pa.Table, explain: bool, wanted: Sequence[str]) -> pa.Table:
         import pyarrow as pa
 
-        made = self._found(self.session.run(table, self._asked(explain), allow_missing=True), explain)
+        asked = self._asked(explain, OUTLIER in wanted)
+        made = self._found(self.session.run(table, asked, allow_missing=True), explain)
         texts = {name: pa.string() if made[name].dtype == object else None for name in wanted}
         return pa.table({name: pa.array(made[name], texts[name]) for name in wanted})
 
-    def _asked(self, explain: bool) -> tuple[str, ...]:
+    def _asked(self, explain: bool, outliers: bool) -> tuple[str, ...]:
         """The values of the graph that an answer is made of."""
         outputs = ("prediction",) if self.task == "regression" else ("prediction", "probability")
+        if outliers:
+            check_has_outliers(self)
+            outputs = (*outputs, OUTLIER)
         return (*outputs, "score", "features") if explain else outputs
 
     def _found(self, made: Mapping[str, np.ndarray], explain: bool) -> dict[str, np.ndarray]:
@@ -306,6 +334,8 @@ class Model:
             found["probability"] = made["probability"][:, 1]
         elif self.task == "multiclass":
             found |= {f"probability_{name}": made["probability"][:, i] for i, name in enumerate(self.classes)}
+        if OUTLIER in made:
+            found[OUTLIER] = made[OUTLIER]
         return found | self._explained(made) if explain else found
 
     def _explained(self, made: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

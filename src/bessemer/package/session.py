@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import importlib.util
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from bessemer.package.front import Front, find_join
 from bessemer.package.head import FEATURES, HEAVY, Head, PlainHead, tree_nodes, walked
 from bessemer.package.matrix import MATRIX, of_one_matrix
 from bessemer.package.onnx_format import element_type, parse, serialize
+from bessemer.package.outliers import OUTLIER, without_outliers
 from bessemer.package.runtime import give_back, open_session
 from bessemer.package.values import missing_tensor
 
@@ -34,6 +35,8 @@ __all__ = ["CUT_ROWS", "GraphSession", "missing_tensor"]
 
 #: From this many rows on, distinct texts are encoded once.
 CUT_ROWS = 64
+#: Outputs that nobody pays for who does not ask for them.
+_ASIDE = {OUTLIER}
 
 
 class _Whole:
@@ -88,22 +91,46 @@ class _Cut:
 
 
 class _Halves:
-    """A graph in two: raw columns -> features, and the features -> all outputs."""
+    """A graph in two: raw columns -> features, and the features -> all outputs.
 
-    def __init__(self, value: str, outputs: set[str], front: Front, head: Head) -> None:
+    aside: what gives the outputs that are computed only where they are asked for; made when that first happens.
+    """
+
+    def __init__(
+        self, value: str, outputs: set[str], front: Front, head: Head, aside: Callable[[], Head] | None = None
+    ) -> None:
         self._value, self._outputs = value, outputs | {value}
         self.front, self._head = front, head
+        self._make, self._aside, self._lock = aside, cast("Head | None", None), threading.Lock()
+        self._known = self._outputs | (_ASIDE if aside is not None else set())
 
     def knows(self, outputs: Sequence[str]) -> bool:
-        return self._outputs.issuperset(outputs)
+        return self._known.issuperset(outputs)
 
     def run(self, features: np.ndarray, outputs: Sequence[str]) -> dict[str, np.ndarray]:
+        if not self._outputs.issuperset(outputs):
+            return self._with_aside(features, outputs)
         wanted = [name for name in outputs if name != self._value]
         if len(wanted) == len(outputs):
             return self._head.run(features, wanted)
         found = self._head.run(features, wanted) if wanted else {}
         found[self._value] = features
         return {name: found[name] for name in outputs}
+
+    def _with_aside(self, features: np.ndarray, outputs: Sequence[str]) -> dict[str, np.ndarray]:
+        asked = [name for name in outputs if name in _ASIDE]
+        rest = [name for name in outputs if name not in _ASIDE]
+        found = self.run(features, rest) if rest else {}
+        found.update(self._asked().run(features, asked))
+        return {name: found[name] for name in outputs}
+
+    def _asked(self) -> Head:
+        if self._aside is None:
+            with self._lock:
+                if self._aside is None:
+                    assert self._make is not None
+                    self._aside = self._make()
+        return self._aside
 
 
 class GraphSession:
@@ -171,9 +198,13 @@ class GraphSession:
 
     def _part(self) -> _Halves | None:
         """Load the halves, if there are two and it pays."""
-        model = self._model()
+        whole = self._model()
+        model = without_outliers(whole)  # what is not asked for must not weigh on what is
+        has_aside = model is not whole
+        del whole
+        outputs = sorted(o.name for o in model.graph.output)
         trees = tree_nodes(model)
-        value, outputs = trees[0].input[0] if trees else FEATURES, sorted(o.name for o in model.graph.output)
+        value = trees[0].input[0] if trees else FEATURES
         heavy = model.ByteSize() >= HEAVY
         if not (trees or heavy) or not is_behind(model, value, outputs):
             return None
@@ -189,7 +220,23 @@ class GraphSession:
             del content
         if heavy:
             give_back()
-        return _Halves(value, set(outputs), front, head) if head is not None else None
+        if head is None:
+            return None
+        aside = self._aside(front, value) if has_aside else None
+        return _Halves(value, set(outputs), front, head, aside)
+
+    def _aside(self, front: Front, value: str) -> Callable[[], Head] | None:
+        """What makes the head of the outputs that are computed only where they are asked for; None where they need more
+        than the features."""
+        rows, asked = self._sample_features(front), sorted(_ASIDE)
+
+        def make() -> Head:
+            part = behind(self._model(), value, asked)
+            ours = walked(part, value, asked)
+            head = ours.head(rows, self.threads) if ours is not None else None
+            return head or PlainHead(serialize(part), value, self.threads)
+
+        return make if is_behind(self._model(), value, asked) else None
 
     def _front(self, model: Any, value: str) -> Front:
         join = find_join(model, value) if _has_extension() else None

@@ -63,6 +63,7 @@ def predict(
     output: str | Path | Mapping[str, Any],
     *,
     explain: bool = False,
+    outliers: bool = False,
     keep: Sequence[str] = (),
     table: str = "",
     ending: str = "",
@@ -84,7 +85,7 @@ def predict(
         source: a file, folder, glob or URL of Parquet, CSV or JSON lines (plain or gzip); a database's URL; or a
             source as under `acquire: sources` in a project file.
         output: a file, a folder of parts, or a database, here or behind a URL (see `bessemer.predict.target`).
-        explain: add the contributions (see `Model.predict`).
+        explain: add the contributions, outliers: add how unusual each row is (see `Model.predict`).
         keep: columns of the source to put before the predictions, to know the rows by.
         table: of a database. ending, part_rows: of a folder's parts, such as csv.gz; parquet and 2^20 by default.
         batch_rows: rows in memory at once, for each of the model's threads.
@@ -105,10 +106,11 @@ def predict(
         raise UsageError(f"a batch cannot have {batch_rows} rows", fix="--batch-rows 65536")
     keep = tuple(dict.fromkeys(keep))
     for name in keep:
-        if name in model.columns(explain=explain):
+        if name in model.columns(explain=explain, outliers=outliers):
             raise UsageError(f"cannot keep '{name}': the predictions have a column of that name")
     place = Path(work) if work else _cache()
-    settings = [__version__, _digest(model), explain, list(keep), batch_rows, canonical.plain(target)]
+    asks = _Asks(explain, outliers)
+    settings = [__version__, _digest(model), *asks.named(), list(keep), batch_rows, canonical.plain(target)]
     kept = _snapshot_folder(place, source, target, restart) if snapshot else None
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bessemer-predict-")))
@@ -116,7 +118,7 @@ def predict(
         rows = open_rows(source, model.signature.inputs, keep, batch_rows, folder, kept, asked)
         stack.enter_context(closing(rows))
         _not_the_source(rows, target)
-        scorer = _Scorer(model, rows, tuple(keep), explain)
+        scorer = _Scorer(model, rows, tuple(keep), asks)
         job = _job(scorer, rows, settings, restart, place, checkpoint, model)
         done = _run(scorer, rows, SINKS.load(target.kind)(target, job), job, told)
     if kept is not None:
@@ -149,17 +151,28 @@ def _run(scorer: _Scorer, rows: Rows, sink: Sink, job: Job, told: Told) -> tuple
     return progress.rows, before
 
 
+@dataclass(frozen=True)
+class _Asks:
+    """What each row is given beside its prediction."""
+
+    explain: bool
+    outliers: bool
+
+    def named(self) -> list[Any]:
+        return [self.explain, *(["outliers"] if self.outliers else [])]
+
+
 class _Scorer:
     """The columns to keep, beside the predictions."""
 
-    def __init__(self, model: Model, rows: Rows, keep: tuple[str, ...], explain: bool) -> None:
-        self._model, self._rows, self._keep, self._explain = model, rows, keep, explain
-        self._results = model.columns(explain=explain)
+    def __init__(self, model: Model, rows: Rows, keep: tuple[str, ...], asks: _Asks) -> None:
+        self._model, self._rows, self._keep, self._asks = model, rows, keep, vars(asks)
+        self._results = model.columns(**self._asks)
 
     def schema(self) -> pa.Schema:
         """The output's columns do not depend on the rows, so an empty source gives an empty output of the same."""
         empty = self._rows.empty()
-        return self._beside(empty, self._model.predict(empty, explain=self._explain)).schema
+        return self._beside(empty, self._model.predict(empty, **self._asks)).schema
 
     def _beside(self, table: pa.Table, scored: pa.Table) -> pa.Table:
         kept = plain(table.select(list(self._keep)))
@@ -174,7 +187,7 @@ class _Scorer:
                 waiting.append(batch)
                 yield batch.table
 
-        for scored in self._model.predict_batches(tables(), explain=self._explain):
+        for scored in self._model.predict_batches(tables(), **self._asks):
             batch = waiting.popleft()
             yield _as_first(self._beside(batch.table, scored), schema), batch
 

@@ -15,7 +15,14 @@ import pyarrow as pa
 from bessemer.acquire.batches import spool
 from bessemer.acquire.plugins import SOURCES
 from bessemer.acquire.protocol import Place
-from bessemer.acquire.spec import CsvSource, PluginSource, PythonSource, SqlSource, kind_of
+from bessemer.acquire.spec import (
+    CsvSource,
+    ElasticsearchSource,
+    PluginSource,
+    PythonSource,
+    SqlSource,
+    kind_of,
+)
 from bessemer.core import canonical, sql
 from bessemer.core.errors import DataError, UsageError, did_you_mean
 from bessemer.core.parquet import machine_explained, write_parquet
@@ -201,7 +208,8 @@ def unstable(options: Any, fingerprint: str) -> str:
     if isinstance(options, SqlSource) and options.query and not _ordered(options):
         return "the query has no ORDER BY, so its rows have no order that holds"
     if fingerprint.startswith("always:"):
-        where = "the database" if isinstance(options, SqlSource) else "the place of the files"
+        server = isinstance(options, SqlSource | ElasticsearchSource)
+        where = "the database" if server else "the place of the files"
         return f"{where} does not tell whether the rows have changed"
     return ""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bessemer.package.outliers import without_outliers
 from bessemer.report.compact import Packer, UncomputableError, compact
 from bessemer.report.explaining import explaining, forests_of, with_covers
 from bessemer.report.rows import WorkedRow, worked_rows
@@ -77,7 +78,7 @@ def _graph(model: Artifact, facts: Mapping[str, Any], kilobytes: int) -> Packed:
         return Packed(None, None, "This report was made without what-if.")
     packer = Packer()
     try:
-        head = compact(onnx.load_model_from_string(model.bytes("model.onnx")), packer)
+        head = compact(without_outliers(onnx.load_model_from_string(model.bytes("model.onnx"))), packer)
         explain = _explained(model, facts, head, packer)
     except UncomputableError as error:
         return Packed(None, None, f"This page cannot compute the model itself: {error}.")

@@ -10,6 +10,7 @@ import numpy as np
 from bessemer.core.signature import DType, Field, Task, Tensor
 from bessemer.package.decision import USED, Decision
 from bessemer.package.graph import TENSORS, GraphBuilder
+from bessemer.package.outliers import FIELD, OUTLIER, SCORE
 from bessemer.train.calibrate import Calibration
 from bessemer.train.group_threshold import threshold_of
 
@@ -34,6 +35,7 @@ def assemble(
     classes: Sequence[Any],
     decision: Decision | None = None,
     more: Sequence[Field] = (),
+    outliers: Any = None,
 ) -> Any:
     """Raw columns -> prediction, probability, score. The value `features` is what the learner sees.
 
@@ -42,6 +44,7 @@ def assemble(
     Args:
         decision: which probability makes a positive of two classes.
         more: inputs that only the decision needs.
+        outliers: `features` -> `outlier_score` and `outlier` (see `train.outliers.fit`).
     """
     g = GraphBuilder("model")
     bindings = {}
@@ -53,7 +56,16 @@ def assemble(
     made = g.embed(preprocessor, bindings, "prepare/")["features"]
     features = g.op("Identity", [made], name="features")
     _finish(g, head, features, calibration, task, classes, decision)
+    if outliers is not None:
+        add_outliers(g, outliers, features)
     return g.model()
+
+
+def add_outliers(g: GraphBuilder, outliers: Any, features: str) -> None:
+    """Add how unusual a row is; nothing else depends on it, so that who does not ask for it does not compute it."""
+    made = g.embed(outliers, {"features": features}, "outliers/")
+    g.op("Identity", [made[SCORE]], name=SCORE)
+    g.output(g.op("Identity", [made[OUTLIER]], name=OUTLIER), FIELD.tensor, ("N",))
 
 
 def _finish(

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from bessemer.core.errors import did_you_mean
+from bessemer.core.plugin_settings import Named, parse_named
 from bessemer.core.spec import Duration, Share, Spec
 from bessemer.train.comparators.plugins import COMPARATORS, compared_only
+from bessemer.train.outliers.plugins import OUTLIERS, USUAL
 from bessemer.train.plugins import LEARNERS
 from bessemer.train.search.plugins import SEARCHERS
 from bessemer.train.threshold import Threshold
@@ -106,6 +108,17 @@ def _with_sizes(value: Any) -> Any:
     return {"sizes": value} if isinstance(value, list | tuple) else value
 
 
+def _with_method(value: Any) -> Any:
+    """`outliers: true` is the usual method, `false` is none; one method at most."""
+    if value is None or value is False:
+        return None
+    asked = [USUAL] if value is True else [value] if isinstance(value, str) else value
+    named = parse_named(asked, OUTLIERS, "an outlier method", USUAL)
+    if len(named) != 1:
+        raise ValueError(f"one method at a time, and these are {len(named)}: write outliers: {USUAL}")
+    return named
+
+
 class TrainSpec(Spec):
     """How the model is trained."""
 
@@ -158,6 +171,15 @@ class TrainSpec(Spec):
         "auto",
         description="`sigmoid`: Platt scaling (two classes) or temperature scaling (more), fitted on the "
         "validation rows; `auto` keeps it only where it helps under cross-validation",
+    )
+    outliers: Annotated[
+        Named | None,
+        BeforeValidator(_with_method, json_schema_input_type=bool | str | dict[str, dict[str, Any]] | None),
+    ] = Field(
+        None,
+        description="ship with the model how unusual a row is: `true` (isolation_forest), a method by name, or "
+        "{method: {setting: value}}",
+        examples=[True, "ecod", {"isolation_forest": {"trees": 200}}],
     )
     checkpoint: int = Field(
         100,

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from bessemer.core import canonical
 from bessemer.core.signature import Signature
+from bessemer.package.outliers import FIELD
 from bessemer.stats.metrics.table import METRICS
 from bessemer.train.assemble import assemble, class_labels, output_fields, with_outputs
 from bessemer.train.decide import decide
 from bessemer.train.group_threshold import fields_of
 from bessemer.train.metrics import all_metrics, output_of
+from bessemer.train.outliers.fit import fit_outliers
 from bessemer.train.parity import check_parity
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def write_model(
 
     Raises:
         PackageError: the graph and the trained model disagree.
-        DataError: the columns of `threshold` have too many groups, or a name that the graph uses.
+        DataError: the columns of `threshold` have too many groups, or a column has a name that the graph uses.
     """
     import onnx
 
@@ -44,14 +46,19 @@ def write_model(
     decision = decide(spec.threshold, outcome, splits, ctx) if task == "binary" else None
     inputs = Signature.from_json(preprocessor.json("signature.json")).inputs
     more = fields_of(decision, [field.name for field in inputs])
-    whole = assemble(graph, head, chosen.calibration, task, classes, decision, more)
+    outliers = fit_outliers(spec.outliers, splits, [*inputs, *more], ctx) if spec.outliers else None
+    judge = outliers.graph if outliers is not None else None
+    whole = assemble(graph, head, chosen.calibration, task, classes, decision, more, judge)
     onnx.checker.check_model(whole)
     native = chosen.fitted.native()
     files: dict[str, Any] = {
         "model.onnx": serialize(whole),
-        "signature.json": canonical.dump_bytes(_signature(splits, (*inputs, *more)).to_json()),
+        "signature.json": canonical.dump_bytes(
+            _signature(splits, (*inputs, *more), outliers is not None).to_json()
+        ),
         "model.json": canonical.dump_bytes(
             _model_json(outcome, native, splits, preprocessor, spec, decision)
+            | ({"outliers": dict(outliers.facts)} if outliers is not None else {})
         ),
         f"native/{native.name}": native.content,
     }
@@ -62,10 +69,11 @@ def write_model(
     return ctx.store.put("model", files, meta)
 
 
-def _signature(splits: Artifact, inputs: tuple[Field, ...]) -> Signature:
+def _signature(splits: Artifact, inputs: tuple[Field, ...], outliers: bool) -> Signature:
     meta = splits.meta
     classes = tuple(class_labels(meta["classes"]).tolist()) if meta["classes"] else ()
-    return Signature(inputs, output_fields(meta["task"], classes), meta["task"], meta["target"], classes)
+    outputs, asked = output_fields(meta["task"], classes), (FIELD,) if outliers else ()
+    return Signature(inputs, outputs, meta["task"], meta["target"], classes, asked)
 
 
 def _model_json(
