@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from bessemer.core.signature import Signature
 from bessemer.package.session import GraphSession
+from bessemer.profile.groups import put_right
 from bessemer.stats.arrays import tidy
 from bessemer.stats.binning import count, quantile_edges
 from bessemer.stats.bootstrap import bootstrap, interval
+from bessemer.stats.error_bins import error_bins, order_of
 from bessemer.stats.metrics.outcome import Outcome, class_indices, classified, estimated
 from bessemer.stats.metrics.table import METRICS, Scorer
 from bessemer.stats.unlabelled import from_confidence, residuals
@@ -96,9 +98,17 @@ def sketch_numbers(values: NDArray[Any], bins: int) -> dict[str, Any]:
     }
 
 
-def expected(outcome: Outcome, names: Sequence[str], rng: np.random.Generator) -> dict[str, dict[str, float]]:
+def expected(
+    outcome: Outcome,
+    names: Sequence[str],
+    rng: np.random.Generator,
+    calibration: Mapping[str, Any] | None = None,
+) -> dict[str, dict[str, float]]:
     """What a classifier's own probabilities say its metrics are on these rows; how far that is from what they are is
-    no change when it is seen again later. {} of a regression."""
+    no change when it is seen again later. {} of a regression.
+
+    calibration: by which probabilities are put right first (see `groups.calibration`), as monitoring will do.
+    """
     if outcome.task == "regression":
         return {}
     rows = np.arange(outcome.rows)
@@ -106,6 +116,8 @@ def expected(outcome: Outcome, names: Sequence[str], rng: np.random.Generator) -
         rows = np.sort(rng.choice(outcome.rows, EXPECTED_ROWS, replace=False))
     part = outcome.take(rows)
     probability, predicted = part.probability.astype(np.float64), part.predicted.astype(np.int64)
+    if calibration is not None:
+        probability = put_right(outcome.task, probability, predicted, calibration)
     found = from_confidence(outcome.task, probability, predicted, names, rng)
     return {name: tidy(asdict(each)) for name, each in found.items()}
 
@@ -117,6 +129,15 @@ def residual_sketch(outcome: Outcome) -> dict[str, list[float]]:
     bins = max(1, min(RESIDUAL_BINS, len(predicted) // ROWS_A_BIN))
     found = residuals(truth, predicted, quantile_edges(predicted, bins))
     return {name: tidy(values.tolist()) for name, values in asdict(found).items()}
+
+
+def error_sketch(outcome: Outcome) -> dict[str, list[float]]:
+    """How many rows are wrong by the probability of the positive class, the greatest one, or the predicted number."""
+    bins = max(1, min(RESIDUAL_BINS, outcome.rows // (2 * ROWS_A_BIN)))
+    order = None if outcome.task == "regression" else order_of(outcome.task, outcome.probability)
+    found = error_bins(outcome.truth, outcome.predicted, order, bins)
+    # every digit: many rows may have a value that is an edge
+    return {name: values.tolist() for name, values in asdict(found).items()}
 
 
 def performance(

@@ -35,3 +35,9 @@ class ProfileSpec(Spec):
         0.95, gt=0.5, lt=1, description="Confidence of the intervals of the performance."
     )
     replicates: int = Field(200, ge=20, le=10_000, description="Bootstrap resamples behind those intervals.")
+    rows: int = Field(
+        0,
+        ge=0,
+        le=20_000,
+        description="Training rows, coded, that travel in the package for the domain classifier; none by default.",
+    )

@@ -7,7 +7,6 @@ from the test rows: on rows that it was trained on a model is surer and better t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,20 @@ from bessemer.core.artifact import ArtifactRef
 from bessemer.core.signature import Signature
 from bessemer.core.sql import literal
 from bessemer.core.stage import Context
-from bessemer.package.joint import association, chosen
+from bessemer.package.kept_rows import KEPT_ROWS, write_kept
 from bessemer.profile.columns import sketch_columns
+from bessemer.profile.groups import by_group, calibration
+from bessemer.profile.joint import joint_facts
 from bessemer.profile.limits import limits
-from bessemer.profile.outputs import expected, performance, predict, residual_sketch, sketch_outputs
+from bessemer.profile.outputs import (
+    error_sketch,
+    expected,
+    performance,
+    predict,
+    residual_sketch,
+    sketch_outputs,
+)
+from bessemer.profile.queries import describe_queries, sample_queries
 from bessemer.profile.spec import ProfileSpec
 from bessemer.stats.arrays import tidy
 
@@ -37,7 +46,10 @@ def run(spec: ProfileSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
             columns = sketch_columns(
                 connection, splits.path("train.parquet"), dtypes, bins=spec.bins, categories=spec.categories
             )
-            joint = _joint(connection, splits.path("train.parquet"), columns, splits.meta["rows"]["train"])
+            train = f"read_parquet({literal(splits.path('train.parquet'))})"
+            joint, kept = joint_facts(connection, train, columns, splits.meta["rows"]["train"], spec.rows)
+            asked = sample_queries(connection, train, columns, splits.meta["rows"]["train"])
+        queries = describe_queries(asked, columns, ctx.rng("queries"))
         bar.advance()
         truth = np.asarray(np.load(splits.path("test.y.npy")), dtype=np.float64)
         outcome, score = predict(model.bytes("model.onnx"), signature, splits.path("test.parquet"), truth)
@@ -45,6 +57,7 @@ def run(spec: ProfileSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
         bar.advance()
         measured = performance(outcome, spec.replicates, spec.confidence, ctx.rng("performance"))
         bar.advance()
+    calibrated = calibration(outcome)
     reference: dict[str, Any] = {
         "format": FORMAT,
         "rows": splits.meta["rows"]["train"],
@@ -52,28 +65,21 @@ def run(spec: ProfileSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
         "window": spec.window,
         "false_alarm": spec.false_alarm,
         "columns": columns,
-        "joint": joint,
+        **joint,
+        "queries": queries,
         "outputs": outputs,
         "performance": tidy(measured),
-        "estimated": expected(outcome, list(measured), ctx.rng("estimated")),
+        "estimated": expected(outcome, list(measured), ctx.rng("estimated"), calibrated),
+        "calibration": calibrated,
+        "groups": by_group(outcome, splits.path("test.parquet"), [field.name for field in signature.inputs]),
         **({"residuals": residual_sketch(outcome)} if outcome.task == "regression" else {}),
+        "errors": error_sketch(outcome),
         **_limits(spec, columns, outputs, ctx),
     }
-    return {"reference": ctx.store.put("reference", {"reference.json": canonical.dump_bytes(reference)})}
-
-
-def _joint(connection: Any, part: Path, columns: Mapping[str, Any], rows: int) -> dict[str, Any]:
-    """How the columns of numbers go together: `columns`, and a matrix each of `correlation`, `rows` and `spread`."""
-    names = chosen(columns)
-    correlation, counts, spread = association(
-        connection, f"read_parquet({literal(part)})", names, columns, rows
-    )
-    return {
-        "columns": names,
-        "correlation": tidy(correlation.tolist(), 6),
-        "rows": counts.astype(int).tolist(),
-        "spread": tidy(spread.tolist(), 4),
-    }
+    files = {"reference.json": canonical.dump_bytes(reference)}
+    if len(kept):
+        files[KEPT_ROWS] = write_kept(kept)
+    return {"reference": ctx.store.put("reference", files)}
 
 
 def _limits(
