@@ -1,4 +1,5 @@
 # make demo   the flights example end to end, then a served prediction
+# make loop   flights month after month: served, watched, trained again, deployed on trial
 # make test   everything CI runs
 # make check  lint, types, layers and unit tests, for while you work
 
@@ -7,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check lint types layers unit slow bench lock clean browser node java postgres
+.PHONY: install demo loop test check lint types layers unit slow bench lock clean browser node java postgres prometheus
 
 install: $(STAMP)
 
@@ -21,7 +22,11 @@ $(STAMP): requirements.lock pyproject.toml hatch_build.py src/bessemer/package/t
 demo: install
 	$(BIN)/python examples/flights/demo.py
 
-test: install browser node java postgres lint types layers
+# the closed loop on a year of flights: served, watched, trained again
+loop: install
+	$(BIN)/python examples/closed-loop/loop.py
+
+test: install browser node java postgres prometheus lint types layers
 	$(BIN)/python -m pytest
 
 check: install lint types layers unit
@@ -65,6 +70,13 @@ postgres:
 	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
 	  { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq postgresql >/dev/null; } || \
 	  echo "no PostgreSQL here: the tests that use one will fail; install it with your package manager"
+
+# The rules are run by a real Prometheus and Alertmanager.
+prometheus:
+	@command -v prometheus >/dev/null && command -v prometheus-alertmanager >/dev/null || \
+	  { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+	    apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager >/dev/null; } || \
+	  echo "no Prometheus or Alertmanager here: the tests of rules will fail; install them with your package manager"
 
 lock: install
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -1,0 +1,1 @@
+"""What operations has of its own tools: rules for Prometheus, a route for Alertmanager, a dashboard for Grafana."""
