@@ -24,6 +24,12 @@ SOURCES: PluginTable[Source] = PluginTable(
             "bessemer.acquire.sources.prediction_log:PredictionLog",
             summary="the labelled rows of a prediction log",
         ),
+        "elasticsearch": PluginRef(
+            "bessemer.acquire.sources.elasticsearch:Elasticsearch",
+            extra="elastic",
+            requires=("elasticsearch",),
+            summary="documents of an index of Elasticsearch",
+        ),
     },
 )
 

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from bessemer.acquire.plugins import ENGINES, SOURCES
+from bessemer.core.elastic.login import ElasticLogin, ElasticUrl
 from bessemer.core.errors import did_you_mean
 from bessemer.core.plugins import PluginTable
-from bessemer.core.spec import Spec
+from bessemer.core.spec import Duration, Spec
 
 ColumnType = Literal["boolean", "integer", "number", "string", "timestamp"]
 
@@ -26,7 +27,7 @@ _Checksum = Field(
 )
 
 
-_TAGS = ("csv", "jsonl", "parquet", "sql", "python", "prediction_log")
+_TAGS = ("csv", "jsonl", "parquet", "sql", "python", "prediction_log", "elasticsearch")
 
 
 class CsvSource(Spec):
@@ -100,6 +101,35 @@ class PredictionLogSource(Spec):
     )
 
 
+class ElasticsearchSource(ElasticLogin):
+    elasticsearch: ElasticUrl = Field(description="The server, as https://host:9200.")
+    index: str = Field(
+        min_length=1, description="An index, an alias, a data stream, or a pattern of them such as logs-*."
+    )
+    query: dict[str, Any] | None = Field(
+        default=None,
+        description="Which documents, in Elasticsearch's query DSL, as {range: {amount: {gte: 10}}}.",
+    )
+    fields: tuple[str, ...] = Field(
+        default=(), strict=False, description="Names or patterns of the fields to read; all by default."
+    )
+    lists: tuple[str, ...] = Field(
+        default=(),
+        strict=False,
+        description="Names or patterns of fields that may have several values in one document: they become lists.",
+    )
+    sort: tuple[str, ...] = Field(
+        default=(),
+        strict=False,
+        description="Fields that say the order of the rows, `-` before a name for the greatest first.",
+    )
+    page: int = Field(default=1000, ge=1, le=10_000, description="How many documents come in one answer.")
+    keep_alive: Duration = Field(
+        default=300.0, ge=1, le=86_400, description="How long the server waits for the next page."
+    )
+    timeout: Duration = Field(default=60.0, gt=0, le=600, description="How long one answer may take.")
+
+
 class PluginSource(Spec):
     """A source of another distribution: one key names the kind, the rest is for the plug-in to judge."""
 
@@ -118,7 +148,7 @@ class PluginSource(Spec):
         return self
 
 
-_KINDS = ("csv", "jsonl", "parquet", "sql", "python", "prediction_log")
+_KINDS = ("csv", "jsonl", "parquet", "sql", "python", "prediction_log", "elasticsearch")
 
 
 def _tag(value: Any) -> str:
@@ -133,6 +163,7 @@ SourceSpec = Annotated[
     | Annotated[SqlSource, Tag("sql source")]
     | Annotated[PythonSource, Tag("python source")]
     | Annotated[PredictionLogSource, Tag("prediction_log source")]
+    | Annotated[ElasticsearchSource, Tag("elasticsearch source")]
     | Annotated[PluginSource, Tag("plugin source")],
     Discriminator(_tag),
 ]

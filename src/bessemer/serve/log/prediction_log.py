@@ -62,8 +62,11 @@ class PredictionLog:
     """
 
     def __init__(self, spec: LogSpec) -> None:
-        for name in spec.sinks:
-            SINKS.load(name)
+        for name, settings in spec.sinks.items():
+            kind = SINKS.load(name)
+            kind(
+                Path(spec.folder), kind.Settings.model_validate(settings)
+            )  # a variable that is not set is told now
         self._spec = spec = spec.model_copy(update={"folder": str(Path(spec.folder).absolute())})
         self._key = read_key(spec.columns.key) if spec.columns.hash else b""
         self._models: dict[tuple[str, str], _Known] = {}

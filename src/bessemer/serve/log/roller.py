@@ -32,13 +32,17 @@ _ABANDONED_SECONDS = 60.0
 
 @dataclass
 class Rolled:
-    """What a roller did. failures: segments that stay for the next try, the last one's reason in `error`."""
+    """What a roller did. failures: segments that stay for the next try, the last one's reason in `error`.
+
+    lost: what was given up, because too much waited for a sink.
+    """
 
     segments: int = 0
     rows: int = 0
     failures: int = 0
     damaged: int = 0
     error: str = ""
+    lost: str = ""
 
 
 @contextmanager
@@ -69,23 +73,69 @@ def roll(spec: LogSpec) -> Rolled:
         if mine is None:
             return done
         from bessemer.package.prediction_log.layout import segments
-        from bessemer.serve.log.plugins import SINKS
         from bessemer.serve.log.retention import retain
 
-        sinks = [SINKS.load(name)(folder) for name in spec.sinks]
+        sinks = _opened(spec, folder)
+        beside = [name for name, sink in sinks.items() if sink.beside]
+        first = [sink for sink in sinks.values() if not sink.beside]
         tried: set[Path] = set()
         while fresh := [path for path in segments(folder) if path not in tried]:
             for path in fresh:
                 tried.add(path)
                 with locked(path) as file:
-                    if file is not None:
-                        _deliver(path, file, sinks, done)
+                    if file is not None and _set_aside(folder, beside, path, done):
+                        _deliver(path, file, first, done)
+        for name in beside:
+            _catch_up(folder, name, sinks[name], spec, done)
         _remove_abandoned(folder)
         retain(folder, spec.keep, spec.max_disk)
     return done
 
 
-def _deliver(path: Path, file: IO[bytes], sinks: list[Sink], done: Rolled) -> None:
+def _opened(spec: LogSpec, folder: Path) -> dict[str, Sink]:
+    from bessemer.serve.log.plugins import SINKS
+
+    kinds = {name: SINKS.load(name) for name in spec.sinks}
+    return {
+        name: kind(folder, kind.Settings.model_validate(spec.sinks[name])) for name, kind in kinds.items()
+    }
+
+
+def _set_aside(folder: Path, beside: list[str], path: Path, done: Rolled) -> bool:
+    """Let a segment wait for those that others do not wait for; False where that failed, and it stays."""
+    from bessemer.serve.log.waiting import put
+
+    try:
+        for name in beside:
+            put(folder, name, path)
+    except OSError as error:
+        done.failures += 1
+        done.error = f"{path.name}: {type(error).__name__}: {error}"
+        return False
+    return True
+
+
+def _catch_up(folder: Path, name: str, sink: Sink, spec: LogSpec, done: Rolled) -> None:
+    """Deliver what waits for a sink. A segment that fails may be to blame itself; with two in a row it is the sink."""
+    from bessemer.serve.log.sink import Beside
+    from bessemer.serve.log.waiting import cut, waiting
+
+    settings = sink.Settings.model_validate(spec.sinks[name])
+    assert isinstance(settings, Beside), f"the settings of {name} say how much may wait"
+    in_a_row = 0
+    for path in waiting(folder, name):
+        before = done.failures
+        with locked(path) as file:
+            if file is not None:
+                _deliver(path, file, [sink], done, beside=name)
+        in_a_row = in_a_row + 1 if done.failures > before else 0
+        if in_a_row == 2:
+            break
+    if gone := cut(folder, name, settings.waiting):
+        done.lost = f"{gone} segments for {name}, more than its `waiting` allows; last: {done.error}"
+
+
+def _deliver(path: Path, file: IO[bytes], sinks: list[Sink], done: Rolled, beside: str = "") -> None:
     from pyarrow import ArrowException
 
     from bessemer.core.errors import BessemerError
@@ -100,11 +150,16 @@ def _deliver(path: Path, file: IO[bytes], sinks: list[Sink], done: Rolled) -> No
             rows = counted[0]
     except (OSError, ArrowException, BessemerError, ValueError, LookupError, TypeError) as error:
         done.failures += 1
-        done.error = f"{path.name}: {type(error).__name__}: {error}"
+        where = f"{beside}, {path.name}" if beside else path.name
+        done.error = f"{where}: {type(error).__name__}: {error}"
+        return
+    if beside:
+        path.unlink()
         return
     done.rows += rows
     done.segments += 1
-    if segment.tail == "damaged":  # what stands before the damage was delivered; the rest is kept for a look
+    if sinks and segment.tail == "damaged":
+        # what stands before the damage was delivered; the rest is kept for a look
         done.damaged += 1
         path.rename(path.with_suffix(".damaged"))
     else:

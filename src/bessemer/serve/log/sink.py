@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from bessemer.package.prediction_log.convert import LogBatch
+from pydantic import Field
+
+from bessemer.core.spec import Size, Spec
+
+if TYPE_CHECKING:
+    from bessemer.package.prediction_log.convert import LogBatch
+
+
+class NoSettings(Spec):
+    """Of a sink that needs none."""
+
+
+class Beside(Spec):
+    """The settings that every sink has which others do not wait for."""
+
+    waiting: Size = Field(
+        2**30,
+        description="The most that waits for it, in bytes of the journal; beyond it the oldest is lost, and told.",
+    )
 
 
 class Sink(Protocol):
@@ -14,8 +32,14 @@ class Sink(Protocol):
 
     A sink must therefore do nothing new when it gets a segment of the same name again, and must return only
     when the rows are safe. An exception keeps the segment for the next try.
+
+    beside: what it cannot take at the moment waits for it alone, in the folder `_waiting`, and the others go on; its
+    settings are then of the kind `Beside`.
     """
 
-    def __init__(self, folder: Path) -> None: ...
+    Settings: ClassVar[type[Spec]]
+    beside: ClassVar[bool]
+
+    def __init__(self, folder: Path, settings: Any) -> None: ...
 
     def write(self, segment: str, batches: Iterator[LogBatch]) -> None: ...

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from bessemer.core.plugin_settings import Named, parse_named
 from bessemer.core.spec import Duration, Share, Size, Spec
+from bessemer.serve.log.plugins import SINKS
 
 
 class ColumnsSpec(Spec):
@@ -27,6 +29,12 @@ class ColumnsSpec(Spec):
         if both := set(self.exclude) & set(self.hash):
             raise ValueError(f"{', '.join(sorted(both))} cannot be both in `exclude` and in `hash`")
         return self
+
+
+def _sinks(value: Any) -> Named:
+    """`[parquet, {elasticsearch: {...}}]`, or the mapping that was made of it."""
+    entries = [{name: settings} for name, settings in value.items()] if isinstance(value, dict) else value
+    return parse_named(entries, SINKS, "a sink", "parquet")
 
 
 class LogSpec(Spec):
@@ -64,7 +72,12 @@ class LogSpec(Spec):
         "drop",
         description="When the log cannot be written: `drop` answers and counts what was lost, `refuse` answers 503.",
     )
-    sinks: list[str] = Field(["parquet"], min_length=1, description="Where closed segments go.")
+    sinks: Annotated[Named, BeforeValidator(_sinks, json_schema_input_type=list[str | dict[str, Any]])] = (
+        Field({"parquet": {}}, min_length=1, description="Where closed segments go.")
+    )
+    operations: Duration = Field(
+        60.0, description="How often the server's counters are written beside the log; 0: never."
+    )
 
 
 def _switch(value: Any) -> Any:

@@ -23,6 +23,7 @@ from bessemer.package.prediction_log.layout import segments
 from bessemer.serve.log.journal import Journal
 from bessemer.serve.log.spec import LogSpec
 from bessemer.serve.log.stats import LogStats
+from bessemer.serve.log.waiting import waits
 
 _LOG = logging.getLogger("bessemer.serve.log")
 _TICK = 1.0
@@ -70,11 +71,11 @@ class Watcher(threading.Thread):
     def _something(self, now: float) -> bool:
         """Whether a closed segment waits, or old days may have to go, and no roller works on the folder."""
         due = now - self._retained >= _RETENTION_EVERY and (self._spec.keep or self._spec.max_disk)
-        if not due and not any(
-            _closed(path) for path in segments(self._journal.folder) if path != self._journal.own
-        ):
+        folder = self._journal.folder
+        closed = (_closed(path) for path in segments(folder) if path != self._journal.own)
+        if not due and not any(closed) and not waits(folder, self._spec.sinks):
             return False
-        return not _held(self._journal.folder)
+        return not _held(folder)
 
     def _start(self) -> None:
         self._roller = subprocess.Popen(  # noqa: S603 - our own module and settings
@@ -102,10 +103,14 @@ class Watcher(threading.Thread):
             roll_failures=self.rolled.roll_failures + failed,
             damaged=self.rolled.damaged + done.get("damaged", 0),
         )
+        if told := done.get("lost"):
+            _LOG.error("rows of the prediction log did not reach a sink: %s", told)
         if failed:
             self._not_before = time.monotonic() + _AFTER_FAILURE
             why = done.get("error") or f"the roller ended with {code}"
-            _LOG.error("the prediction log could not be made into Parquet; its journal is kept: %s", why)
+            _LOG.error(
+                "a part of the prediction log could not be delivered; it is kept for the next try: %s", why
+            )
 
     def stop(self) -> None:
         """End the thread; a roller goes on."""

@@ -80,6 +80,7 @@ class AccessLog:
                 headers("x-request-id", "")[:LONGEST],
                 headers("user-agent", "")[:LONGEST],
                 headers("traceparent", "")[:LONGEST],
+                response.note,
             )
         )
 

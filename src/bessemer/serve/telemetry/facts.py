@@ -22,6 +22,8 @@ class ModelFacts:
 
     snapshots: `Statistics.snapshot()` of each process that serves it; they are summed.
     waiting: requests that are read and not answered yet, of all processes.
+    loading: seconds that it took to load it. share: of the requests that name no version. canary: it is on trial;
+    shadow: it sees requests and does not answer.
     """
 
     name: str
@@ -32,6 +34,10 @@ class ModelFacts:
     size: int = 0
     learner: str = ""
     task: str = ""
+    loading: float = 0.0
+    share: float = 0.0
+    canary: bool = False
+    shadow: bool = False
 
     def total(self) -> Statistics:
         """The snapshots' sum.
@@ -53,6 +59,7 @@ class ServerFacts:
     started again. refused: requests that were answered with a status of 4xx or 5xx by the server itself, by status.
     dropped: what observers lost (lines of the access log, ...), by name.
     started: Unix time of the start. pids: the processes whose CPU and memory are told.
+    cold_start: seconds from the start of a process until it could answer; 0 where it is not known.
     """
 
     ready: bool = True
@@ -64,6 +71,7 @@ class ServerFacts:
     dropped: Mapping[str, int] = field(default_factory=dict)
     started: float = _STARTED
     pids: Sequence[int] = field(default_factory=lambda: (os.getpid(),))
+    cold_start: float = 0.0
 
 
 def models_of(lanes: Iterable[Lane]) -> list[ModelFacts]:
@@ -78,6 +86,7 @@ def models_of(lanes: Iterable[Lane]) -> list[ModelFacts]:
             size=lane.subject.size,
             learner=lane.subject.learner,
             task=str(lane.subject.signature.task or ""),
+            loading=lane.subject.loading,
         )
         for lane in lanes
     ]
@@ -132,6 +141,7 @@ def servers_together(processes: Sequence[ServerFacts], restarts: int = 0) -> Ser
         dropped=dict(dropped),
         started=min(each.started for each in processes),
         pids=tuple(pid for each in processes for pid in each.pids),
+        cold_start=max(each.cold_start for each in processes),
     )
 
 
@@ -147,11 +157,15 @@ def server_of(told: Mapping[str, Any]) -> ServerFacts:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process has used: seconds of CPU since its start, bytes of memory and open files at this moment."""
+    """What a process has used: seconds of CPU since its start, bytes of memory and open files at this moment.
+
+    age: seconds since its start.
+    """
 
     cpu: float
     memory: int
     files: int
+    age: float = 0.0
 
 
 def usage(pid: int, proc: Path = Path("/proc")) -> Usage | None:
@@ -174,4 +188,12 @@ def usage(pid: int, proc: Path = Path("/proc")) -> Usage | None:
         cpu=(int(fields[11]) + int(fields[12])) / ticks,
         memory=int(fields[21]) * os.sysconf("SC_PAGE_SIZE"),
         files=files,
+        age=max(0.0, _uptime(proc) - int(fields[19]) / ticks),
     )
+
+
+def _uptime(proc: Path) -> float:
+    try:
+        return float((proc / "uptime").read_text().split()[0])
+    except (OSError, ValueError):
+        return 0.0

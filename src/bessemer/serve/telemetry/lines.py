@@ -11,8 +11,8 @@ import orjson
 
 #: The most characters of a text that a client chose.
 LONGEST = 1024
-#: time, method, path, status, bytes, seconds, client, address, request id, user agent, traceparent
-Record: TypeAlias = tuple[float, str, str, int, int, float, str, str, str, str, str]
+#: time, method, path, status, bytes, seconds, client, address, request id, user agent, traceparent, action
+Record: TypeAlias = tuple[float, str, str, int, int, float, str, str, str, str, str, str]
 
 _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 # orjson escapes what JSON must; a terminal that shows the file is also safe from C1 controls and line separators
@@ -22,10 +22,10 @@ _CONTROL = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\u
 def line(record: Record) -> bytes:
     """One line, with its end.
 
-    >>> line((0.0, "GET", "/healthz", 200, 2, 0.00025, "", "::1", "", "curl/8", "")).decode()
+    >>> line((0.0, "GET", "/healthz", 200, 2, 0.00025, "", "::1", "", "curl/8", "", "")).decode()
     '{"time":"1970-01-01T00:00:00.000Z","method":"GET","path":"/healthz","status":200,"bytes":2,"seconds":0.00025,"address":"::1","user_agent":"curl/8"}\\n'
     """
-    at, method, path, status, size, seconds, client, address, identity, agent, parent = record
+    at, method, path, status, size, seconds, client, address, identity, agent, parent, action = record
     found: dict[str, Any] = {
         "time": moment(at),
         "method": method,
@@ -36,6 +36,8 @@ def line(record: Record) -> bytes:
     }
     if client:
         found["client"] = clean(client)
+    if action:
+        found["action"] = action
     if address:
         found["address"] = address
     if identity:

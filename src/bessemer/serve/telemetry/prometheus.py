@@ -97,6 +97,15 @@ def _counts(totals: _Totals) -> Iterator[Metric]:
         for labels, _, statistics in totals:
             family.add_metric(labels, getattr(statistics, statistic))
         yield family
+    dialects = CounterMetricFamily(
+        "bessemer_dialect_requests",
+        "Requests answered with predictions, by protocol.",
+        labels=(*_LABELS, "dialect"),
+    )
+    for labels, _, statistics in totals:
+        for dialect, count in sorted(statistics.dialects.items()):
+            dialects.add_metric((*labels, dialect), count)
+    yield dialects
 
 
 def _histograms(totals: _Totals) -> Iterator[Metric]:
@@ -128,6 +137,10 @@ def _states(totals: _Totals) -> Iterator[Metric]:
         ("bessemer_model_ready", "Whether the version takes requests.", lambda f, s: f.ready),
         ("bessemer_model_package_bytes", "Size of what is in its package.", lambda f, s: f.size),
         ("bessemer_model_last_run_timestamp_seconds", "When it last ran; 0: never.", lambda f, s: s.last),
+        ("bessemer_model_load_seconds", "Time it took to open and warm it.", lambda f, s: f.loading),
+        ("bessemer_model_traffic_share", "Share of requests that name no version.", lambda f, s: f.share),
+        ("bessemer_model_canary", "Whether the version is a canary on trial.", lambda f, s: f.canary),
+        ("bessemer_model_shadow", "Whether it sees requests and does not answer.", lambda f, s: f.shadow),
     )
     for name, text, value in gauges:
         family = GaugeMetricFamily(name, text, labels=_LABELS)
@@ -146,6 +159,7 @@ def _server(server: ServerFacts) -> Iterator[Metric]:
         ("bessemer_server_start_time_seconds", "When it started.", server.started),
         ("bessemer_connections", "Connections that are open.", server.connections),
         ("bessemer_workers", "Processes that serve.", server.workers),
+        ("bessemer_cold_start_seconds", "Time from start to first ready, the slowest.", server.cold_start),
     )
     for name, text, value in gauges:
         yield GaugeMetricFamily(name, text, value=value)

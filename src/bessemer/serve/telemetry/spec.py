@@ -77,6 +77,35 @@ class OtlpSpec(Spec):
     )
 
 
+class ElasticSpec(Spec):
+    """Elastic APM, by Elastic's own agent; the variables ELASTIC_APM_* of the environment go before these.
+
+    >>> ElasticSpec(server="http://apm:8200/", sample="10%").server
+    'http://apm:8200'
+    """
+
+    server: Annotated[str, AfterValidator(_base_url)] | None = Field(
+        None,
+        description="The APM server. Without it: ELASTIC_APM_SERVER_URL, or port 8200 of this machine. What it wants "
+        "to be shown stands in ELASTIC_APM_SECRET_TOKEN or ELASTIC_APM_API_KEY.",
+    )
+    service: str = Field(
+        "bessemer", pattern=r"^[a-zA-Z0-9 _-]+$", description="What the service is called in Elastic APM."
+    )
+    environment: str | None = Field(
+        None, min_length=1, max_length=1024, description="Where it runs, as `production`."
+    )
+    sample: Share | None = Field(
+        None,
+        description="The share of requests that is a transaction where the client's `traceparent` does not decide. "
+        "Without it: ELASTIC_APM_TRANSACTION_SAMPLE_RATE, or 1%. All requests count in the metrics.",
+    )
+    interval: Duration = Field(30.0, ge=1, description="How often metrics are sent, in whole seconds.")
+    traces: bool = Field(True, description="Whether transactions are sent.")
+    metrics: bool = Field(True, description="Whether metrics are sent.")
+    errors: bool = Field(True, description="Whether errors of the server are sent.")
+
+
 def _log(value: Any) -> Any:
     """`true`: the error stream; `false`: none; text: the file."""
     if isinstance(value, bool):
@@ -89,6 +118,13 @@ def _otlp(value: Any) -> Any:
     if isinstance(value, bool):
         return {} if value else None
     return {"endpoint": value} if isinstance(value, str) else value
+
+
+def _elastic(value: Any) -> Any:
+    """`true`: as the environment says; `false`: none; text: the APM server."""
+    if isinstance(value, bool):
+        return {} if value else None
+    return {"server": value} if isinstance(value, str) else value
 
 
 class TelemetrySpec(Spec):
@@ -112,4 +148,12 @@ class TelemetrySpec(Spec):
         None,
         description="Traces and metrics for an OpenTelemetry collector: `true`, its address, or the settings. Needs "
         "`bessemer[otel]`.",
+    )
+    elastic: Annotated[
+        ElasticSpec | None,
+        BeforeValidator(_elastic, json_schema_input_type=ElasticSpec | str | bool | None),
+    ] = Field(
+        None,
+        description="Transactions, metrics and errors for Elastic APM: `true`, the APM server's address, or the "
+        "settings. Needs `bessemer[elastic]`.",
     )

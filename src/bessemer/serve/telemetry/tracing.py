@@ -6,7 +6,6 @@ https://opentelemetry.io/docs/specs/semconv/http/http-spans/
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from bessemer.serve.batching import Job, Run
 from bessemer.serve.telemetry.lines import LONGEST
+from bessemer.serve.telemetry.sampled import Clock, Sampled, stages
 from bessemer.serve.telemetry.sampling import Sampling
 from bessemer.serve.wire import GRPC, Request, Response
 
@@ -25,49 +25,20 @@ if TYPE_CHECKING:
 Find = Callable[[str, str], "Found | None"]
 
 _PROPAGATOR = TraceContextTextMapPropagator()
-#: Runs that nobody asked for are forgotten after one to two times so many seconds: their client's time had passed.
-_FORGET = 30.0
 
 
-class Tracing:
-    """An observer of runs (`batching.Observer`), and told of every answer (`app.House.access`).
-
-    A run is told before its requests' answers are; they are put together by the request. Whether a request is traced is
-    decided with its answer, so that one that is not costs a look into a mapping.
+class Tracing(Sampled):
+    """A span for each request that is sampled.
 
     find: which route answers a method and a path (`router.Router.find`).
     """
 
     def __init__(self, tracer: Tracer, sampling: Sampling, scheme: str = "http") -> None:
-        self._tracer, self._sampling, self._scheme = tracer, sampling, scheme
+        super().__init__(sampling)
+        self._tracer, self._scheme = tracer, scheme
         self.find: Find = lambda method, path: None
-        self._runs: dict[int, Run] = {}
-        self._older: dict[int, Run] = {}
-        self._turned = time.monotonic()
 
-    # batching.Observer -----------------------------------------------------------------------------
-    def scored(self, run: Run) -> None:
-        """Nothing yet: the answers are not made."""
-
-    def answered(self, run: Run) -> None:
-        now = time.monotonic()
-        if now - self._turned > _FORGET:
-            self._turned = now
-            self._older, self._runs = self._runs, {}
-        for job in run.jobs:
-            if not job.settled:
-                self._runs[id(job.call.request)] = run  # the run has the request, so its id stays its own
-
-    # app.House.access ------------------------------------------------------------------------------
-    def __call__(
-        self, request: Request, response: Response, address: str, client: str, seconds: float
-    ) -> None:
-        key = id(request)
-        run = self._runs.pop(key, None) or (self._older.pop(key, None) if self._older else None)
-        if self._sampling.wants(request.headers.get("traceparent", "")):
-            self._record(request, response, address, client, seconds, run)
-
-    def _record(
+    def record(
         self,
         request: Request,
         response: Response,
@@ -75,10 +46,10 @@ class Tracing:
         client: str,
         seconds: float,
         run: Run | None,
+        job: Job | None,
     ) -> None:
-        clock = _Clock()
+        clock = Clock()
         start = clock.wall - int(seconds * 1e9)
-        job = next((job for job in run.jobs if job.call.request is request), None) if run else None
         span = self._tracer.start_span(
             self._name(request),
             context=_PROPAGATOR.extract(request.headers, context=Context()),
@@ -94,7 +65,7 @@ class Tracing:
             span.set_status(StatusCode.ERROR)
         span.end(clock.wall)
 
-    def _stages(self, span: Span, run: Run, job: Job, clock: _Clock, start: int) -> None:
+    def _stages(self, span: Span, run: Run, job: Job, clock: Clock, start: int) -> None:
         """The attributes and the spans of what the model did."""
         span.set_attributes(
             {
@@ -108,11 +79,7 @@ class Tracing:
             }
         )
         context = set_span_in_context(span, Context())
-        begin, predicted = max(start, clock.at(run.begin)), clock.at(run.predicted)
-        stages = [("queue", start, begin), ("infer", begin, predicted)]
-        if run.encoded:
-            stages.append(("encode", predicted, clock.at(run.encoded)))
-        for name, since, until in stages:
+        for name, since, until in stages(run, clock, start):
             self._tracer.start_span(name, context=context, start_time=since).end(until)
 
     def _name(self, request: Request) -> str:
@@ -170,13 +137,3 @@ def _server(host: str) -> dict[str, str | int]:
     if not colon or not (port.isascii() and port.isdigit()) or len(port) > 5:
         return {"server.address": host[:LONGEST]} if host else {}
     return {"server.address": name.strip("[]")[:LONGEST], "server.port": int(port)}
-
-
-class _Clock:
-    """Times of `time.perf_counter` as nanoseconds since 1970."""
-
-    def __init__(self) -> None:
-        self.wall, self._perf = time.time_ns(), time.perf_counter()
-
-    def at(self, moment: float) -> int:
-        return self.wall - int((self._perf - moment) * 1e9)

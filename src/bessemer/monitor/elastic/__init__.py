@@ -1,0 +1,1 @@
+"""Windows and findings as documents of Elasticsearch, and a dashboard of them for Kibana."""
