@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -19,8 +18,11 @@ import httpx
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from prometheus_tools import prometheus
+
+__all__ = ["BODY", "Receiver", "Telling", "attributes", "prometheus", "until"]
+
 BODY = b'{"rows": [{"tenure": 8}, {"tenure": 9}]}'
-_CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "bessemer-tests"
 
 
 class Telling:
@@ -33,13 +35,14 @@ class Telling:
         telemetry: dict[str, Any],
         env: dict[str, str] | None = None,
         errors: int = subprocess.PIPE,
+        script: str = "serve_telemetry_process.py",
         **settings: Any,
     ) -> None:
         settings.setdefault("dialects", ["plain"])
-        script = Path(__file__).with_name("serve_telemetry_process.py")
+        script = str(Path(__file__).with_name(script))
         arguments = [str(package), str(key), json.dumps(settings), json.dumps(telemetry)]
         self.process = subprocess.Popen(
-            [sys.executable, str(script), *arguments],
+            [sys.executable, script, *arguments],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -146,21 +149,3 @@ def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.02)
     return found
-
-
-def prometheus(program: str) -> Path:
-    """Prometheus' `promtool` or `prometheus`: the installed one, or Debian's, unpacked without installing it."""
-    if installed := shutil.which(program):
-        return Path(installed)
-    folder = _CACHE / "prometheus"
-    if not (folder / ".complete").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        get = ["apt-get", "download", "prometheus"]
-        if subprocess.run(get, cwd=folder, capture_output=True).returncode:
-            subprocess.run(["apt-get", "update", "-qq"], check=True, capture_output=True)
-            subprocess.run(get, cwd=folder, check=True, capture_output=True)
-        package = next(folder.glob("prometheus_*.deb"))
-        subprocess.run(["dpkg-deb", "-x", str(package), str(folder)], check=True)
-        package.unlink()
-        (folder / ".complete").touch()
-    return folder / "usr" / "bin" / program

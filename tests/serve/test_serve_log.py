@@ -415,8 +415,8 @@ def test_the_page_names_every_setting_sink_and_column() -> None:
 
 
 def test_an_unknown_sink_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="did you mean 'parquet'"):
-        PredictionLog(spec(tmp_path, sinks=["parket"]))
+    with pytest.raises(ValueError, match="did you mean 'parquet'"):
+        spec(tmp_path, sinks=["parket"])
 
 
 def test_row_is_in_the_signatures_order() -> None:

@@ -114,7 +114,7 @@ def test_an_error_stream_that_nobody_reads_holds_up_no_request(tell: Any) -> Non
 
 def test_a_client_cannot_write_a_line_of_its_own() -> None:
     evil = 'x\r\n{"status":200}\x1b[31m\x9b\u2028\u202e'
-    found = line((0.0, "GET", "/" + evil, 404, 0, 0.1, evil, "::1", evil, evil * 1000, evil))
+    found = line((0.0, "GET", "/" + evil, 404, 0, 0.1, evil, "::1", evil, evil * 1000, evil, ""))
     assert found.count(b"\n") == 1
     assert found.endswith(b"}\n")
     text = found.decode()[:-1]

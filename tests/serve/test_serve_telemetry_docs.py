@@ -39,9 +39,9 @@ def test_every_field_of_the_access_log_is_named() -> None:
     import json
 
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    fields = {*json.loads(line((0.0, "GET", "/", 200, 1, 0.1, "c", "a", "i", "u", trace)))}
+    fields = {*json.loads(line((0.0, "GET", "/", 200, 1, 0.1, "c", "a", "i", "u", trace, "throttle")))}
     fields |= {*json.loads(lost(0.0, 1))}
-    assert len(fields) == 12
+    assert len(fields) == 13
     assert not [name for name in fields if f"`{name}`" not in PAGE]
 
 

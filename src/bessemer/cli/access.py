@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from bessemer.cli._access_suspects import suspects_command, trace_command
+
 _FILE = click.option(
     "--file", type=click.Path(path_type=Path), help="The key file.  [default: the project's, or keys.yaml]"
 )
@@ -40,6 +42,9 @@ def command(ctx: click.Context, file: Path | None, as_json: bool) -> None:
         out.print(f"no client has a key in {near(path)}", soft_wrap=True)
     out.print("\nnext: [bold]bessemer access add NAME[/]")
 
+
+command.add_command(suspects_command)
+command.add_command(trace_command)
 
 _COLUMNS = ("name", "scopes", "expires", "requests_per_second", "burst")
 

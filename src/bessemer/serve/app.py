@@ -18,6 +18,7 @@ from bessemer.serve.batching import Job
 from bessemer.serve.dialect import Call, Dialect, Route, RouteSource, Subject
 from bessemer.serve.errors import RequestError, failure
 from bessemer.serve.guards.guard import Guard
+from bessemer.serve.guards.mark import Mark
 from bessemer.serve.guards.principal import Principal
 from bessemer.serve.guards.spec import AccessSpec
 from bessemer.serve.plugins import DIALECTS, spoken
@@ -53,12 +54,13 @@ class House:
 class _Watched:
     """A reply that gets the headers of the guard, and is told to the access log."""
 
-    __slots__ = ("_address", "_begun", "_house", "_reply", "_request", "principal")
+    __slots__ = ("_address", "_begun", "_house", "_reply", "_request", "principal", "refused")
 
     def __init__(self, house: House, request: Request, reply: Reply, address: str) -> None:
         self._house, self._request, self._reply, self._address = house, request, reply, address
         self._begun = time.perf_counter()
         self.principal: Principal | None = None
+        self.refused: RequestError | None = None
 
     def __call__(self, response: Response) -> None:
         house, guard = self._house, self._house.guard
@@ -68,6 +70,10 @@ class _Watched:
         if house.access is not None:
             seconds = time.perf_counter() - self._begun
             name = self.principal.name if self.principal is not None else ""
+            if self.refused is not None:
+                name, response.note = self.refused.client, self.refused.action
+            elif self.principal is not None and self.principal.action:
+                response.note = self.principal.action
             house.access(self._request, response, self._address, name, seconds)
         self._reply(response)
 
@@ -111,20 +117,23 @@ class App:
             return
         endpoint = found.choose(request)
         try:
-            client = ""
+            client, mark = "", None
             if not self._free or certificate or endpoint.route.scope != "predict":
                 principal = self._admit(request, address, certificate, endpoint.route.scope)
-                client = principal.name
+                client, mark = principal.name, principal.mark
                 if watched is not None and not self._guard.is_public(request.path):
                     watched.principal = principal
             call = self._call(request, endpoint, found)
+            call.client = client
             if endpoint.route.answer is None:
-                self._predict(endpoint, call, reply, client)
+                self._predict(endpoint, call, reply, client, mark)
             elif endpoint.route.slow:
                 self._in_thread(lambda: self._answered(found, endpoint, call), reply)
             else:
                 reply(self._answered(found, endpoint, call))
         except RequestError as error:
+            if watched is not None and error.client:
+                watched.refused = error
             reply(self._refused(endpoint.dialect, error))
         except Exception:  # noqa: BLE001 - the border: the client gets an answer and the log the reason
             reply(self._failed(endpoint.dialect, request))
@@ -145,8 +154,9 @@ class App:
         except RequestError as error:
             return self.refuse(request.path, error)
 
-    def _predict(self, endpoint: Endpoint, call: Call, reply: Reply, client: str) -> None:
+    def _predict(self, endpoint: Endpoint, call: Call, reply: Reply, client: str, mark: Mark | None) -> None:
         job = Job(call, endpoint.dialect, reply, client, self._timeout)
+        job.mark = mark
         if len(call.request.body) < LARGE_BODY or self._house.pool is None:
             job.batch = endpoint.dialect.decode(call)
             self._submit(job)
@@ -176,6 +186,8 @@ class App:
         if self._house.name is not None:
             job.identity = self._house.name(job.batch.id or job.call.request.headers.get("x-request-id", ""))
         try:
+            if job.mark is not None:
+                job.mark.check(job.batch)
             self.models.submit(job)
         except RequestError as error:
             job.settle(self._refused(job.dialect, error))
@@ -202,12 +214,18 @@ class App:
         endpoint = found.choose(request)
         dialect = endpoint.dialect
         try:
-            self._admit(request, address, certificate, endpoint.route.scope)
+            principal = self._admit(request, address, certificate, endpoint.route.scope)
             call = self._call(request, endpoint, found)
+            call.client = principal.name
             if endpoint.route.answer is not None:
                 return self._answered(found, endpoint, call)
             batch = dialect.decode(call)
-            return dialect.encode(call, batch, self.models.predictor(call.subject).predict(batch))
+            if principal.mark is not None:
+                principal.mark.check(batch)
+            predictions = self.models.predictor(call.subject).predict(batch)
+            if principal.mark is not None:
+                predictions = principal.mark.on(call.subject, predictions)
+            return dialect.encode(call, batch, predictions)
         except RequestError as error:
             return self._refused(dialect, error)
         except Exception:  # noqa: BLE001 - the border

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from bessemer.serve.dialect import Call, Dialect, Subject
 from bessemer.serve.errors import RequestError, failure
+from bessemer.serve.guards.mark import Mark
 from bessemer.serve.predictor import Predictor
 from bessemer.serve.wire import Batch, Predictions, Response
 
@@ -32,7 +33,10 @@ MOST_ROWS = 65_536
 class Job:
     """One request on its way to its answer; `settle` answers it once, whoever comes first."""
 
-    __slots__ = ("batch", "begun", "call", "client", "dialect", "end", "identity", "read", "reply", "settled")
+    __slots__ = (
+        *("batch", "begun", "call", "client", "dialect", "end", "identity"),
+        *("mark", "read", "reply", "settled"),
+    )
 
     def __init__(
         self, call: Call, dialect: Dialect, reply: Callable[[Response], None], client: str, timeout: float
@@ -42,6 +46,7 @@ class Job:
         self.begun = self.read = time.perf_counter()
         self.end = self.begun + timeout
         self.identity = ""
+        self.mark: Mark | None = None
         self.settled = False
 
     def settle(self, response: Response) -> None:
@@ -321,7 +326,8 @@ class Lane:
         answers: list[tuple[Job, Response]] = []
         for job, found in zip(jobs, predictions, strict=True):
             try:
-                response = job.dialect.encode(job.call, job.batch, found)
+                given = found if job.mark is None else job.mark.on(run.subject, found)
+                response = job.dialect.encode(job.call, job.batch, given)
             except RequestError as error:
                 response = job.dialect.error(error)
             except Exception:  # noqa: BLE001 - the border, again
@@ -351,7 +357,10 @@ class Lane:
         statistics, end = self.subject.statistics, run.encoded
         infer = run.predicted - run.begin
         rows, begun, read = 0, 0.0, 0.0
+        dialects = statistics.dialects
         for job in run.jobs:
+            dialect = job.dialect.name
+            dialects[dialect] = dialects.get(dialect, 0) + 1
             rows += job.batch.rows
             begun += job.begun
             read += job.read

@@ -9,12 +9,16 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from bessemer.core.errors import nearest
 from bessemer.core.signature import Signature
+from bessemer.package.outliers import OUTLIER, has_outliers
 from bessemer.serve.errors import RequestError
 from bessemer.serve.row_reader import RowReader
 from bessemer.serve.row_writer import RowWriter
 from bessemer.serve.spec import ServeSpec
 from bessemer.serve.statistics import Statistics
 from bessemer.serve.wire import Batch, Predictions, Request, Response, to_json
+
+_USUAL = ("prediction", "probability")
+_WITH_OUTLIERS = (*_USUAL, OUTLIER)
 
 
 def version_number(version: str) -> int:
@@ -38,6 +42,7 @@ class Subject:
     sample: a real row to show as the example request, where the package has one.
     labels: other names of this version ('stable', 'canary').
     source: the package's file or address; learner: what was trained; size: bytes of the package.
+    loading: seconds that it took to open and warm it.
     ready: whether it takes requests (False while it is unloaded or the server stops).
     """
 
@@ -51,6 +56,7 @@ class Subject:
     source: str = ""
     learner: str = ""
     size: int = 0
+    loading: float = 0.0
     ready: bool = True
     statistics: Statistics = field(default_factory=Statistics)
 
@@ -75,6 +81,16 @@ class Subject:
         if asked and not self.groups:
             raise RequestError(501, f"the model '{self.name}' has no explanations")
         return asked
+
+    def outputs(self, outliers: bool) -> tuple[str, ...]:
+        """What a row's answer is made of.
+
+        Raises:
+            RequestError: 501 where the model cannot say how unusual a row is.
+        """
+        if outliers and not has_outliers(self.signature):
+            raise RequestError(501, f"the model '{self.name}' was trained without `outliers`")
+        return _WITH_OUTLIERS if outliers else _USUAL
 
     def check_rows(self, rows: int) -> None:
         """Refuse (413) more rows than the server takes in one request."""
@@ -176,16 +192,17 @@ class Bodies:
 class Call:
     """A request that has found its route.
 
-    verb: the route's; params: what stands in the path where its template has names.
+    verb: the route's; params: what stands in the path where its template has names. client: who asks, '' where nobody
+    knows.
     subject: the model version that answers. Where the path does not name it, `decode` may set another.
     """
 
-    __slots__ = ("_subject", "params", "request", "verb")
+    __slots__ = ("_subject", "client", "params", "request", "verb")
 
     def __init__(
         self, request: Request, verb: str, params: Mapping[str, str], subject: Subject | None
     ) -> None:
-        self.request, self.verb, self.params = request, verb, params
+        self.request, self.verb, self.params, self.client = request, verb, params, ""
         self._subject = subject
 
     @property
@@ -219,6 +236,7 @@ class Route:
     stream: of gRPC: `in` a stream of messages, each answered; `out` one message, answered by a stream of one.
     broken: of a stream: the message that tells a refusal; without it a refusal ends the stream.
     shown: whether it stands in the OpenAPI description.
+    outliers: whether `?outliers` may ask how unusual each row is.
     """
 
     method: str
@@ -234,6 +252,7 @@ class Route:
     stream: Literal["", "in", "out"] = ""
     broken: Callable[[Response], bytes] | None = None
     shown: bool = True
+    outliers: bool = False
 
     def at(self, **params: str) -> str:
         """The path with its names filled in.
@@ -311,3 +330,8 @@ def asked_in_query(request: Request) -> bool:
         return False
     extra_ignored(request)
     return flag(request, "explain")
+
+
+def outliers_in_query(request: Request) -> bool:
+    """Whether `?outliers` asks how unusual each row is."""
+    return bool(request.query) and flag(request, "outliers")

@@ -90,6 +90,7 @@ class RequestError(BessemerError):
     status: the HTTP status, 400 to 599.
     faults: what is wrong in which row; at most `MOST_FAULTS` are kept; `more`: whether there are others.
     headers: headers the answer must have (Allow, Retry-After).
+    client, action: who was refused because they are suspected, and how, for the access log; '' for all others.
 
     >>> print(RequestError(413, "12 rows are more than 10", fix="send fewer").line)
     12 rows are more than 10 (send fewer)
@@ -107,6 +108,7 @@ class RequestError(BessemerError):
     ) -> None:
         super().__init__(what, why=why, fix=fix)
         self.status = status
+        self.client = self.action = ""
         self.faults = tuple(faults[:MOST_FAULTS])
         self.more = len(faults) > MOST_FAULTS
         self.headers = headers

@@ -68,7 +68,7 @@ class Feedback:
         labels = [_label(number, row, faults) for number, row in enumerate(body["labels"])]
         if faults:
             raise bad_rows(faults)
-        self._models.feedback(call.subject.name, labels)
+        self._models.feedback(call.subject.name, labels, call.client)
         return json_response({"accepted": len(labels)})
 
 

@@ -80,8 +80,8 @@ def _answer(subject: Subject, asked: InferRequest, explaining: tuple[str, ...]) 
     facts = facts_of(subject)
     known = facts.outputs + explaining
     for wanted in asked.outputs:
-        if wanted.name not in known:
-            fix = did_you_mean(wanted.name, known)
+        if wanted.name not in known and wanted.name not in facts.on_request:
+            fix = did_you_mean(wanted.name, known + facts.on_request)
             raise RequestError(400, f"the model has no output '{wanted.name}'", fix=fix)
         if wanted.classes and wanted.name in facts.texts:
             what = f"the output '{wanted.name}' is text and has no classification"

@@ -27,6 +27,7 @@ class Facts(NamedTuple):
     """Of a model, what every request asks.
 
     matrix: whether its inputs are all numbers; narrow: some of them whole or boolean; texts: outputs that are text.
+    on_request: outputs that are given only where they are named.
     """
 
     inputs: frozenset[str]
@@ -35,6 +36,7 @@ class Facts(NamedTuple):
     outputs: tuple[str, ...]
     texts: frozenset[str]
     explaining: tuple[str, ...]
+    on_request: tuple[str, ...]
 
 
 @lru_cache(maxsize=64)
@@ -47,6 +49,7 @@ def facts_of(subject: Subject) -> Facts:
         outputs=tuple(field.name for field in signature.outputs),
         texts=frozenset(field.name for field in signature.outputs if field.dtype == "string"),
         explaining=("base", *(f"contribution_{group}" for group in subject.groups)),
+        on_request=tuple(field.name for field in signature.on_request),
     )
 
 

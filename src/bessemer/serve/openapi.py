@@ -10,6 +10,7 @@ import orjson
 
 from bessemer._version import __version__
 from bessemer.core.signature import Field, Signature
+from bessemer.package.outliers import has_outliers
 from bessemer.serve import schemas
 from bessemer.serve.dialect import Dialect, Models, Route, RouteSource, Subject
 from bessemer.serve.row_writer import class_key
@@ -23,7 +24,7 @@ _REFUSALS = {
     "404": "No such model or path.",
     "413": "More bytes or rows than the server takes.",
     "415": "Not JSON.",
-    "501": "The model has no explanations.",
+    "501": "The model has no explanations, or was trained without `outliers`.",
     "503": "The server is full or stopping; try again.",
     "504": "There was no answer in time.",
 }
@@ -45,6 +46,12 @@ _QUERY = (
         "schema": {"enum": ["refuse", "ignore"], "default": "refuse"},
     },
 )
+_OUTLIERS = {
+    "name": "outliers",
+    "in": "query",
+    "description": "Whether the answer says how unusual each row is.",
+    "schema": {"type": "boolean"},
+}
 
 
 def describe(models: Models, dialects: Sequence[Dialect], own: Sequence[RouteSource] = ()) -> dict[str, Any]:
@@ -135,6 +142,7 @@ def _operation(subject: Subject, dialect: Dialect, route: Route, path: str) -> d
         made["parameters"] = [
             *made.get("parameters", []),
             *(_QUERY if dialect.explaining else ()),
+            *([_OUTLIERS] if route.outliers and has_outliers(subject.signature) else ()),
         ]
         made["requestBody"] = {"required": True, "content": _content(subject, dialect, route, path)}
         made["responses"] |= {status: {"description": text} for status, text in _REFUSALS.items()}

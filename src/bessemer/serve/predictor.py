@@ -33,7 +33,8 @@ class Predictor:
         self.signature = signature
         self._session = session
         self._contributions = contributions
-        self._known = tuple(field.name for field in signature.outputs)
+        self._usual = tuple(field.name for field in signature.outputs)
+        self._known = (*self._usual, *(field.name for field in signature.on_request))
         self._orders: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._takes_matrix = takes_matrix(signature.inputs) and len(signature.inputs) > 1
 
@@ -46,7 +47,7 @@ class Predictor:
         """Do once, before the first request, all that is done once: open the sessions, parse the trees."""
         feeds = {field.name: missing_tensor(field) for field in self.signature.inputs}
         values = [(None,) * len(feeds)]
-        for outputs in (("prediction", "probability"), self._known):
+        for outputs in dict.fromkeys((("prediction", "probability"), self._usual, self._known)):
             for batch in (Batch(1, values, outputs=outputs), Batch(1, feeds=feeds, outputs=outputs)):
                 self.predict(batch)
             if self._takes_matrix:

@@ -56,8 +56,14 @@ def make_lane(
     pool: Executor | None = None,
     source: str = "",
     observers: Sequence[Observer] = (),
+    opening: float = 0.0,
 ) -> Lane:
-    """What serves a model, warmed: everything that is done once is done."""
+    """What serves a model, warmed: everything that is done once is done.
+
+    Args:
+        opening: seconds that it took to open the package.
+    """
+    begin = time.perf_counter()
     explainer = _explainer(model) if spec.explain != "never" else None
     predictor = Predictor(model.signature, model.session, explainer)
     sample = model.sample[0] if model.sample else {}
@@ -74,6 +80,7 @@ def make_lane(
     )
     lane = Lane(subject, predictor, pool, spec.threads, observers)
     lane.warm()
+    subject.loading = opening + time.perf_counter() - begin
     return lane
 
 
@@ -133,10 +140,23 @@ class Repository:
 
     def facts(self, server: ServerFacts) -> tuple[list[ModelFacts], ServerFacts]:
         """What is told of these models and of the server that has them."""
-        return models_of(self.lanes()), server
+        return self.own_facts(), server
+
+    def own_facts(self) -> list[ModelFacts]:
+        """The facts of what this process serves."""
+        return [replace(each, share=self._share(each)) for each in models_of(self.lanes())]
+
+    def _share(self, facts: ModelFacts) -> float:
+        traffic = self._traffic.get(facts.name)
+        whole = sum(traffic.weights.values()) if traffic is not None else 0.0
+        return traffic.weights.get(facts.version, 0.0) / whole if traffic is not None and whole else 0.0
 
     def lanes(self) -> list[Lane]:
         return [lane for lanes in self._lanes.values() for lane in lanes.values()]
+
+    def every_lane(self) -> list[Lane]:
+        """Also those of versions that are leaving."""
+        return list(self._lane_of.values())
 
     def _named(self, name: str) -> dict[str, Lane]:
         found = self._lanes.get(name)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bessemer.core.signature import Signature
+from bessemer.package.outliers import OUTLIER
 from bessemer.serve.wire import Predictions, to_json
 
 
@@ -37,9 +38,14 @@ class RowWriter:
         self._template = b'{"prediction":%b' + (b',"probability":{' + shares + b"}" if keys else b"") + b"}"
         self._classes = bool(keys)
 
-    def rows(self, predictions: Predictions) -> list[bytes]:
-        """Each row as an object: `prediction`; for classes `probability` {class: p}; when explained `explanation`."""
-        return predictions.lines("row", self._rows)
+    def rows(self, predictions: Predictions, *, outliers: bool = False) -> list[bytes]:
+        """Each row as an object: `prediction`; for classes `probability` {class: p}; with `outliers` also `outlier`;
+        when explained `explanation`."""
+        return (
+            predictions.lines("unusual row", self._unusual)
+            if outliers
+            else predictions.lines("row", self._rows)
+        )
 
     def bare(self, predictions: Predictions) -> list[bytes]:
         """Each row without its explanation: as in `rows`, or just the number where the model predicts one."""
@@ -47,13 +53,22 @@ class RowWriter:
             return predictions.texts("prediction")
         return predictions.lines("bare row", self._bare)
 
-    def _rows(self, predictions: Predictions) -> list[bytes]:
-        if predictions.base is None:
-            return self._bare(predictions)
-        told = [b',"explanation":' + to_json(each) + b"}" for each in explanations(predictions)]
-        return [
-            row[:-1] + explanation for row, explanation in zip(self._bare(predictions), told, strict=True)
+    def _unusual(self, predictions: Predictions) -> list[bytes]:
+        told = predictions.texts(OUTLIER)
+        bare = [
+            row[:-1] + b',"outlier":%b}' % text
+            for row, text in zip(self._bare(predictions), told, strict=True)
         ]
+        return self._explained(predictions, bare)
+
+    def _rows(self, predictions: Predictions) -> list[bytes]:
+        return self._explained(predictions, self._bare(predictions))
+
+    def _explained(self, predictions: Predictions, rows: list[bytes]) -> list[bytes]:
+        if predictions.base is None:
+            return rows
+        told = [b',"explanation":' + to_json(each) + b"}" for each in explanations(predictions)]
+        return [row[:-1] + explanation for row, explanation in zip(rows, told, strict=True)]
 
     def _bare(self, predictions: Predictions) -> list[bytes]:
         texts, template = predictions.texts("prediction"), self._template

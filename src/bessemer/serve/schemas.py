@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bessemer.core.signature import Field, Signature
+from bessemer.package.outliers import OUTLIER, has_outliers
 from bessemer.serve.dialect import Bodies, Subject
 from bessemer.serve.row_writer import class_key
 
@@ -90,6 +91,8 @@ def prediction(subject: Subject) -> dict[str, Any]:
             "probability": {"type": "object", "properties": dict.fromkeys(keys, share), "required": keys},
         }
     required = list(properties)
+    if has_outliers(signature):
+        properties[OUTLIER] = share
     if subject.groups:
         properties["explanation"] = _EXPLANATION
     return {"type": "object", "properties": properties, "required": required}
@@ -135,9 +138,8 @@ def _object(required: tuple[str, ...], **properties: Any) -> dict[str, Any]:
 
 def plain() -> Bodies:
     """Of `POST /predict`."""
-    rows = _object(
-        ("rows",), rows=_list({"oneOf": [_ROW, _VALUES]}), explain={"type": "boolean", "default": False}
-    )
+    asked = {"type": "boolean", "default": False}
+    rows = _object(("rows",), rows=_list({"oneOf": [_ROW, _VALUES]}), explain=asked, outliers=asked)
     rows["additionalProperties"] = False
     model = _object(("name", "version"), name={"type": "string"}, version={"type": "string"})
     response = _object(("model", "predictions"), model=model, predictions=_list(_PREDICTION))

@@ -56,8 +56,13 @@ def serve(
             for lane in repository.lanes():
                 services.added(lane)
             listeners = services.serve(repository)
+
+            def begun(at: Listening) -> None:
+                services.ready()
+                ready(at)
+
             with _signals(asyncio.get_running_loop(), listeners.stop):
-                await listeners.run(ready)
+                await listeners.run(begun)
             pool.shutdown(wait=False, cancel_futures=True)
 
     run_loop(main())

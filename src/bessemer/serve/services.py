@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import secrets
 import ssl
 import time
@@ -23,10 +24,11 @@ from bessemer.serve.guards.tls import ServerTls
 from bessemer.serve.listeners import Listeners
 from bessemer.serve.log.entry import Entry
 from bessemer.serve.log.entry import Label as LoggedLabel
+from bessemer.serve.log.operations import Operations
 from bessemer.serve.log.prediction_log import PredictionLog
 from bessemer.serve.repository import Repository
 from bessemer.serve.spec import ServeSpec
-from bessemer.serve.telemetry.facts import ServerFacts
+from bessemer.serve.telemetry.facts import ServerFacts, usage
 from bessemer.serve.telemetry.metrics import Metrics
 from bessemer.serve.telemetry.telemetry import Telemetry
 
@@ -111,6 +113,7 @@ class Services:
         self.tls: ssl.SSLContext | None = None
         self.observers: list[Observer] = []
         self.log: PredictionLog | None = None
+        self._cold_start = 0.0
         self.logged: Logged | None = None
         guard = Guard(spec.access or AccessSpec(), spec.cors, workers, folder=folder)
         guard.start()
@@ -165,7 +168,22 @@ class Services:
         self._app = App(repository, house)
         self._listeners = Listeners(self._app, self._spec, self.tls, shared=shared)
         self.telemetry.watch(self._app)
+        self._write_operations(repository)
         return self._listeners
+
+    def _write_operations(self, repository: Repository) -> None:
+        log = self._spec.log
+        if log is None or not log.operations:
+            return
+        folder = Path(log.folder).absolute()
+        writer = Operations(folder, log.operations, log.keep, repository.every_lane, self.facts)
+        writer.start()
+        self._stack.callback(writer.close)
+
+    def ready(self) -> None:
+        """Told when the process takes requests."""
+        used = usage(os.getpid())
+        self._cold_start = used.age if used is not None else 0.0
 
     def facts(self) -> ServerFacts:
         """What this process is doing, for the metrics."""
@@ -179,4 +197,5 @@ class Services:
             accepted=http.accepted,
             refused=dict(self._app.refused),
             dropped=dropped,
+            cold_start=self._cold_start,
         )

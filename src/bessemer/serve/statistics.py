@@ -30,7 +30,7 @@ class Statistics:
     explained: rows with contributions.
     decode_seconds: reading bodies; queue_seconds: from read to run; infer_, encode_seconds: what it says; seconds: from
     the first to the last, of the requests; failed_seconds: of those that failed or were refused. last: Unix time of the
-    last batch, 0 before it.
+    last batch, 0 before it. dialects: the requests by protocol.
 
     >>> one = Statistics()
     >>> one.ran(rows=4, requests=3, infer=0.001)
@@ -52,6 +52,7 @@ class Statistics:
     seconds: float = 0.0
     failed_seconds: float = 0.0
     last: float = 0.0
+    dialects: dict[str, int] = field(default_factory=dict)
     latencies: list[int] = field(default_factory=lambda: [0] * len(LATENCIES))
     sizes: list[int] = field(default_factory=lambda: [0] * len(SIZES))
 
@@ -72,13 +73,16 @@ class Statistics:
     def snapshot(self) -> dict[str, Any]:
         """All of it as JSON values."""
         found: dict[str, Any] = {name: getattr(self, name) for name in _COUNTS}
-        return {**found, "last": self.last, "latencies": list(self.latencies), "sizes": list(self.sizes)}
+        lists = {"latencies": list(self.latencies), "sizes": list(self.sizes)}
+        return {**found, "last": self.last, "dialects": dict(self.dialects), **lists}
 
     def add(self, other: Mapping[str, Any]) -> Statistics:
         """Add another process's snapshot, and give this."""
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) + other.get(name, 0))
         self.last = max(self.last, other.get("last", 0.0))
+        for dialect, count in other.get("dialects", {}).items():
+            self.dialects[dialect] = self.dialects.get(dialect, 0) + count
         for mine, theirs in ((self.latencies, "latencies"), (self.sizes, "sizes")):
             for i, count in enumerate(other.get(theirs, ())[: len(mine)]):
                 mine[i] += count

@@ -36,12 +36,16 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """One response; the transport adds Content-Length, Date and Connection, or the status of gRPC."""
+    """One response; the transport adds Content-Length, Date and Connection, or the status of gRPC.
+
+    note: what the access log says of it beside; it is not sent.
+    """
 
     status: int = 200
     body: bytes = b""
     content_type: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
+    note: str = ""
 
 
 @dataclass(slots=True)

@@ -29,6 +29,7 @@ from bessemer.serve.deployments.state import StateFile
 from bessemer.serve.server import run_loop, settle_memory
 from bessemer.serve.services import Services
 from bessemer.serve.spec import ServeSpec
+from bessemer.serve.transport.address import Listening
 
 log = logging.getLogger("bessemer.serve")
 
@@ -97,7 +98,12 @@ async def _serve(task: Task, told: int) -> None:
             loop.add_signal_handler(number, listeners.stop)
         following = asyncio.create_task(_follow(deployments, services, pool))
         settle_memory()
-        await listeners.run(lambda at: _tell(told, ready=True, models=deployments.served()))
+
+        def ready(at: Listening) -> None:
+            services.ready()
+            _tell(told, ready=True, models=deployments.served())
+
+        await listeners.run(ready)
         following.cancel()
         pool.shutdown(wait=False, cancel_futures=True)
 

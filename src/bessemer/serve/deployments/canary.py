@@ -30,6 +30,9 @@ def since(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name, value in now.items():
+        if isinstance(value, Mapping):
+            found[name] = since(value, before.get(name, {}))
+            continue
         old = before.get(name, [0] * len(value) if isinstance(value, list) else 0)
         found[name] = (
             [a - b for a, b in zip(value, old, strict=True)] if isinstance(value, list) else value - old

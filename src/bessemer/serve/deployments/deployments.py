@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import Executor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from bessemer.core.errors import BessemerError
@@ -27,7 +27,6 @@ from bessemer.serve.statistics import Statistics
 from bessemer.serve.telemetry.facts import (
     ModelFacts,
     ServerFacts,
-    models_of,
     models_together,
     server_of,
     servers_together,
@@ -87,6 +86,7 @@ class Deployments(Repository):
         self._again = math.inf  # when what could not be loaded is tried again
         self._changing = threading.Lock()
         self._before = self._peers.own("models")  # counters never go back
+        self._opening: dict[tuple[str, str], float] = {}  # seconds, of what was opened at the start
         self.trials = Trials(self, metric)
 
     # following -------------------------------------------------------------------------------------
@@ -96,7 +96,12 @@ class Deployments(Repository):
         A package of a model that the state knows in another version takes that model's requests, as if it had been
         deployed: whoever names it on the command line wants it served.
         """
-        opened = [(source, self._open(source)) for source in packages]
+        opened = []
+        for source in packages:
+            begin = time.perf_counter()
+            model = self._open(source)
+            opened.append((source, model))
+            self._opening[model.name, model.version] = time.perf_counter() - begin
 
         def added(state: State) -> State:
             for source, model in opened:
@@ -174,14 +179,17 @@ class Deployments(Repository):
     def _load(self, name: str, version: str, source: str, opened: Model | None) -> None:
         if version in self._lanes.get(name, {}):
             return
+        begin = time.perf_counter()
         model = opened or self._open(source)
+        opening = self._opening.pop((name, version), time.perf_counter() - begin)
         if model.version != version:  # the name may be another than its own
             raise RequestError(
                 409,
                 f"'{source}' is '{model.name} {model.version}' now, and '{name} {version}' was deployed",
                 fix="deploy the package anew",
             )
-        lane = make_lane(model, self.spec, pool=self._pool, source=source, observers=self._observers)
+        more: dict[str, Any] = {"source": source, "observers": self._observers, "opening": opening}
+        lane = make_lane(model, self.spec, pool=self._pool, **more)
         lane.subject.name, lane.subject.ready = name, self.ready
         lane.subject.statistics.add(self._before.pop(f"{name}\n{version}", {}))
         self._added(lane)
@@ -297,7 +305,7 @@ class Deployments(Repository):
 
     def facts(self, server: ServerFacts) -> tuple[list[ModelFacts], ServerFacts]:
         """The facts of all workers for the metrics: this one's fresh, the others' about a second old."""
-        models = [models_of(self.lanes())]
+        models = [[self._role(each) for each in self.own_facts()]]
         others = self._peers.told()
         for told in others:
             models.append([])
@@ -307,6 +315,11 @@ class Deployments(Repository):
                 models[-1].append(ModelFacts(name, version, (snapshot,), waiting))
         servers = [server_of(told["server"]) for told in others if told.get("server")]
         return models_together(models), servers_together([server, *servers], self._peers.restarts())
+
+    def _role(self, facts: ModelFacts) -> ModelFacts:
+        model = self._state.models.get(facts.name, _GONE)
+        canary = model.canary is not None and model.canary.version == facts.version
+        return replace(facts, canary=canary, shadow=facts.version in model.shadows)
 
     def statistics(self, subject: Subject) -> dict[str, Any]:
         """What all workers have done with a version, this one's numbers fresh and the others' about a second old."""

@@ -6,8 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from bessemer.core.errors import did_you_mean
+from bessemer.package.outliers import OUTLIER
 from bessemer.serve import schemas
-from bessemer.serve.dialect import Call, Models, Route, Subject, asked_in_query, extra_ignored
+from bessemer.serve.dialect import (
+    Call,
+    Models,
+    Route,
+    Subject,
+    asked_in_query,
+    extra_ignored,
+    outliers_in_query,
+)
 from bessemer.serve.errors import RequestError, shown
 from bessemer.serve.wire import (
     JSON,
@@ -21,11 +30,15 @@ from bessemer.serve.wire import (
     to_json,
 )
 
-_KEYS = ("rows", "explain")
+#: What may stand beside the rows, and ask for more than the prediction.
+_ASKS = ("explain", "outliers")
+_KEYS = ("rows", *_ASKS)
 
 
 class Plain:
     """`POST /predict` takes `{"rows": [...]}`, one row, or a list of rows; a row is an object.
+
+    `?explain` and `?outliers`, or `"explain": true` and `"outliers": true` beside the rows, ask for more.
 
     It speaks for the default model; `/predict/{model}` and `/predict/{model}/{version}` for any.
     """
@@ -39,13 +52,11 @@ class Plain:
 
     @property
     def routes(self) -> Sequence[Route]:
-        bodies = schemas.plain()
+        asks: Any = {"bodies": schemas.plain(), "outliers": True}
         return (
-            Route("POST", "/predict", "Predict one row or many.", bodies=bodies),
-            Route("POST", "/predict/{model}", "Predict with one of the models.", bodies=bodies),
-            Route(
-                "POST", "/predict/{model}/{version}", "Predict with one version of a model.", bodies=bodies
-            ),
+            Route("POST", "/predict", "Predict one row or many.", **asks),
+            Route("POST", "/predict/{model}", "Predict with one of the models.", **asks),
+            Route("POST", "/predict/{model}/{version}", "Predict with one version of a model.", **asks),
             Route("GET", "/healthz", "Whether the server takes requests.", answer=self._health),
         )
 
@@ -55,15 +66,18 @@ class Plain:
         values = subject.rows.decode(request.body, "rows")
         if values is not None:
             explain = subject.explains(asked_in_query(request))
-            return Batch(len(values), values, explain=explain, typed=True)
-        rows, explain = self._rows(subject, parse_json(request.body))
+            outputs = subject.outputs(outliers_in_query(request))
+            return Batch(len(values), values, explain=explain, outputs=outputs, typed=True)
+        rows, asked = self._rows(subject, parse_json(request.body))
         values = subject.rows.read(rows, ignore_extra=extra_ignored(request))
-        return Batch(len(values), values, explain=subject.explains(asked_in_query(request) or explain))
+        explain = subject.explains(asked_in_query(request) or asked.get("explain", False))
+        outputs = subject.outputs(outliers_in_query(request) or asked.get("outliers", False))
+        return Batch(len(values), values, explain=explain, outputs=outputs)
 
-    def _rows(self, subject: Subject, body: Any) -> tuple[list[Any], bool]:
-        """The rows of a body in any of its three shapes, and whether it asks for explanations."""
+    def _rows(self, subject: Subject, body: Any) -> tuple[list[Any], dict[str, bool]]:
+        """The rows of a body in any of its three shapes, and what else it asks for."""
         if isinstance(body, list):
-            return body, False
+            return body, {}
         if not isinstance(body, dict):
             raise RequestError(400, "the body is neither an object nor a list", fix='send {"rows": [{...}]}')
         if not isinstance(body.get("rows"), list):
@@ -72,27 +86,19 @@ class Plain:
             if key not in _KEYS:
                 fix = did_you_mean(key, _KEYS)
                 raise RequestError(400, f"'{key}' does not belong beside 'rows'", fix=fix)
-        return body["rows"], self._explain(body)
+        return body["rows"], _asked(body, _ASKS)
 
-    def _one_row(self, inputs: set[str], body: dict[str, Any]) -> tuple[list[Any], bool]:
-        """A row on its own; `explain` may stand in it where the model has no input of that name."""
-        explain = self._explain(body) if "explain" not in inputs else False
-        keep = {key: value for key, value in body.items() if key != "explain" or key in inputs}
+    def _one_row(self, inputs: set[str], body: dict[str, Any]) -> tuple[list[Any], dict[str, bool]]:
+        """A row on its own; `explain` and `outliers` may stand in it where the model has no input of that name."""
+        asks = [name for name in _ASKS if name not in inputs]
+        keep = {key: value for key, value in body.items() if key not in asks}
         if "rows" in body and "rows" not in inputs:
             raise RequestError(400, "'rows' is not a list", fix='send {"rows": [{...}, {...}]}')
-        return [keep], explain
-
-    def _explain(self, body: Mapping[str, Any]) -> bool:
-        explain = body.get("explain", False)
-        if not isinstance(explain, bool):
-            raise RequestError(
-                400, f"'explain' is {shown(explain)}, neither true nor false", fix="send true or false"
-            )
-        return explain
+        return [keep], _asked(body, asks)
 
     def encode(self, call: Call, batch: Batch, predictions: Predictions) -> Response:
         subject = call.subject
-        rows = b",".join(subject.writer.rows(predictions))
+        rows = b",".join(subject.writer.rows(predictions, outliers=OUTLIER in batch.outputs))
         return Response(200, b'{"model":%b,"predictions":[%b]}' % (subject.reference, rows))
 
     def error(self, error: RequestError) -> Response:
@@ -113,3 +119,16 @@ class Plain:
     def _health(self, call: Call) -> Response:
         ready = self._models.ready
         return json_response({"status": "ok" if ready else "stopping"}, 200 if ready else 503)
+
+
+def _asked(body: Mapping[str, Any], names: Sequence[str]) -> dict[str, bool]:
+    """What a body asks for, of some names.
+
+    Raises:
+        RequestError: 400 where one is neither true nor false.
+    """
+    for name in names:
+        if not isinstance(body.get(name, False), bool):
+            what = f"'{name}' is {shown(body[name])}, neither true nor false"
+            raise RequestError(400, what, fix="send true or false")
+    return {name: body[name] for name in names if name in body}

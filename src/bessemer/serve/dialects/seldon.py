@@ -147,7 +147,9 @@ class Seldon:
         puids = [_puid_of(parts["response"]), _puid_of(parts["request"]), call.request.headers.get(PUID, "")]
         truth = read_payload(message["truth"]) if message.get("truth") else None
         subject = call.subject
-        self._models.feedback(subject.name, labels_of(subject, next(filter(None, puids), ""), truth))
+        self._models.feedback(
+            subject.name, labels_of(subject, next(filter(None, puids), ""), truth), call.client
+        )
         return json_response({"data": {"ndarray": []}, "meta": {}})
 
     def _status(self, call: Call) -> Response:

@@ -108,7 +108,7 @@ class SeldonGrpc:
             told.response.meta.puid or told.request.meta.puid or call.request.headers.get("seldon-puid", "")
         )
         truth = _payload(told.truth) if told.HasField("truth") else None
-        self._models.feedback(subject.name, labels_of(subject, puid, truth))
+        self._models.feedback(subject.name, labels_of(subject, puid, truth), call.client)
         return rpc.reply(f"{_PACKAGE}.SeldonMessage", meta={"puid": puid})
 
     def _one(self, call: Call) -> Response:

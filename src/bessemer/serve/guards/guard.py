@@ -16,6 +16,7 @@ from bessemer.serve.guards.identity import Identity
 from bessemer.serve.guards.principal import Principal, Rate
 from bessemer.serve.guards.refusals import no_credentials, not_allowed, rate_headers, too_often
 from bessemer.serve.guards.spec import AccessSpec, CorsSpec
+from bessemer.serve.guards.suspects import Suspects, audited
 from bessemer.serve.guards.watch import Periodic
 from bessemer.serve.wire import Response
 
@@ -81,9 +82,14 @@ class Guard:
         self._identity = Identity(
             access, self._anonymous, self._addresses, workers, clock, folder=folder or Path(), wall=wall
         )
+        self._suspects = (
+            Suspects(access.suspects, folder or Path(), workers, self._identity.known, wall)
+            if access.suspects is not None
+            else None
+        )
         self._cors = Cors(cors) if cors is not None else None
         self._open = not self._closed and limits is None
-        self._files = Periodic("bessemer-keys", self.refresh, 1.0)
+        self._files = Periodic("bessemer-access", self.refresh, 1.0)
 
     def start(self) -> None:
         """Begin to watch the key file and to fetch the issuer's keys, in threads.
@@ -92,7 +98,7 @@ class Guard:
         """
         if self._identity.tokens is not None:
             self._identity.tokens.issuer.start()
-        if self._identity.keys is not None:
+        if self._identity.keys is not None or self._suspects is not None:
             self._files.start()
 
     def stop(self) -> None:
@@ -102,9 +108,11 @@ class Guard:
             self._identity.tokens.issuer.stop()
 
     def refresh(self) -> None:
-        """Read the key file again if it has changed; the thread does so every second."""
+        """Read the files of keys and of suspects again if they have changed; the thread does so every second."""
         if self._identity.keys is not None:
             self._identity.keys.refresh()
+        if self._suspects is not None:
+            self._suspects.refresh()
 
     def admit(
         self,
@@ -138,11 +146,13 @@ class Guard:
             principal = self._identity.of(headers, address, certificate)
         else:
             principal = self._identity.certified(certificate) if certificate else self._anonymous
+        if self._suspects is not None and principal.name in self._suspects.acted:
+            principal = self._suspects.met(principal)
         rate = principal.rate or self._rate
         if rate is not None:
             wait = self._take(principal, rate, headers, address)
             if wait:
-                raise too_often(rate, wait)
+                raise audited(too_often(rate, wait), principal)
         if scope not in principal.scopes:
             raise self._lacking(principal, scope)
         return principal

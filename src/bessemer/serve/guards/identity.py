@@ -44,6 +44,12 @@ class Identity:
         self._failures = Rate(each, max(1, round(each * _FAILURE_BURST))).shared(workers)
         self._failed = Buckets(_MOST_FAILING)
 
+    def known(self) -> int | None:
+        """How many clients there can be; None where their number is nobody's to say."""
+        if self.keys is None or self.tokens is not None or self._certificates is not None:
+            return None
+        return len(self.keys)
+
     def of(self, headers: Mapping[str, str], address: str, certificate: str) -> Principal:
         """Who asks, by what they show.
 

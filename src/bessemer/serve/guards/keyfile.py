@@ -25,6 +25,8 @@ from bessemer.serve.guards.spec import Scope
 
 #: A prefix, so that scanners for leaked secrets find our keys and people know what they look at.
 PREFIX = "bsk_"
+#: So many digits of a key's hash tell it from others, and are of no use to anybody.
+SHOWN = 16
 _HEAD = "# Clients of the server: `bessemer access add NAME`, `bessemer access revoke NAME`. Hashes only, no keys.\n"
 
 
@@ -169,6 +171,12 @@ def revoke_key(path: Path, name: str) -> None:
             known = [entry.name for entry in entries]
             raise UsageError(f"'{path}' has no client '{name}'", fix=did_you_mean(name, known))
         _write(path, kept)
+
+
+def shown_key(path: Path, name: str) -> str:
+    """The first 16 digits of a client's hash, which tell its key from a later one; '' where it has none."""
+    entries = read_keys(path) if path.exists() else ()
+    return next((entry.sha256[:SHOWN] for entry in entries if entry.name == name), "")
 
 
 def _locked(path: Path) -> Any:

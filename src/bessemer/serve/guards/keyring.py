@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bessemer.core.errors import BessemerError, UsageError
-from bessemer.serve.guards.keyfile import KeyEntry, hash_of, read_keys
+from bessemer.serve.guards.keyfile import SHOWN, KeyEntry, hash_of, read_keys
 from bessemer.serve.guards.principal import Principal, Rate
 from bessemer.serve.guards.spec import KeysSpec, LimitsSpec, Scope
 from bessemer.serve.guards.watch import Stamp
@@ -76,7 +76,8 @@ class Keyring:
 
     def _known(self, entry: KeyEntry) -> Known:
         expires = entry.expires.timestamp() if entry.expires else math.inf
-        principal = Principal(entry.name, frozenset(entry.scopes), self._rate(entry))
+        rate, credential = self._rate(entry), entry.sha256[:SHOWN]
+        principal = Principal(entry.name, frozenset(entry.scopes), rate, credential)
         return Known(bytes.fromhex(entry.sha256), principal, expires)
 
     def _rate(self, entry: KeyEntry) -> Rate | None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bessemer.serve.guards.mark import Mark
 
 MOST_NAME = 128
 _UNPRINTABLE = re.compile(r"[^\x21-\x7e]+")
@@ -32,11 +36,18 @@ class Principal:
     name: what logs may show, never a secret: a key's name, `jwt:SUBJECT`, `certificate:NAME`, '' for nobody.
     scopes: what it may do.
     rate: its own limit, None where it has the server's.
+    credential: of a key the first 16 hexadecimal digits of its SHA-256; since: of a token when its user last proved
+    who they are (`auth_time`), Unix seconds. Both tell whether a credential was renewed.
+    mark: what marks its answers, where it is suspected. action: what is done to it, for the access log.
     """
 
     name: str
     scopes: frozenset[str]
     rate: Rate | None = None
+    credential: str = ""
+    since: float = 0.0
+    mark: Mark | None = None
+    action: str = ""
 
 
 def clean_name(text: str) -> str:

@@ -43,6 +43,21 @@ def too_often(rate: Rate, wait: float) -> RequestError:
     return RequestError(429, what, fix=f"wait {seconds} {unit}", headers=headers)
 
 
+def step_up(name: str, seconds: float) -> RequestError:
+    """401: the credential is good, and no longer enough (RFC 9470). seconds: since it is not."""
+    challenge = (
+        f'{_CHALLENGE}, error="insufficient_user_authentication", '
+        f'error_description="a newer credential is needed", max_age="{max(0, int(seconds))}"'
+    )
+    return RequestError(
+        401,
+        f"'{name}' must show a newer credential",
+        why="its requests were out of the ordinary",
+        fix="ask who runs the server for a new key, or sign in again for a new token",
+        headers=(("www-authenticate", challenge),),
+    )
+
+
 def rate_headers(rate: Rate, left: int, reset: int) -> tuple[tuple[str, str], ...]:
     """The two fields of draft-ietf-httpapi-ratelimit-headers-10.
 

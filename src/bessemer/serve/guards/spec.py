@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from bessemer.core.spec import Duration, Spec
+from bessemer.core.spec import Duration, Share, Spec
 
 Scope = Literal["predict", "admin"]
 Algorithm = Literal[
@@ -192,6 +192,38 @@ class LimitsSpec(Spec):
         return self.burst or max(1, round(self.requests_per_second))
 
 
+class SuspectsSpec(Spec):
+    """What is done to clients that are suspected; who they are stands in a file that is followed.
+
+    >>> SuspectsSpec().most
+    5
+    """
+
+    file: str = Field(
+        ".bessemer/suspects.json",
+        min_length=1,
+        description="The file that `bessemer monitor` and `bessemer access suspects` write. Read when it changes.",
+    )
+    most: int = Field(
+        5,
+        ge=1,
+        le=1000,
+        description="To so many clients at once something is done, and to half of those with a key at most: "
+        "nothing locks out everybody. To the others nothing is, and the log says so.",
+    )
+    requests_per_second: float = Field(
+        1.0, gt=0, le=1e6, description="Of `throttle`: the limit of a suspect, where its entry has none."
+    )
+    key: str | None = Field(
+        None,
+        min_length=1,
+        description="Of `watermark`: the file with the key, at least 16 random bytes, kept by you.",
+    )
+    harm: Share = Field(
+        0.01, gt=0, le=0.1, description="Of `watermark`: by how much a probability may be moved."
+    )
+
+
 class AccessSpec(Spec):
     """Who may use the server. With nothing in it, everybody may predict and nobody may administer.
 
@@ -205,6 +237,9 @@ class AccessSpec(Spec):
         None, description="Clients with a certificate; needs `tls.client_ca`."
     )
     limits: LimitsSpec | None = Field(None, description="How often each client may ask.")
+    suspects: SuspectsSpec | None = Field(
+        None, description="What is done to clients that are suspected; needs clients with names."
+    )
     anonymous: list[Scope] | None = Field(
         None,
         description="What clients without a key may do. The default is predict where there are no keys, tokens or "
@@ -218,6 +253,12 @@ class AccessSpec(Spec):
         [],
         description="Networks of proxies whose X-Forwarded-For is believed, as 10.0.0.0/8. Nobody's is by default.",
     )
+
+    @model_validator(mode="after")
+    def _suspects_have_names(self) -> Self:
+        if self.suspects is not None and not self.closed:
+            raise ValueError("`suspects` needs clients with names: set `keys`, `jwt` or `certificates`")
+        return self
 
     @property
     def closed(self) -> bool:

@@ -63,7 +63,12 @@ class Tokens:
         """
         version = self.issuer.version  # before the check: keys that change meanwhile must forget this token
         claims = self._claims(token, self._key(token))
-        principal = Principal(f"jwt:{self._name(claims)}", self._scopes(claims))
+        since = claims.get("auth_time")
+        principal = Principal(
+            f"jwt:{self._name(claims)}",
+            self._scopes(claims),
+            since=float(min(since, self._wall())) if isinstance(since, int | float) else 0.0,
+        )
         self._remember(digest, (principal, float(int(claims["exp"])) + self._spec.leeway, version))
         return principal
 
