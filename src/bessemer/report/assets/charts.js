@@ -39,7 +39,7 @@ function xy(options) {
     const yt = ticks(yd[0], yd[1], 5), yf = y.format || short(yt);
     const left = 14 + Math.max(...yt.map((t) => yf(t).length)) * 6.6 + (y.label ? 16 : 0);
     const box = { left, right: width - 12, top: 10, bottom: height - (x.label ? 42 : 24) };
-    const xt = ticks(xd[0], xd[1], Math.max(2, Math.floor((box.right - box.left) / (x.sparse || 75)))), xf = x.format || short(xt);
+    const xt = (x.ticks || ticks)(xd[0], xd[1], Math.max(2, Math.floor((box.right - box.left) / (x.sparse || 75)))), xf = x.format || short(xt);
     const sx = scale(xd, [box.left, box.right]), sy = scale(yd, [box.bottom, box.top]);
     const root = s("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": label },
       yt.map((t) => [s("line", { class: "g", x1: box.left, x2: box.right, y1: sy(t), y2: sy(t) }), s("text", { x: box.left - 7, y: sy(t) + 4, "text-anchor": "end" }, yf(t))]),
