@@ -95,6 +95,17 @@ def test_every_plugin_is_documented_and_loads() -> None:
             assert table.load(name)
 
 
+def test_alerts_have_their_page_with_every_setting_and_receiver() -> None:
+    from bessemer.monitor.alerts_spec import AlertsSpec
+    from bessemer.monitor.plugins import SINKS
+
+    text = page_of("alerts")
+    assert not [name for name in [*settings(AlertsSpec), *SINKS] if f"`{name}`" not in text]
+    for name in [name for name in SINKS if name != "elasticsearch"]:  # it has a page of its own
+        missing = [each for each in settings(SINKS.load(name).Settings) if f"`{each}`" not in text]
+        assert not missing, f"docs/alerts.md does not name {missing} of {name}"
+
+
 def test_automl_has_its_page_with_every_setting_and_searcher() -> None:
     from bessemer.train.search.plugins import SEARCHERS
     from bessemer.train.spec import AutoMLSpec

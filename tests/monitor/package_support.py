@@ -12,8 +12,16 @@ import pyarrow.parquet as pq
 from window_support import reference_of
 
 from bessemer.package.write import write_package
+from bessemer.profile.groups import by_group, calibration
 from bessemer.profile.limits import limits
-from bessemer.profile.outputs import expected, performance, predict, residual_sketch, sketch_outputs
+from bessemer.profile.outputs import (
+    error_sketch,
+    expected,
+    performance,
+    predict,
+    residual_sketch,
+    sketch_outputs,
+)
 from bessemer.testing.models import CLASSES, CONTRACTS, INPUTS, tiny_members, tiny_model, tiny_signature
 
 
@@ -53,9 +61,12 @@ def write(folder: Path, task: Any) -> Path:
         "outputs": outputs,
         "output_rows": 5000,
         "performance": performance(outcome, 50, 0.95, rng),
-        "estimated": expected(outcome, list(performance(outcome, 2, 0.95, rng)), rng),
+        "estimated": expected(outcome, list(performance(outcome, 2, 0.95, rng)), rng, calibration(outcome)),
+        "calibration": calibration(outcome),
+        "groups": by_group(outcome, folder / "test.parquet", [field.name for field in INPUTS]),
         "output_thresholds": limits(outputs, lambda name: rng, window=1000, false_alarm=0.01, groups=10),
     }
+    more["errors"] = error_sketch(outcome)
     if task == "regression":
         more["residuals"] = residual_sketch(outcome)
     reference = reference_of(data, folder, {field.name: field.dtype for field in INPUTS}, **more)

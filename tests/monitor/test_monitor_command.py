@@ -49,6 +49,16 @@ def test_every_kind_of_file(ending: str, package: Path, tmp_path: Path) -> None:
     assert set(found["columns"]["tenure"]) == {"range", "chi_square", "kolmogorov_smirnov"}
 
 
+def test_rows_without_a_column_are_scored_as_without_its_values(package: Path) -> None:
+    """Of the requests of a client that leaves out what every row must have, there is more to say than that."""
+    data, monitor = given(1000, 2), bessemer.Monitor(package)
+    left_out = monitor.check(data.drop_columns(["tenure"]), score=True)
+    empty = monitor.check(data.set_column(0, "tenure", pa.nulls(1000, pa.int64())), score=True)
+    assert ("tenure", "absent") in {(f.column, f.statistic) for f in left_out.findings}
+    assert left_out.to_json()["outputs"] == empty.to_json()["outputs"]
+    assert {f.column for f in left_out.findings if f.of == "output"} >= {"score"}
+
+
 def test_what_a_person_reads(package: Path, tmp_path: Path) -> None:
     pq.write_table(given(1000, 2), tmp_path / "same.parquet")
     code, said = run(package, "--window", tmp_path / "same.parquet", "--exit-code")

@@ -2,68 +2,21 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from package_support import given, labels
+from log_support import Server, at, watching
 
-import bessemer
 from bessemer.cli import group
 from bessemer.core.errors import DataError
-from bessemer.monitor.spec import MonitorSpec
 from bessemer.monitor.store import MonitorStore
-from bessemer.monitor.watch import Watch, describe
-from bessemer.serve.log.entry import Entry, Label
-from bessemer.serve.log.prediction_log import PredictionLog
-from bessemer.serve.log.spec import LogSpec
-from bessemer.testing.models import CLASSES, INPUTS, tiny_model, tiny_signature
+from bessemer.monitor.watch import describe
 
-DAY = dt.datetime(2026, 3, 1)
 HOURS = 6
-
-
-def at(hours: float) -> dt.datetime:
-    return DAY + dt.timedelta(hours=hours)
-
-
-def seconds(moment: dt.datetime) -> float:
-    return moment.replace(tzinfo=dt.UTC).timestamp()
-
-
-class Server:
-    """Logs what the tiny model says of rows at a time, and takes labels for them."""
-
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        self.log = PredictionLog(LogSpec(folder=str(folder), keep=None, **settings))
-        self.log.register("tiny", "1.0.0", tiny_signature("binary"))
-        self._model = tiny_model("binary")
-
-    def answer(self, hour: float, n: int, seed: int, **changes: Any) -> list[str]:
-        data = given(n, seed)
-        for name, values in changes.items():
-            data = data.set_column(data.schema.get_field_index(name), name, [values])
-        outputs = self._model.session.run(data, ["prediction", "probability", "score"])
-        rows = list(zip(*(data.column(field.name).to_pylist() for field in INPUTS), strict=True))
-        ids = [f"{hour:g}-{i}" for i in range(n)]
-        where = {
-            "time": seconds(at(hour)),
-            "latency": [0.001] * n,
-            "client": ["me"] * n,
-            "dialect": ["plain"] * n,
-        }
-        self.log.take(Entry("tiny", "1.0.0", ids, rows, None, outputs, **where))
-        return ids
-
-    def label(self, hour: float, ids: list[str], seed: int, flipped: float) -> None:
-        found = labels(given(len(ids), seed), "binary", 99, flipped=flipped)
-        told = [Label(i, CLASSES["binary"][k], seconds(at(hour))) for i, k in zip(ids, found, strict=True)]
-        self.log.feedback("tiny", told)
 
 
 @pytest.fixture
@@ -71,13 +24,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
     one = Server(tmp_path / "log")
     yield one
     one.log.close()
-
-
-def watching(folder: Path, package: Path, **settings: Any) -> Watch:
-    spec = MonitorSpec(
-        **{"every": "1h", "rows": 200, "false_alarms": "1 per year", "again": ["1d"], **settings}
-    )
-    return Watch(bessemer.Monitor(package), folder / "log", MonitorStore(folder / "monitor.db"), spec)
 
 
 def test_each_window_once_and_the_changed_one_is_found(server: Server, package: Path, tmp_path: Path) -> None:
@@ -112,7 +58,7 @@ def test_a_window_with_few_rows_goes_on_until_it_has_enough(
 def test_labels_that_come_late_are_looked_at(server: Server, package: Path, tmp_path: Path) -> None:
     """The concept changed in the second hour: nothing can be seen until its labels come, a day later."""
     ids = {hour: server.answer(hour + 0.5, 600, hour) for hour in range(2)}
-    watch = watching(tmp_path, package)
+    watch = watching(tmp_path, package, silence=None)
     first = list(watch.tick(at(2)))
     assert not any(w.check["alarm"] for w in first)
     assert [w.check["performance"]["labelled"] for w in first] == [0, 0]

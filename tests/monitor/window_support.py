@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 
 from bessemer.core.sql import connect, literal
 from bessemer.monitor.check import Check, compared, decide
+from bessemer.monitor.joint import PARTS
 from bessemer.monitor.plugins import USUAL
 from bessemer.monitor.reference import Reference
 from bessemer.monitor.scan import scan
 from bessemer.monitor.window import Window
-from bessemer.package.joint import association, chosen
 from bessemer.profile.columns import sketch_columns
+from bessemer.profile.joint import joint_facts
 from bessemer.profile.limits import limits
-from bessemer.stats.arrays import tidy
 
 DTYPES: dict[str, Any] = {
     "age": "integer",
@@ -65,11 +65,8 @@ def reference_of(data: pa.Table, folder: Path, dtypes: Mapping[str, Any] = DTYPE
         false_alarm=0.01,
         groups=10,
     )
-    names = chosen(sketches)
     relation = f"read_parquet({literal(folder / 'train.parquet')})"
-    correlation, counts, spread = association(connection, relation, names, sketches, data.num_rows)
-    matrices = {"correlation": tidy(correlation), "rows": counts.tolist(), "spread": spread.tolist()}
-    more["joint"] = {"columns": names, **matrices}
+    joint, kept = joint_facts(connection, relation, sketches, data.num_rows, 2000)
     return Reference(
         {
             "format": 1,
@@ -77,8 +74,10 @@ def reference_of(data: pa.Table, folder: Path, dtypes: Mapping[str, Any] = DTYPE
             "false_alarm": 0.01,
             "columns": sketches,
             "thresholds": found,
+            **joint,
             **more,
-        }
+        },
+        kept,
     )
 
 
@@ -86,7 +85,7 @@ def scanned(data: pa.Table, reference: Reference, folder: Path) -> Window:
     """The window of a table in memory."""
     connection = connect(threads=2, memory=2**30, temporary=folder)
     connection.register("data", data)
-    return scan(connection, "data", reference)
+    return scan(connection, "data", reference, PARTS)
 
 
 def check(

@@ -9,7 +9,7 @@ import pytest
 
 from bessemer.stats.metrics.outcome import Outcome, estimated
 from bessemer.stats.metrics.table import Scorer
-from bessemer.stats.unlabelled import from_confidence, from_residuals, residuals
+from bessemer.stats.unlabelled import corrected, from_confidence, from_residuals, residuals
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
@@ -60,3 +60,35 @@ def test_what_cannot_be_estimated_is_not_a_number() -> None:
     )
     assert np.isnan(found["roc_auc"].value), "all of one class: an area is not defined"
     assert found["accuracy"].value == 1.0
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_corrected_probabilities_are_right_bin_by_bin(task: Any) -> None:
+    """What a bin was off by is gone, and the classes that were not asked about keep their shares of the rest."""
+    rng, classes = np.random.default_rng(4), 2 if task == "binary" else 4
+    p = rng.dirichlet(np.full(classes, 0.8), 20_000)
+    truth = (rng.random((len(p), 1)) > np.cumsum(p**2 / (p**2).sum(axis=1, keepdims=True), axis=1)).sum(
+        axis=1
+    )
+    predicted, rows = p.argmax(axis=1), np.arange(len(p))
+    which = np.ones(len(p), int) if task == "binary" else predicted
+    edges = [0.0, 0.4, 0.6, 0.8, 1.0]
+    place = np.digitize(p[rows, which], edges[1:-1], right=True)
+    excess = [float(((truth == which) - p[rows, which])[place == k].mean()) for k in range(4)]
+    found = corrected(task, p, predicted, edges, np.array(excess))
+    assert np.allclose(found.sum(axis=1), 1)
+    assert np.abs(np.array(excess)).max() > 0.03
+    for k in range(4):
+        gap = (truth == which)[place == k].mean() - found[rows, which][place == k].mean()
+        assert abs(gap) < 0.01, "but for what is cut off at 0 and 1"
+    if task == "multiclass":
+        others = [np.delete(each, [w]) for each, w in zip(p[:50], which[:50], strict=True)]
+        now = [np.delete(each, [w]) for each, w in zip(found[:50], which[:50], strict=True)]
+        assert np.allclose([o / o.sum() for o in others], [o / o.sum() for o in now])
+
+
+def test_a_probability_of_one_leaves_its_rest_to_all() -> None:
+    p = np.array([[1.0, 0.0, 0.0]])
+    found = corrected("multiclass", p, np.array([0]), [0.0, 1.0], np.array([-0.2]))
+    assert np.allclose(found, [[0.8, 0.1, 0.1]])
+    assert np.array_equal(corrected("multiclass", p, np.array([0]), [0.0, 1.0], np.array([np.nan])), p)

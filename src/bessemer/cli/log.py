@@ -39,7 +39,7 @@ def command(
 
     where, model = _place(model_or_dir, folder)
     newest = limit if limit or output else 20
-    rows = read_log(where, model, version=version, since=_moment(since), newest=newest)
+    rows = read_log(where, model, version=version, since=moment_of(since), newest=newest)
     if output is not None:
         _write(rows, output)
     elif as_json:
@@ -87,7 +87,7 @@ def _configured() -> Path:
     return Path((said or LogSpec()).folder)
 
 
-def _moment(text: str | None) -> dt.datetime | float | None:
+def moment_of(text: str | None) -> dt.datetime | float | None:
     from bessemer.core.errors import UsageError
     from bessemer.core.spec import parse_duration
 

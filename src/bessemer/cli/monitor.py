@@ -8,16 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bessemer.cli._monitor_alerts import alerts_command
+from bessemer.cli._monitor_elastic import elastic_command
+from bessemer.cli._monitor_rules import rules_command
+from bessemer.cli._monitor_show import show_command
+
 if TYPE_CHECKING:
     from bessemer.monitor.check import Check
     from bessemer.monitor.spec import MonitorSpec
-    from bessemer.monitor.store import Kept
+    from bessemer.monitor.store import Kept, MonitorStore
+    from bessemer.retrain.attendant import Attendant
 
 
 class _Watching(click.Group):
     """`bessemer monitor PACKAGE` is `bessemer monitor watch PACKAGE`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] == "--web":
+            args = ["web", *args[1:]]
         named = args and (args[0] in self.commands or args[0] in ("--help", "-h"))
         return super().parse_args(ctx, args if named or not args else ["watch", *args])
 
@@ -25,6 +33,12 @@ class _Watching(click.Group):
 @click.group(cls=_Watching)
 def command() -> None:
     """Compare what a model sees with what it was made for."""
+
+
+command.add_command(alerts_command)
+command.add_command(elastic_command)
+command.add_command(rules_command)
+command.add_command(show_command)
 
 
 @command.command("watch")
@@ -39,7 +53,18 @@ def command() -> None:
 @click.option(
     "--store", type=click.Path(path_type=Path), help="Where it is kept.  [default: .bessemer/monitor.db]"
 )
+@click.option(
+    "--metrics",
+    metavar="[HOST:]PORT",
+    help="Answer Prometheus' scrapes there; of this machine alone without HOST.",
+)
+@click.option(
+    "--textfile", type=click.Path(path_type=Path), help="Write the metrics there: node_exporter's collector."
+)
 @click.option("--once", is_flag=True, help="Look at what is due and end, for a scheduler.")
+@click.option(
+    "--no-retrain", is_flag=True, help="Look only, whatever the project file says of training again."
+)
 @click.option("--key", type=click.Path(path_type=Path), help="A public key file to trust.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a window.")
 def watch_command(
@@ -47,7 +72,10 @@ def watch_command(
     log: Path | None,
     model: str,
     store: Path | None,
+    metrics: str | None,
+    textfile: Path | None,
     once: bool,
+    no_retrain: bool,
     key: Path | None,
     as_json: bool,
     **settings: Any,
@@ -59,26 +87,78 @@ def watch_command(
     import datetime as dt
     import time
 
+    from bessemer.cli._monitor_metrics import told
+    from bessemer.monitor.courier import Couriers
     from bessemer.monitor.monitor import Monitor
+    from bessemer.monitor.steady import Steady
     from bessemer.monitor.store import MonitorStore
     from bessemer.monitor.watch import Watch
     from bessemer.package.model import load
 
     spec, own = _settings({name: value for name, value in settings.items() if value is not None})
-    loaded = load(package, key=key)
-    watch = Watch(
-        Monitor(loaded, detectors=spec.detectors),
-        log or Path(spec.log or own),
-        MonitorStore(store or Path(spec.store)),
-        spec,
-        model,
-    )
+    kept, folder = MonitorStore(store or Path(spec.store)), log or Path(spec.log or own)
+
+    def watching(package: str) -> Watch:
+        return Watch(Monitor(load(package, key=key), detectors=spec.detectors), folder, kept, spec, model)
+
+    watch, attendant = watching(package), None if no_retrain else _attendant(spec, kept)
+    couriers, steady = Couriers(watch.outbox, _say), Steady(_say)
+    tell = click.get_current_context().with_resource(told(kept, watch.name, watch.version, metrics, textfile))
+    if not once:
+        couriers.start()
     while True:
-        for window in watch.tick(dt.datetime.now(dt.UTC).replace(tzinfo=None)):
+        now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+        for window in watch.tick(now) if once else steady.tick(watch, now):
             _print_window(window, as_json)
+            tell(window)
+        tell(None)
+        if attendant is not None:
+            done = attendant.tick(watch.model, watch.name)
+            done = attendant.wait() if once else done
+            if done is not None:
+                _say(f"{done.model} {done.version} {done.outcome}: {done.why}")
+                watch = watching(done.package) if done.serves else watch
         if once:
+            couriers.once()
             return
+        couriers.ring()
         time.sleep(min(60.0, spec.every))
+
+
+@command.command("web")
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    help="Where windows are kept.  [default: .bessemer/monitor.db]",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8081, show_default=True, help="0 takes a free one."
+)
+def web_command(store: Path | None, host: str, port: int) -> None:
+    """Show a page, live, of what is kept: what is served, performance, drift, findings and what to do about each.
+
+    `bessemer monitor --web` is the same. It reads only; `bessemer monitor watch` looks at the log.
+    """
+    from bessemer.cli._console import out
+    from bessemer.web.server import MonitorServer
+    from bessemer.web.state import Stores
+
+    spec, _ = _settings({})
+    with MonitorServer(Stores(store or Path(spec.store)), host, port) as server:
+        out.print(f"the monitor is at [bold]{server.url}[/]; Ctrl-C ends it", soft_wrap=True)
+        server.serve_forever()
+
+
+def _attendant(spec: MonitorSpec, store: MonitorStore) -> Attendant | None:
+    """Who trains again, where the project file says when."""
+    if spec.retrain is None:
+        return None
+    from bessemer.api import Project
+    from bessemer.retrain.attendant import Attendant
+    from bessemer.retrain.retrainer import Retrainer
+
+    return Attendant(Retrainer(Project(), store), store)
 
 
 def _settings(given: dict[str, Any]) -> tuple[MonitorSpec, str]:
@@ -103,11 +183,30 @@ def _settings(given: dict[str, Any]) -> tuple[MonitorSpec, str]:
         known = sections["monitor"].model_dump(exclude_unset=True)
         said = getattr(sections["serve"], "log", None)
         log = said.folder if said else log
+        known["suspects"] = _suspects(known.get("suspects", {}), sections["serve"], file.parent)
     try:
         return MonitorSpec.model_validate({**known, **given}), log
     except ValidationError as error:
         faults = "; ".join(f"--{e['loc'][0]}: {e['msg']}" for e in error.errors()).replace("_", "-")
         raise UsageError(faults) from None
+
+
+def _suspects(known: dict[str, Any], serve: Any, folder: Path) -> dict[str, Any]:
+    """The files of suspects and of keys are the server's, where nothing else is said."""
+    access = getattr(serve, "access", None)
+    found: dict[str, Any] = {}
+    if access is not None and access.suspects is not None:
+        found["file"] = str(folder / access.suspects.file)
+    if access is not None and access.keys is not None and access.keys.file is not None:
+        found["keys"] = str(folder / access.keys.file)
+    return {**found, **known}
+
+
+def _say(text: str) -> None:
+    """How deliveries go, on the error stream."""
+    from bessemer.cli._console import err
+
+    err.print(text, markup=False, soft_wrap=True)
 
 
 def _print_window(window: Kept, as_json: bool) -> None:
@@ -196,6 +295,7 @@ def _print(found: Check, named: str) -> None:
     from rich.table import Table
 
     from bessemer.cli._console import out
+    from bessemer.monitor.finding import WHOLE_ROWS
 
     if found.alarm:
         table = Table(box=None, pad_edge=False, header_style="bold")
@@ -212,8 +312,9 @@ def _print(found: Check, named: str) -> None:
     if not found.alarm:
         out.print(f"[green]✓[/] nothing out of the ordinary: {looked}", soft_wrap=True)
         return
-    columns = len({row.column for row in found.findings})
-    out.print(f"[red]{columns} column{'s' * (columns != 1)} out of the ordinary[/]: {looked}", soft_wrap=True)
+    columns = len({row.column for row in found.findings} - {WHOLE_ROWS})
+    what = f"{columns} column{'s' * (columns != 1)}" if columns else "rows as a whole are"
+    out.print(f"[red]{what} out of the ordinary[/]: {looked}", soft_wrap=True)
 
 
 def _plain(text: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from bessemer.core.errors import UsageError
 from bessemer.core.signature import Signature
 from bessemer.monitor.reference import Sketch
 from bessemer.monitor.scored import Scored, Tally, outputs_of, truth_of
+from bessemer.package.prediction_log.operations import failures
 from bessemer.package.prediction_log.read import read_log
 from bessemer.stats.metrics.outcome import class_indices
 
@@ -50,24 +52,56 @@ def read_window(
 ) -> LoggedWindow:
     """Copy a window of a log into a Parquet file, streaming. Times are naive and UTC.
 
-    Raises:
-        UsageError: the log has no such model or version.
+    Where nothing was ever logged of the model, the file has no rows, and the first columns only.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    reader = read_log(log, model, version=version, since=_utc(start), until=_utc(end))
-    rows = 0
+    try:
+        reader = read_log(log, model, version=version, since=_utc(start), until=_utc(end))
+    except UsageError:
+        names = ("prediction_id", "time", "client", "latency_us")
+        pq.write_table(pa.table({name: pa.nulls(0) for name in names}), path)
+        return LoggedWindow(path, 0, (), start, end)
+    rows, hashes = 0, _Hashes(f"in.{field.name}" for field in signature.inputs if field.dtype == "string")
     with pq.ParquetWriter(path, reader.schema) as file:
         for batch in reader:
             file.write_batch(batch)
             rows += batch.num_rows
+            hashes.see(batch)
     typed = {field.name: str(field.type) for field in reader.schema}
     inputs = [
         field.name
         for field in signature.inputs
-        if f"in.{field.name}" in typed and (field.dtype == "string" or typed[f"in.{field.name}"] != "string")
+        if f"in.{field.name}" in typed
+        and (field.dtype == "string" or typed[f"in.{field.name}"] != "string")
+        and f"in.{field.name}" not in hashes.found
     ]
     return LoggedWindow(path, rows, tuple(inputs), start, end)
+
+
+class _Hashes:
+    """Texts that a log has hashes of: all their values, of which there is one, have the form of its hashes.
+
+    Inputs of other types show by theirs.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._possible, self._seen = set(names), set[str]()
+
+    @property
+    def found(self) -> set[str]:
+        return self._possible & self._seen
+
+    def see(self, batch: pa.RecordBatch) -> None:
+        import pyarrow.compute as pc
+
+        for name in self._possible & set(batch.schema.names):
+            values = batch.column(name).drop_null()
+            if len(values):
+                self._seen.add(name)
+                if not pc.all(pc.match_substring_regex(values, "^[0-9a-f]{32}$")).as_py():
+                    self._possible.discard(name)
 
 
 def filled(
@@ -79,13 +113,17 @@ def filled(
     least: int,
     *,
     goes_on: bool,
+    longest: float | None = None,
 ) -> list[tuple[dt.datetime, dt.datetime]]:
     """The windows within a span that have enough rows, the oldest first; one with fewer goes on until it has them.
+
+    Requests that failed count as rows: a server that answers nobody is looked at, too.
 
     Args:
         span: from (included) and to (not); all times are naive and UTC.
         every: the length of a window in seconds.
         goes_on: the first window begins with the span; else at a multiple of `every` since 1970 before the first row.
+        longest: in seconds: a window that is so long ends, however few rows it has.
     """
     counts: Counter[int] = Counter()
     since, end = span
@@ -97,20 +135,44 @@ def filled(
             passed = batch.column("time").cast("int64").to_numpy() - _micros(origin)
             counts.update(dict(zip(*_tallied(passed // round(every * 1e6)), strict=True)))
     except UsageError:
-        return []  # nothing is logged of it yet
-    step, found, rows = dt.timedelta(seconds=every), [], 0
-    begun: int | None = 0 if goes_on else None
-    for place in sorted(counts):
-        begun, rows = (place if begun is None else begun), rows + counts[place]
-        if rows >= least and origin + (place + 1) * step <= end:
-            found.append((origin + begun * step, origin + (place + 1) * step))
+        pass  # nothing is logged of it yet
+    for time, count in failures(log, model, version, _seconds(since), _seconds(end)):
+        counts[math.floor((time - _seconds(origin)) / every)] += count
+    step = dt.timedelta(seconds=every)
+    places = _cut(
+        counts, least, 0 if goes_on else min(counts, default=None), (end - origin) // step, every, longest
+    )
+    return [(origin + begun * step, origin + stop * step) for begun, stop in places]
+
+
+def _cut(
+    counts: Mapping[int, int], least: int, first: int | None, stop: int, every: float, longest: float | None
+) -> Iterator[tuple[int, int]]:
+    """Windows as steps, from (included) and to (not): from `first` on, none beyond `stop`.
+
+    counts: rows by step. first: None where there are no rows to begin with.
+    """
+    most = math.inf if longest is None else max(1, math.ceil(longest / every))
+    begun, rows = first, 0
+    for place in sorted({*(p for p in counts if p < stop), stop - 1}):
+        while begun is not None and begun + most <= place:  # nothing came for so long
+            # a long silence is one window, where nobody looked meanwhile
+            until = begun + int(most) * (1 if rows else (place - begun) // int(most))
+            yield begun, until
+            begun, rows = until, 0
+        rows += counts.get(place, 0)
+        if begun is not None and begun <= place and (rows >= least or place + 1 - begun >= most):
+            yield begun, place + 1
             begun, rows = place + 1, 0
-    return found
 
 
 def _tallied(places: Any) -> tuple[list[int], list[int]]:
     values, counts = np.unique(places, return_counts=True)
     return values.tolist(), counts.tolist()
+
+
+def _seconds(moment: dt.datetime) -> float:
+    return _utc(moment).timestamp()
 
 
 def _micros(moment: dt.datetime) -> int:
@@ -127,7 +189,7 @@ def said(
     """What the log says that the model said, added up like fresh predictions."""
     tally = Tally(reference, window.rows, rng)
     for batch in _batches(window.path):
-        predicted, probability, score = _outputs(batch, signature)
+        predicted, probability, score = outputs_in(batch, signature)
         truth = truth_of(batch.column("label"), signature)
         tally.add(outputs_of(signature.task, predicted, probability, score), predicted, probability, truth)
     return tally.done()
@@ -141,7 +203,7 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(65_536, columns=names)
 
 
-def _outputs(batch: pa.RecordBatch, signature: Signature) -> tuple[Any, Any, Any]:
+def outputs_in(batch: pa.RecordBatch, signature: Signature) -> tuple[Any, Any, Any]:
     """Class index or number (n,), probability (n, classes) and score (n,) of logged rows."""
 
     def numbers(name: str) -> Any:

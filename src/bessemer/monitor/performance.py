@@ -15,6 +15,7 @@ from bessemer.core.signature import Task
 from bessemer.monitor.finding import Test
 from bessemer.monitor.reference import Reference
 from bessemer.monitor.scored import Scored
+from bessemer.profile.groups import put_right
 from bessemer.stats.bootstrap import bootstrap
 from bessemer.stats.metrics.outcome import Outcome
 from bessemer.stats.metrics.table import METRICS, Scorer, lookup
@@ -54,7 +55,7 @@ class Performance:
     metric: the one that the model was chosen by. reference: each metric on the test rows, when the model was made.
     measured: on the window's labelled rows; empty while there are fewer than `LEAST_LABELS`.
     estimated: on all rows, from the model's own confidence or the errors it had; less what the same estimate was off by
-    on the test rows.
+    on the test rows, as far as they could tell: the spread is of both.
     fewest: labels of the rarer of two classes, or labels. test_rows: how many `reference` is of.
     """
 
@@ -128,18 +129,25 @@ def _estimated(
 ) -> dict[str, Figure]:
     found: Mapping[str, Estimated] = {}
     if task != "regression" and len(scored.predicted) and names:
-        found = from_confidence(task, scored.probability, _typed(task, scored.predicted), names, rng)
+        probability, predicted = scored.probability, _typed(task, scored.predicted)
+        if (known := reference.facts.get("calibration")) is not None:
+            probability = put_right(task, probability, predicted, known)
+        found = from_confidence(task, probability, predicted, names, rng)
     elif reference.residuals is not None and len(scored.predicted):
         found = from_residuals(reference.residuals, scored.predicted)
     told: Mapping[str, Any] = reference.facts["performance"]
     before: Mapping[str, Any] = reference.facts.get("estimated") or {}
 
-    def offset(name: str) -> float:
+    def figure(name: str, found: Estimated) -> Figure:
         if before.get(name, {}).get("value") is None or told[name]["value"] is None:
-            return 0.0
-        return float(told[name]["value"] - before[name]["value"])
+            return Figure(found.value, found.spread)
+        known = _figure(told[name])
+        return Figure(
+            found.value + known.value - float(before[name]["value"]),
+            math.hypot(found.spread, 0.0 if math.isnan(known.spread) else known.spread),
+        )
 
-    return {name: Figure(f.value + offset(name), f.spread) for name, f in found.items() if name in names}
+    return {name: figure(name, each) for name, each in found.items() if name in names}
 
 
 def tests(found: Performance, task: Task) -> Iterator[Test]:
@@ -152,7 +160,10 @@ def tests(found: Performance, task: Task) -> Iterator[Test]:
         # few labels may agree by chance and seem to have no spread: it is at least what so many test rows have
         rows = found.labelled if kind == "measured" else found.rows
         floor = before.spread * math.sqrt(found.test_rows / max(1, rows))
-        spread = math.hypot(before.spread, max(now.spread, floor))
+        if kind == "measured":
+            spread = math.hypot(before.spread, max(now.spread, floor))
+        else:  # what the test rows leave open is in its spread
+            spread = max(now.spread, math.hypot(before.spread, floor))
         if not spread > 0 or math.isnan(lost):
             continue
         words = f"{found.metric} is {now.value:.4g}, {before.value:.4g} when the model was made"

@@ -12,7 +12,9 @@ import numpy as np
 
 from bessemer.core.errors import FormatError
 from bessemer.core.signature import DType
+from bessemer.package.kept_rows import read_kept
 from bessemer.stats.arrays import Floats
+from bessemer.stats.error_bins import ErrorBins
 from bessemer.stats.unlabelled import Residuals
 
 if TYPE_CHECKING:
@@ -68,11 +70,12 @@ class Pairs:
 class Reference:
     """What a package says is normal.
 
-    facts: `reference.json`. false_alarm: what the project file asked for, the share of windows without a change in
-    which anything alarms.
+    facts: `reference.json`. kept: coded training rows, where the package has some (see `package/kept_rows.py`).
+    false_alarm: what the project file asked for, the share of windows without a change in which anything alarms.
     """
 
     facts: Mapping[str, Any]
+    kept: Floats | None = None
 
     @cached_property
     def columns(self) -> dict[str, Sketch]:
@@ -92,7 +95,7 @@ class Reference:
     def of(self, names: Collection[str]) -> Reference:
         """The same of some of the columns."""
         kept = {name: facts for name, facts in self.facts["columns"].items() if name in names}
-        return Reference({**self.facts, "columns": kept})
+        return Reference({**self.facts, "columns": kept}, self.kept)
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -114,6 +117,14 @@ class Reference:
         if found is None:
             return None
         return Residuals(**{name: np.asarray(values, dtype=np.float64) for name, values in found.items()})
+
+    @cached_property
+    def errors(self) -> ErrorBins | None:
+        """How many test rows were wrong; None in packages that were made before this was kept."""
+        found = self.facts.get("errors")
+        if found is None:
+            return None
+        return ErrorBins(**{name: np.asarray(values, dtype=np.float64) for name, values in found.items()})
 
     @property
     def false_alarm(self) -> float:
@@ -137,7 +148,7 @@ def reference_of(model: Model) -> Reference:
             f"reference.json has format {facts.get('format')}; this version reads {FORMAT}",
             fix="install the version of Bessemer that made the package, or make the package again",
         )
-    return Reference(facts)
+    return Reference(facts, read_kept(model.contents, len(facts.get("row") or ())))
 
 
 def sketch(facts: Mapping[str, Any]) -> Sketch:

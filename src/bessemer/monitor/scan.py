@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from bessemer.core.sql import quote
+from bessemer.monitor.joint import joined
 from bessemer.monitor.reference import Pairs, Reference, Sketch
 from bessemer.monitor.window import Column, Window
-from bessemer.package.joint import association
+from bessemer.package.joint import associated, scored_numbers
 from bessemer.profile.columns import FLOAT32_MAX
 from bessemer.stats.arrays import Floats
 
@@ -21,11 +22,12 @@ EXAMPLES = 5
 _TRUE, _FALSE = ("true", "t", "1", "1.0"), ("false", "f", "0", "0.0")
 
 
-def scan(connection: Any, relation: str, reference: Reference) -> Window:
+def scan(connection: Any, relation: str, reference: Reference, parts: Collection[str] = ()) -> Window:
     """Sketch the rows of a relation in the bins of the reference.
 
     Args:
         connection: a DuckDB connection. relation: what stands after FROM.
+        parts: what detectors read of whole rows (see `joint.PARTS`); more passes are made for it.
 
     A value that is not of its column's type counts as wrong and as missing; a column of another type is cast.
     """
@@ -40,17 +42,17 @@ def scan(connection: Any, relation: str, reference: Reference) -> Window:
         if name in there
     }
     absent = tuple(name for name in reference.columns if name not in there)
-    return Window(rows, columns, absent, _pairs(connection, relation, reference, columns, rows))
+    named = [name for name in reference.pairs.columns if name in columns]
+    sketches = reference.facts["columns"]
+    scores = {
+        name: scored_numbers(connection, relation, name, sketches[name], rows) for name in named if rows
+    }
+    joint = joined(connection, relation, reference, there, rows, parts, scores)
+    return Window(rows, columns, absent, _pairs(scores), joint=joint)
 
 
-def _pairs(
-    connection: Any, relation: str, reference: Reference, there: Mapping[str, Column], rows: int
-) -> Pairs | None:
-    names = [name for name in reference.pairs.columns if name in there]
-    if len(names) < 2 or not rows:
-        return None
-    found = association(connection, relation, names, reference.facts["columns"], rows)
-    return Pairs(tuple(names), *found)
+def _pairs(scores: Mapping[str, Floats]) -> Pairs | None:
+    return Pairs(tuple(scores), *associated(list(scores.values()))) if len(scores) > 1 else None
 
 
 def _column(connection: Any, relation: str, name: str, reference: Sketch, kind: str, rows: int) -> Column:

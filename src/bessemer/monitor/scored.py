@@ -73,9 +73,12 @@ class Tally:
         for name, values in outputs.items():
             if name not in self._sums:
                 continue
-            self._sums[name] += _counted(values, self._reference[name])
+            known = values[
+                np.isfinite(values)
+            ]  # a protocol that does not answer with it does not log it either
+            self._sums[name] += _counted(known, self._reference[name])
             if name in self._moments:
-                self._moments[name] += values.sum(), (values**2).sum()
+                self._moments[name] += known.sum(), (known**2).sum()
         self._rows += len(predicted)
         self._labelled += int(np.isfinite(truth).sum())
         chosen = self._rng.random(len(predicted)) < self._share
@@ -85,6 +88,7 @@ class Tally:
         columns = {
             name: Column(_sketch(self._reference[name], counts, self._moments.get(name), self._rows))
             for name, counts in self._sums.items()
+            if counts.sum() or not self._rows
         }
         parts = [np.concatenate(part) for part in zip(*self._kept, strict=True)] or [np.zeros(0)] * 3
         return Scored(Window(self._rows, columns), parts[0], parts[1], parts[2], self._labelled)
@@ -115,7 +119,8 @@ def _batches(connection: Any, relation: str, signature: Signature) -> Iterator[t
     """The inputs as the model takes them, and the truth: NaN where there is none."""
     described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     there = {row[0]: str(row[1]) for row in described}
-    wanted = [_input(field, there[field.name]) for field in signature.inputs if field.name in there]
+    known = any(field.name in there for field in signature.inputs)
+    wanted = [_input(field, there) for field in signature.inputs] if known else []
     target = signature.target if signature.target in there else ""
     if target:
         kind = "DOUBLE" if signature.task == "regression" else "VARCHAR"
@@ -131,7 +136,15 @@ def _batches(connection: Any, relation: str, signature: Signature) -> Iterator[t
         yield batch.select(inputs), truth_of(batch.column(last), signature)
 
 
-def _input(field: Field, kind: str) -> str:
+def _input(field: Field, there: Mapping[str, str]) -> str:
+    """A column that is absent is missing in every row: that it is absent is told of elsewhere."""
+    if field.name not in there:
+        return f"CAST(NULL AS {_TYPES[field.dtype]}) AS {quote(field.name)}"
+    return typed_input(field, there[field.name])
+
+
+def typed_input(field: Field, kind: str) -> str:
+    """What selects an input as the model takes it; a value that is not of its type is missing. kind: DuckDB's type."""
     name = quote(field.name)
     if field.dtype == "string":
         return f"CAST({name} AS VARCHAR) AS {name}"
@@ -175,8 +188,10 @@ def _counted(values: Floats, reference: Sketch) -> Floats:
 
 
 def _sketch(reference: Sketch, counts: Floats, moments: Floats | None, rows: int) -> Sketch:
-    if moments is None or not rows:
-        return Sketch(reference.dtype, counts, 0, reference.edges, reference.values)
-    mean = float(moments[0]) / rows
-    spread = float(np.sqrt(max(0.0, float(moments[1]) / rows - mean**2)))
-    return Sketch(reference.dtype, counts, 0, reference.edges, reference.values, mean, spread)
+    known = int(counts.sum())
+    missing = rows - known
+    if moments is None or not known:
+        return Sketch(reference.dtype, counts, missing, reference.edges, reference.values)
+    mean = float(moments[0]) / known
+    spread = float(np.sqrt(max(0.0, float(moments[1]) / known - mean**2)))
+    return Sketch(reference.dtype, counts, missing, reference.edges, reference.values, mean, spread)

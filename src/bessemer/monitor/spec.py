@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -10,34 +9,12 @@ from pydantic import BeforeValidator, Field
 from bessemer.core.errors import did_you_mean
 from bessemer.core.plugin_settings import Named, parse_named
 from bessemer.core.spec import Duration, Spec
+from bessemer.monitor.alerts_spec import Alerts, AlertsSpec
 from bessemer.monitor.plugins import DETECTORS, USUAL, USUAL_WATCHERS, WATCHERS
-
-_PERIODS = {
-    "hour": 3600.0,
-    "day": 86_400.0,
-    "week": 7 * 86_400.0,
-    "month": 365.25 / 12 * 86_400.0,
-    "year": 365.25 * 86_400.0,
-}
-
-
-def parse_rate(value: Any) -> float:
-    """How often a second, from '1 per month'.
-
-    >>> round(1 / parse_rate("1 per day")), round(1 / parse_rate("2 per hour"))
-    (86400, 1800)
-    """
-    found = re.fullmatch(r"\s*([0-9.]+)\s*per\s*(\w+)\s*", value) if isinstance(value, str) else None
-    if found is None:
-        if isinstance(value, float) and value > 0:  # it was read before
-            return value
-        raise ValueError(f"{value!r} is not a rate: write 1 per month")
-    number, period = found.groups()
-    if period not in _PERIODS:
-        raise ValueError(f"'{period}' is no period; {did_you_mean(period, _PERIODS)}")
-    if not float(number) > 0:
-        raise ValueError(f"{value!r} never comes: write 1 per year for hardly ever")
-    return float(number) / _PERIODS[period]
+from bessemer.monitor.rate import Rate, parse_rate
+from bessemer.monitor.retrain_spec import Retrain
+from bessemer.monitor.slo import SloSpec
+from bessemer.monitor.suspects import Suspects, SuspectsSpec
 
 
 def _known(value: Any) -> Any:
@@ -55,7 +32,6 @@ def _watchers(value: Any) -> Named:
     return parse_named(value, WATCHERS, "a watcher", ", ".join(USUAL_WATCHERS))
 
 
-Rate = Annotated[float, BeforeValidator(parse_rate, json_schema_input_type=str)]
 MONTHLY = parse_rate("1 per month")
 
 
@@ -75,6 +51,12 @@ class MonitorSpec(Spec):
     false_alarms: Rate = Field(
         MONTHLY, description="How often anything may be found while nothing changes, as '1 per month'."
     )
+    silence: Duration | None = Field(
+        86_400.0,
+        gt=0,
+        description="After so long a window is looked at however few rows it has: a log may have stopped; "
+        "null waits for them.",
+    )
     detectors: Annotated[list[str], BeforeValidator(_known)] = Field(
         list(USUAL), description="What is watched; see the table of detectors."
     )
@@ -84,9 +66,23 @@ class MonitorSpec(Spec):
         default_factory=_usual_watchers,
         description="What else is watched in the log, each a name or {name: {setting: value}}.",
     )
+    alerts: Alerts = Field(
+        default_factory=AlertsSpec,
+        description="Where findings go: a list of receivers, or `{to: [...]}` with other settings.",
+    )
+    retrain: Retrain = Field(
+        None, description="When it is trained again, compared and deployed; see the page of retraining."
+    )
     again: list[Duration] = Field(
         [86_400.0, 7 * 86_400.0],
         description="When a window is so old it is looked at again: labels come late.",
+    )
+    suspects: Suspects = Field(
+        default_factory=SuspectsSpec,
+        description="What is done to clients that are found: one action for all watchers of clients, or settings.",
+    )
+    slo: SloSpec | None = Field(
+        None, description="What is promised to those who ask: `availability`, `latency`, over a `period`."
     )
     log: str | None = Field(
         None, description="The folder of the prediction log; the one of `serve: log:` by default."

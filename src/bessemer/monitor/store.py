@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,21 @@ CREATE TABLE IF NOT EXISTS memories (
   model TEXT NOT NULL, version TEXT NOT NULL, watcher TEXT NOT NULL, start TEXT NOT NULL, memory TEXT NOT NULL,
   PRIMARY KEY (model, version, watcher)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS alerts (
+  model TEXT NOT NULL, version TEXT NOT NULL, subject TEXT NOT NULL, alert TEXT NOT NULL,
+  PRIMARY KEY (model, version, subject)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS notices (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, model TEXT NOT NULL,
+  at TEXT NOT NULL, notice TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS deliveries (
+  sink TEXT NOT NULL, seq INTEGER NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
+  queued REAL NOT NULL, due REAL NOT NULL, error TEXT NOT NULL,
+  PRIMARY KEY (sink, seq)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS deliveries_waiting ON deliveries (sink, seq) WHERE state = 'waiting';
+CREATE INDEX IF NOT EXISTS deliveries_seq ON deliveries (seq);
 """
 
 
@@ -64,12 +79,12 @@ class MonitorStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        with self._open() as connection:
+        with self.transaction() as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_TABLES)
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
         """A connection for one transaction: all of it, or nothing."""
         try:
             connection = sqlite3.connect(self._path, timeout=30)
@@ -83,14 +98,20 @@ class MonitorStore:
                 f"cannot use {self._path}", why=str(error), fix="name another file, or remove this one"
             ) from error
 
-    def keep(self, window: Kept, memories: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    def keep(
+        self,
+        window: Kept,
+        memories: Mapping[str, Mapping[str, Any]] | None = None,
+        also: Callable[[sqlite3.Connection], None] | None = None,
+    ) -> None:
         """Keep a window with its findings; one of the same model, version and start is replaced.
 
         Args:
             memories: what watchers remember, by their names, from now on; those that are not named keep theirs.
+            also: what else belongs into the same transaction.
         """
         key = (window.model, window.version, window.start)
-        with self._open() as connection:
+        with self.transaction() as connection:
             connection.execute("DELETE FROM findings WHERE (model, version, start) = (?, ?, ?)", key)
             connection.execute(
                 "INSERT OR REPLACE INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -118,10 +139,12 @@ class MonitorStore:
                     for watcher, memory in (memories or {}).items()
                 ],
             )
+            if also is not None:
+                also(connection)
 
     def memories(self, model: str, version: str) -> dict[str, dict[str, Any]]:
         """What each watcher remembers of the windows of a model."""
-        with self._open() as connection:
+        with self.transaction() as connection:
             found = connection.execute(
                 "SELECT watcher, memory FROM memories WHERE (model, version) = (?, ?)", (model, version)
             ).fetchall()
@@ -129,7 +152,7 @@ class MonitorStore:
 
     def last(self, model: str, version: str) -> str | None:
         """When the last window that was looked at ended; None where there was none."""
-        with self._open() as connection:
+        with self.transaction() as connection:
             found = connection.execute(
                 'SELECT max("end") FROM windows WHERE (model, version) = (?, ?)', (model, version)
             ).fetchone()[0]
@@ -137,7 +160,7 @@ class MonitorStore:
 
     def windows(self, model: str, version: str | None = None, since: str = "") -> list[Kept]:
         """The windows of a model from a time on, the oldest first."""
-        with self._open() as connection:
+        with self.transaction() as connection:
             rows = connection.execute(
                 'SELECT model, version, start, "end", rows, looks, "check" FROM windows '
                 "WHERE model = ? AND (? IS NULL OR version = ?) AND start >= ? ORDER BY start, version",
@@ -148,7 +171,7 @@ class MonitorStore:
 
     def forget(self, before: str) -> int:
         """Remove what is older than a time; gives how many windows went."""
-        with self._open() as connection:
+        with self.transaction() as connection:
             connection.execute("DELETE FROM findings WHERE start < ?", (before,))
             connection.execute("DELETE FROM memories WHERE start < ?", (before,))
             return connection.execute("DELETE FROM windows WHERE start < ?", (before,)).rowcount

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,16 @@ from bessemer.core.errors import DataError
 from bessemer.core.sql import literal, quote
 from bessemer.monitor.check import Check, compared, decide
 from bessemer.monitor.finding import Test
+from bessemer.monitor.joint import check_parts
 from bessemer.monitor.judge import SEED, judged
 from bessemer.monitor.logged import LoggedWindow, filled, read_window, said
 from bessemer.monitor.monitor import Monitor
-from bessemer.monitor.plugins import WATCHERS, Watcher
+from bessemer.monitor.outbox import Outbox
+from bessemer.monitor.plugins import WATCHERS, Watcher, parts_read
 from bessemer.monitor.scan import scan
 from bessemer.monitor.spec import MonitorSpec
 from bessemer.monitor.store import Kept, MonitorStore
+from bessemer.monitor.suspects import act
 from bessemer.monitor.tables import opened
 from bessemer.monitor.watched import Said, Watched
 
@@ -43,7 +47,10 @@ class Watch:
         self, monitor: Monitor, log: Path, store: MonitorStore, spec: MonitorSpec, name: str = ""
     ) -> None:
         self._monitor, self._log, self._store, self._spec = monitor, log, store, spec
+        self.model = monitor.model
         self.name, self.version = name or monitor.model.name, monitor.model.version
+        self.outbox = Outbox(store, spec.alerts)
+        check_parts(monitor.reference, parts_read(spec.detectors))
         self._watchers: dict[str, Watcher] = plugin_settings.opened(spec.watchers, WATCHERS)
         if not log.is_dir():
             raise DataError(
@@ -66,10 +73,19 @@ class Watch:
         spec = self._spec
         span = (start or oldest, now)
         for begin, end in filled(
-            self._log, self.name, self.version, span, spec.every, spec.rows, goes_on=start is not None
+            self._log,
+            self.name,
+            self.version,
+            span,
+            spec.every,
+            spec.rows,
+            goes_on=start is not None,
+            longest=spec.silence,
         ):
             yield self._look(begin, end, now, looks=1)
-        self._store.forget(_text(now - dt.timedelta(seconds=self._spec.keep)))
+        self._store.forget(_text(oldest))
+        self.outbox.lapse(self.name, now)
+        self.outbox.forget(_text(oldest))
 
     def _again(self, now: dt.datetime) -> Iterator[Kept]:
         ages = sorted(self._spec.again)
@@ -78,33 +94,48 @@ class Watch:
             end = dt.datetime.fromisoformat(window.end)
             due = sum((now - end).total_seconds() >= age for age in ages)
             if window.looks <= due:
-                yield self._look(dt.datetime.fromisoformat(window.start), end, now, looks=due + 1)
+                yield self._look(
+                    dt.datetime.fromisoformat(window.start), end, now, looks=due + 1, earlier=window
+                )
 
-    def _look(self, start: dt.datetime, end: dt.datetime, now: dt.datetime, *, looks: int) -> Kept:
-        """Check a window and keep what was found."""
+    def _look(
+        self,
+        start: dt.datetime,
+        end: dt.datetime,
+        now: dt.datetime,
+        *,
+        looks: int,
+        earlier: Kept | None = None,
+    ) -> Kept:
+        """Check a window and keep what was found, and what is to be told of it."""
         signature = self._monitor.model.signature
         with tempfile.TemporaryDirectory(prefix="bessemer-monitor-") as folder:
             path = Path(folder) / "window.parquet"
             window = read_window(self._log, self.name, self.version, signature, start, end, path)
             found, memories = self._check(window, now, looks)
-        kept = Kept(self.name, self.version, _text(start), _text(end), window.rows, looks, found.to_json())
-        self._store.keep(kept, memories)
+        check = found.to_json() if earlier is None else carried(found.to_json(), earlier.check)
+        kept = Kept(self.name, self.version, _text(start), _text(end), window.rows, looks, check)
+        self._store.keep(kept, memories, lambda connection: self.outbox.judge(connection, kept, now, earlier))
         return kept
 
     def _check(self, window: LoggedWindow, now: dt.datetime, looks: int) -> tuple[Check, dict[str, Any]]:
         """What is found, and what watchers will remember of it."""
         reference, model = self._monitor.reference, self._monitor.model
-        scored = said(window, model.signature, reference.outputs.columns, np.random.default_rng(SEED))
-        outputs, figures = judged(reference, scored, model, self._spec.detectors)
-        tests = [*self._inputs(window), *outputs]
+        tests: list[Test] = []
+        figures = None
+        if window.rows:
+            scored = said(window, model.signature, reference.outputs.columns, np.random.default_rng(SEED))
+            outputs, figures = judged(reference, scored, model, self._spec.detectors)
+            tests = [*self._inputs(window), *outputs]
         shown: dict[str, Any] = {}
-        memories: dict[str, Any] = {}
-        for name, answer in self._watched(window, now, looks):
+        answers = dict(self._watched(window, now, looks))
+        for name, answer in answers.items():
             tests += answer.tests
             shown[name] = dict(answer.figures)
-            if looks == 1:
-                memories[name] = answer.memory
-        return decide(tests, window.rows, self._spec.false_alarm, figures, shown), memories
+        check = decide(tests, window.rows, self._spec.false_alarm, figures, shown)
+        if looks == 1 and (done := act(self._spec.suspects, check.findings, window.end, now)):
+            check = replace(check, figures={**check.figures, "suspects": done})
+        return check, _memories(answers, check) if looks == 1 else {}
 
     def _inputs(self, window: LoggedWindow) -> list[Test]:
         named = ", ".join(f"{quote('in.' + name)} AS {quote(name)}" for name in window.inputs)
@@ -113,14 +144,15 @@ class Watch:
         reference = self._monitor.reference.of(window.inputs)
         relation = f"(SELECT {named} FROM read_parquet({literal(window.path)}))"
         with opened(window.path) as (connection, _):
-            seen = scan(connection, relation, reference)
+            seen = scan(connection, relation, reference, parts_read(self._spec.detectors))
+            seen = self._monitor.held(connection, relation, seen)
         return compared(reference, seen, self._spec.detectors)
 
     def _watched(self, window: LoggedWindow, now: dt.datetime, looks: int) -> Iterator[tuple[str, Said]]:
         """What each watcher says of a window."""
         remembered = self._store.memories(self.name, self.version)
         for name, watcher in self._watchers.items():
-            if looks > 1 and not watcher.again:
+            if (looks > 1 and not watcher.again) or not (window.rows or getattr(watcher, "empty", False)):
                 continue
             watched = Watched(
                 self._monitor.model,
@@ -133,8 +165,44 @@ class Watch:
                 remembered.get(name, {}),
                 self._spec.false_alarm,
                 np.random.default_rng(SEED),
+                slo=self._spec.slo,
             )
             yield name, watcher.watch(watched)
+
+
+#: Where `Check.to_json` has what the tests of each kind of column said.
+_TESTED = {"input": "columns", "output": "outputs", "client": "clients", "service": "service"}
+
+
+def carried(now: Mapping[str, Any], earlier: Mapping[str, Any]) -> dict[str, Any]:
+    """A check of a window that is looked at again, with what an earlier look found that this one did not ask.
+
+    Watchers that remember look once: what they said of the window holds on.
+    """
+    merged = {
+        key: {
+            name: {**earlier[key].get(name, {}), **now[key].get(name, {})}
+            for name in {**earlier[key], **now[key]}
+        }
+        for key in _TESTED.values()
+    }
+    held = [
+        each
+        for each in earlier["findings"]
+        if each["detector"] not in now[_TESTED[each["of"]]].get(each["column"], {})
+    ]
+    findings = [*now["findings"], *held]
+    figures = {**earlier["figures"], **now["figures"]}
+    return {**now, **merged, "findings": findings, "figures": figures, "alarm": bool(findings)}
+
+
+def _memories(answers: Mapping[str, Said], check: Check) -> dict[str, Any]:
+    """What watchers will remember; one that was right may begin anew."""
+    found = {finding.detector for finding in check.findings}
+    return {
+        name: answer.memory if answer.memory_if_found is None or name not in found else answer.memory_if_found
+        for name, answer in answers.items()
+    }
 
 
 def _text(moment: dt.datetime) -> str:

@@ -15,6 +15,7 @@ from bessemer.monitor.logged import LoggedWindow
 from bessemer.monitor.reference import Reference
 
 if TYPE_CHECKING:
+    from bessemer.monitor.slo import SloSpec
     from bessemer.package.model import Model
 
 
@@ -31,6 +32,7 @@ class Watched:
     looks: 1 at the first look at this window; more where it is looked at again because labels may have come.
     memory: what the watcher asked to remember at the last first look, of the window before; empty at the very first.
     false_alarm: the probability of any finding in a window without a change that the user accepts, over all tests.
+    slo: what is promised to those who ask, where the project file says so.
     """
 
     model: Model
@@ -43,6 +45,7 @@ class Watched:
     memory: Mapping[str, Any]
     false_alarm: float
     rng: np.random.Generator
+    slo: SloSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,10 @@ class Said:
     figures: JSON, kept with the window for pages and tools.
     memory: JSON that it gets back at the next window, kept in the same transaction as the window; of bounded size.
     Ignored where a window is looked at again.
+    memory_if_found: what it gets in the place of `memory` where one of its tests is a finding: to begin anew.
     """
 
     tests: tuple[Test, ...] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
     memory: Mapping[str, Any] = field(default_factory=dict)
+    memory_if_found: Mapping[str, Any] | None = None

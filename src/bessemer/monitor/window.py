@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bessemer.monitor.joint import Joint
 from bessemer.monitor.reference import Pairs, Sketch
 
 
@@ -28,13 +29,28 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Broken:
+    """A rule of the data contract in a window. rows: how many break it, of so many; allowed: the share that may."""
+
+    column: str
+    rule: str
+    rows: int
+    of: int
+    allowed: float
+
+
+@dataclass(frozen=True)
 class Window:
     """rows: how many there are. columns: those that are there, of the model's inputs. absent: those that are not.
 
     pairs: of the columns that go together in the reference, correlations and how many rows they are of, (k, k) each.
+    broken: the rules of the package's contract; empty where it has none, or nobody asks.
+    joint: what is kept of whole rows; None where no detector asks.
     """
 
     rows: int
     columns: Mapping[str, Column]
     absent: tuple[str, ...] = ()
     pairs: Pairs | None = None
+    broken: tuple[Broken, ...] = ()
+    joint: Joint | None = None

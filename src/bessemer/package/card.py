@@ -76,6 +76,9 @@ def _model(signature: Signature, info: Mapping[str, Any]) -> str:
         f"- Features: {len(info.get('features', []))} from {len(signature.inputs)} inputs",
         f"- Calibration: {_text((info.get('calibration') or {}).get('method', 'none'))}",
     ]
+    if judge := info.get("outliers"):
+        held = _number(judge.get("held_out"))
+        lines.append(f"- Outliers: {_text(judge.get('method'))}, ranked among {held} rows that were held out")
     if signature.classes:
         shown = ", ".join(_text(c) for c in signature.classes[:_SHOWN])
         lines.insert(1, f"- Classes: {shown}")

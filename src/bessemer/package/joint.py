@@ -32,25 +32,37 @@ def association(
     Args:
         relation: what stands after FROM; it has the columns. rows: how many rows it has.
     """
-    if not names:
+    scores = [scored_numbers(connection, relation, name, sketches[name], rows) for name in names]
+    return associated(scores)
+
+
+def associated(scores: Sequence[Floats]) -> tuple[Floats, Floats, Floats]:
+    """The same of columns of scores, (n,) each."""
+    if not scores:
         return np.zeros((0, 0)), np.zeros((0, 0)), np.zeros((0, 0))
-    step = -(-rows // ROWS)
-    # a query a column: DuckDB holds a whole row group of every column that it reads at once
-    scores = [_scores(_numbers(connection, relation, name, step), sketches[name]) for name in names]
     values = np.stack(scores, axis=1)
     r, counts = correlations(values)
     return r, counts, excess_spread(values, r)
 
 
-def _numbers(connection: Any, relation: str, name: str, step: int) -> Floats:
-    """Every step-th value of a column: no chance, the same whatever the threads, and even over time."""
-    value = f"TRY_CAST({quote(name)} AS DOUBLE) AS v"
-    query = f"SELECT {value} FROM {relation}"
-    if step > 1:
-        numbered = f"SELECT {value}, row_number() OVER () AS place FROM {relation}"
-        query = f"SELECT v FROM ({numbered}) WHERE place % {step} = 0 ORDER BY place"
+def scored_numbers(connection: Any, relation: str, name: str, sketch: Mapping[str, Any], rows: int) -> Floats:
+    """The normal scores (n,) of a column of numbers, of at most `ROWS` rows; NaN where there is none."""
+    query = spread(relation, f"TRY_CAST({quote(name)} AS DOUBLE)", rows, ROWS)
     found = connection.execute(query).fetchnumpy()["v"]
-    return np.ma.filled(found.astype(np.float64), np.nan)
+    return _scores(np.ma.filled(found.astype(np.float64), np.nan), sketch)
+
+
+def spread(relation: str, value: str, rows: int, most: int) -> str:
+    """A query for every k-th value of an expression, named `v`: at most `most` of `rows` rows.
+
+    No chance, the same whatever the threads, and even over time. A query a column: DuckDB holds a whole row group of
+    every column that it reads at once.
+    """
+    step = -(-rows // most)
+    if step <= 1:
+        return f"SELECT {value} AS v FROM {relation}"
+    numbered = f"SELECT {value} AS v, row_number() OVER () AS place FROM {relation}"
+    return f"SELECT v FROM ({numbered}) WHERE place % {step} = 0 ORDER BY place"
 
 
 def _scores(values: Floats, sketch: Mapping[str, Any]) -> Floats:

@@ -19,6 +19,7 @@ from bessemer.package.card import model_card
 from bessemer.package.card_html import card_page
 from bessemer.package.contributions import Contributions
 from bessemer.package.decision import Decision
+from bessemer.package.kept_rows import KEPT_ROWS
 from bessemer.package.parity import check_parity, sample_rows, spread_rows
 from bessemer.package.spec import PackageSpec
 from bessemer.package.write import write_package
@@ -30,6 +31,7 @@ _COPIED = {
     "background.npy": "explainer",
     "explanations.json": "explanations",
     "reference.json": "reference",
+    KEPT_ROWS: "reference",
     "report.html": "report",
     "contract.yaml": "contract",
 }

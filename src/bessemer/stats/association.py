@@ -73,9 +73,7 @@ def excess_spread(values: Floats, r: Floats) -> Floats:
         z = np.nan_to_num(middle / np.sqrt((middle**2).sum(axis=0) / n), posinf=0.0, neginf=0.0)
         # the square written out, so that all pairs are products of matrices
         squares, cubes, fourths = (z**2).T @ z**2, (z**3).T @ z, (z**4).T @ mask
-        influence = (
-            squares - r * (cubes + cubes.T) + r**2 / 4 * (fourths + 2 * squares + fourths.T)
-        ) / both
+        influence = (squares - r * (cubes + cubes.T) + r**2 / 4 * (fourths + 2 * squares + fourths.T)) / both
         factor = np.maximum(1.0, influence / (1 - r**2) ** 2)
     return np.where(np.isfinite(factor) & (np.abs(r) < 0.999) & ~np.eye(len(r), dtype=bool), factor, 1.0)
 

@@ -61,6 +61,37 @@ def from_confidence(
     return {name: _estimated(found[:, k]) for k, name in enumerate(names)}
 
 
+def corrected(
+    task: Task, probability: Floats, predicted: Ints, edges: Sequence[float], excess: Floats
+) -> Floats:
+    """Probabilities as they would have been right on rows whose labels are known (histogram binning, Zadrozny and Elkan
+    2001, as a correction: within a bin they keep their order).
+
+    Args:
+        probability: (n, classes), rows sum to 1. predicted: class index (n,) that was said.
+        edges: of bins of a probability (bins + 1,), the outer ones open: of two classes of the positive one's, of more
+            of the predicted one's. excess: how much more often than said that class was the true one, (bins,).
+
+    Of more classes the others share what is left as before.
+
+    >>> p = np.array([[0.2, 0.8], [0.9, 0.1]])
+    >>> corrected("binary", p, p.argmax(axis=1), [0.0, 0.5, 1.0], np.array([0.0, -0.1])).round(2).tolist()
+    [[0.3, 0.7], [0.9, 0.1]]
+    """
+    rows = np.arange(len(probability))
+    which = np.ones(len(rows), dtype=np.int64) if task == "binary" else np.asarray(predicted, dtype=np.int64)
+    said = probability[rows, which]
+    place = np.searchsorted(np.asarray(edges[1:-1], dtype=np.float64), said)
+    right = np.clip(said + np.nan_to_num(excess)[place], 0.0, 1.0)
+    rest = 1.0 - said
+    # a class that was said to be certain leaves nothing to share: the others are then as likely as each other
+    even = np.full(len(rows), 1.0 / max(1, probability.shape[1] - 1))
+    share = np.where(rest[:, None] > 0, probability / np.where(rest > 0, rest, 1.0)[:, None], even[:, None])
+    found: Floats = share * (1.0 - right)[:, None]
+    found[rows, which] = right
+    return found
+
+
 def _estimated(values: Floats) -> Estimated:
     defined = values[np.isfinite(values)]
     if len(defined) < 2:

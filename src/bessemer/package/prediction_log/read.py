@@ -28,6 +28,7 @@ _SQL_TYPES = {
     pa.timestamp("us"): "TIMESTAMP",
 }  # fmt: skip
 _MEMORY = 2**30
+_DAY = 86_400.0
 _BATCH_ROWS = 65_536
 
 
@@ -87,6 +88,134 @@ def read_log(
     return pa.RecordBatchReader.from_batches(reader.schema, _stream(reader, keep))
 
 
+def read_labels(
+    folder: str | Path, model: str, since: Moment, until: Moment
+) -> tuple[int, dt.datetime | None]:
+    """How many labels came from `since` (included) to `until` (not), and when the last of them did (naive, UTC).
+
+    Raises:
+        UsageError: the folder has no such model.
+        FormatError: the log is of a later format.
+    """
+    first, last = (round(float(_time(moment) or 0.0) * 1e6) for moment in (since, until))
+    with ExitStack() as keep:
+        scratch = Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="bessemer-log-")))
+        files = _Files(Path(folder), scratch, model, _time(since), _time(until))
+        files.versions(None)
+        found = files.labels()
+        if not found:
+            return 0, None
+        connection = keep.enter_context(connect(threads=1, memory=_MEMORY, temporary=scratch / "spill"))
+        span = f"time >= make_timestamp({first}) AND time < make_timestamp({last})"
+        row = connection.execute(f"SELECT count(*), max(time) FROM {_scan(found)} WHERE {span}").fetchone()
+        return int(row[0]), row[1]
+
+
+def labelled_between(
+    folder: str | Path,
+    model: str,
+    since: Moment,
+    until: Moment,
+    *,
+    version: str | None = None,
+    columns: Sequence[str] | None = None,
+) -> pa.RecordBatchReader:
+    """The predictions whose first label came from `since` (included) to `until` (not), whenever they were made.
+
+    They stream in the order in which the labels came. Each prediction comes once, in whatever pieces time is cut, with
+    that first label; what came later for it (`read_log` has it) does not bring it again.
+
+    Args:
+        version, columns: as of `read_log`.
+
+    Returns:
+        batches of the columns that `read_log` gives with labels.
+
+    Raises:
+        UsageError: the folder has no such model or version.
+        FormatError: the log is of a later format.
+    """
+    first, last = (float(_time(moment) or 0.0) for moment in (since, until))
+    keep = ExitStack()
+    with ExitStack() as failed:
+        failed.push(keep)
+        scratch = Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="bessemer-log-")))
+        # a prediction is older than its label, clocks that differ aside
+        files = _Files(Path(folder), scratch, model, None, last + _DAY)
+        wanted = files.versions(version)
+        connection = keep.enter_context(
+            connect(threads=len(os.sched_getaffinity(0)), memory=_MEMORY, temporary=scratch / "spill")
+        )
+        paths = {name: files.predictions(name) for name in wanted}
+        query = _predictions(connection, paths, files)
+        if not any(paths.values()):
+            columns = None  # none has its column
+        query, order = _first_labelled(query, files, first, last)
+        chosen = "*" if columns is None else ", ".join(map(quote, columns))
+        excluded = " EXCLUDE (sequence)" if columns is None else ""
+        reader = connection.sql(f"SELECT {chosen}{excluded} FROM ({query}){order}").to_arrow_reader(
+            _BATCH_ROWS
+        )
+        failed.pop_all()
+    return pa.RecordBatchReader.from_batches(reader.schema, _stream(reader, keep))
+
+
+def _first_labelled(predictions: str, files: _Files, since: float, until: float) -> tuple[str, str]:
+    """The query of predictions whose first label came within a span, and its order."""
+    found = files.labels_between(since, until)
+    if not found:
+        none = f"NULL::{_label_type(files)} AS label, NULL::TIMESTAMP AS label_time, 0 AS sequence"
+        return f"SELECT *, {none} FROM ({predictions}) WHERE false", ""
+    begin, end = (f"make_timestamp({round(moment * 1e6)})" for moment in (since, until))
+    labels = (
+        f"SELECT prediction_id, label, time AS label_time, sequence FROM {_scan(found)} "
+        f"WHERE time >= {begin} AND time < {end} QUALIFY row_number() OVER "
+        "(PARTITION BY prediction_id ORDER BY time, sequence) = 1"
+    )
+    earlier = files.labels_between(None, since)
+    if earlier:
+        known = f"SELECT prediction_id FROM {_scan(earlier)} WHERE time < {begin}"
+        labels = f"SELECT * FROM ({labels}) ANTI JOIN ({known}) USING (prediction_id)"
+    joined = f"SELECT p.*, l.* EXCLUDE (prediction_id) FROM ({predictions}) p JOIN ({labels}) l USING (prediction_id)"
+    return joined, " ORDER BY label_time, sequence, prediction_id"
+
+
+def labels_given(
+    folder: str | Path, model: str, version: str, since: Moment, until: Moment, columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Every label that came from `since` (included) to `until` (not) for predictions of a version, streaming; also one
+    that a later label replaced, or that replaced another.
+
+    Args:
+        columns: of the predictions (see `read_log`), beside which there are `label` and `giver`: who gave it, '' where
+            that is not known. Of several labels that one client gave a prediction within the span, the last.
+
+    Raises:
+        UsageError: the folder has no such model or version.
+        FormatError: the log is of a later format.
+    """
+    first, last = (float(_time(moment) or 0.0) for moment in (since, until))
+    with ExitStack() as keep:
+        scratch = Path(keep.enter_context(tempfile.TemporaryDirectory(prefix="bessemer-log-")))
+        files = _Files(Path(folder), scratch, model, None, last + _DAY)
+        files.versions(version)
+        given, said = files.labels_between(first, last), files.predictions(version)
+        if not given or not said:
+            return
+        threads = len(os.sched_getaffinity(0))
+        connection = keep.enter_context(connect(threads=threads, memory=_MEMORY, temporary=scratch / "spill"))
+        begin, end = (f"make_timestamp({round(moment * 1e6)})" for moment in (first, last))
+        labels = (
+            f"SELECT prediction_id, label, coalesce(client, '') AS giver FROM {_scan(given)} "
+            f"WHERE time >= {begin} AND time < {end} QUALIFY row_number() OVER "
+            "(PARTITION BY prediction_id, coalesce(client, '') ORDER BY time DESC, sequence DESC) = 1"
+        )
+        made = _predictions(connection, {version: said}, files)
+        chosen = ", ".join(f"p.{quote(name)}" for name in columns)
+        query = f"SELECT {chosen}, l.label, l.giver FROM ({made}) p JOIN ({labels}) l USING (prediction_id)"
+        yield from connection.sql(query).to_arrow_reader(_BATCH_ROWS)
+
+
 def _stream(reader: Any, keep: ExitStack) -> Iterator[pa.RecordBatch]:
     with keep:
         yield from reader
@@ -141,6 +270,10 @@ class _Files:
         """Labels come after their predictions; a day is allowed for clocks that differ."""
         first = layout.day_of(self.since - 86_400) if self.since is not None else ""
         return self._labels(first, "9999-12-31")
+
+    def labels_between(self, since: float | None, until: float) -> list[Path]:
+        """The files that have the labels of a span of time."""
+        return self._labels("" if since is None else layout.day_of(since), layout.day_of(until))
 
     def _labels(self, first: str, last: str) -> list[Path]:
         return self._parts(layout.LABELS, first, last)

@@ -1,0 +1,45 @@
+"""How much is asked."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+from bessemer.monitor.earlier import Earlier, EarlierSpec, ratio_test
+from bessemer.monitor.finding import Kind
+from bessemer.monitor.served import served
+from bessemer.monitor.watched import Said, Watched
+
+
+class Throughput:
+    """Requests a second against earlier windows: fewer or more.
+
+    Traffic has its hours: `season: 1d` (or 7d) compares with windows at the same time of the day (week).
+    """
+
+    kind: ClassVar[Kind] = "operations"
+    again: ClassVar[bool] = False
+    empty: ClassVar[bool] = True
+
+    class Settings(EarlierSpec):
+        """What is remembered."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._spec = settings
+
+    def watch(self, watched: Watched) -> Said:
+        earlier, found = Earlier.of(self._spec, watched), served(watched)
+        seconds = (watched.window.end - watched.window.start).total_seconds()
+        if found is None or not found.requests:
+            return Said(memory={"windows": list(earlier.rows)})
+        rate, before = math.log(found.requests / seconds), earlier.column(0, watched)
+        text = "{now} requests a second, {before} before"
+        tests = []
+        if earlier.enough(before):
+            tests = [ratio_test("throughput", "requests", "ratio of the rate", rate, before, text, both=True)]
+        figures = {
+            "requests_per_second": found.requests / seconds,
+            "rows_per_second": found.count("rows") / seconds,
+            "rows_per_run": found.count("rows") / max(1.0, found.count("batches")),
+        }
+        return Said(tuple(tests), figures, earlier.and_now(watched, rate))
