@@ -26,8 +26,10 @@ demo: install
 loop: install
 	$(BIN)/python examples/closed-loop/loop.py
 
+# Tests with servers, browsers and whole runs go one after the other: they would disturb each other.
 test: install browser node java postgres prometheus lint types layers
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
+	$(BIN)/python -m pytest -m slow
 
 check: install lint types layers unit
 
