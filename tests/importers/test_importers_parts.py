@@ -60,3 +60,8 @@ def test_what_is_written_is_read_back(keys: dict[str, object], comments: list[st
 def test_sql_is_a_block_people_can_read(text: str) -> None:
     written = write({"acquire": {"sql": text}}, [], {}, [])
     assert parse(written).value["acquire"]["sql"].rstrip("\n") == text.rstrip("\n")
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\nb\n", "a\nb\n\n", "\na\nb", "a\n\nb"])
+def test_line_ends_at_the_end_are_kept(text: str) -> None:
+    assert parse(write({"acquire": {"sql": text}}, [], {}, [])).value == {"acquire": {"sql": text}}

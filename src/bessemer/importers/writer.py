@@ -57,7 +57,11 @@ def _block(value: Mapping[str, Any], depth: int) -> list[str]:
     for key, item in value.items():
         head = f"{indent}{scalar(key)}:"
         if isinstance(item, str) and "\n" in item and _block_safe(item):
-            lines += [f"{head} |", *(f"{indent}  {line}" for line in item.rstrip("\n").split("\n"))]
+            ended = item.endswith("\n")
+            lines += [
+                f"{head} {'|' if ended else '|-'}",
+                *(f"{indent}  {line}" for line in item.removesuffix("\n").split("\n")),
+            ]
         elif isinstance(item, Mapping) and not (_flat(item) and len(head) + len(flow(item)) < WIDE):
             lines += [head, *_block(item, depth + 1)]
         elif isinstance(item, list) and len(head) + len(flow(item)) >= WIDE:
@@ -68,7 +72,9 @@ def _block(value: Mapping[str, Any], depth: int) -> list[str]:
 
 
 def _block_safe(text: str) -> bool:
-    return all(c.isprintable() or c == "\n" for c in text) and not text.startswith((" ", "\n"))
+    """Whether it comes back as it is: a block says no more than whether one line end closes it."""
+    plain = all(c.isprintable() or c == "\n" for c in text)
+    return plain and not text.startswith((" ", "\n")) and not text.endswith("\n\n")
 
 
 def _flat(value: Mapping[str, Any]) -> bool:
