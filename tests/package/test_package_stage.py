@@ -77,7 +77,7 @@ class Bench:
             "explanations": self.put("explanations", {"explanations.json": b'{"global": {}}'}),
             "reference": self.put("reference", {"reference.json": b'{"format": 1}'}),
             "report": self.put("report", {"report.html": b"<html>"}),
-            "contract": self.put("contract", {"contract.yaml": b"columns: {}"}),
+            "contract": self.put("contract", {"contract.yaml": b"columns: {}"}, quarantine=0.05),
         }
 
     def put(self, kind: str, files: dict[str, Any], **meta: Any) -> ArtifactRef:
@@ -123,6 +123,7 @@ def test_it_loads_and_predicts_and_holds_everything(tmp_path: Path, model_of: An
         "sample.json",
     }
     assert set(model.manifest.members) == copied | made | {"signature.json", native}
+    assert model.provenance["contract"] == {"quarantine": 0.05}
     parity = model.provenance["parity"]
     assert parity["rows"] == 2500
     assert 0 <= parity["worst_score_difference"] < 1e-4

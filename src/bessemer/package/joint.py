@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bessemer.core.sql import quote
+from bessemer.package.even import spread
 from bessemer.stats.arrays import Floats
 from bessemer.stats.association import correlations, excess_spread, normal_scores
 
@@ -47,22 +48,9 @@ def associated(scores: Sequence[Floats]) -> tuple[Floats, Floats, Floats]:
 
 def scored_numbers(connection: Any, relation: str, name: str, sketch: Mapping[str, Any], rows: int) -> Floats:
     """The normal scores (n,) of a column of numbers, of at most `ROWS` rows; NaN where there is none."""
-    query = spread(relation, f"TRY_CAST({quote(name)} AS DOUBLE)", rows, ROWS)
+    query = spread(relation, f"TRY_CAST({quote(name)} AS DOUBLE) AS v", rows, ROWS)
     found = connection.execute(query).fetchnumpy()["v"]
     return _scores(np.ma.filled(found.astype(np.float64), np.nan), sketch)
-
-
-def spread(relation: str, value: str, rows: int, most: int) -> str:
-    """A query for every k-th value of an expression, named `v`: at most `most` of `rows` rows.
-
-    No chance, the same whatever the threads, and even over time. A query a column: DuckDB holds a whole row group of
-    every column that it reads at once.
-    """
-    step = -(-rows // most)
-    if step <= 1:
-        return f"SELECT {value} AS v FROM {relation}"
-    numbered = f"SELECT {value} AS v, row_number() OVER () AS place FROM {relation}"
-    return f"SELECT v FROM ({numbered}) WHERE place % {step} = 0 ORDER BY place"
 
 
 def _scores(values: Floats, sketch: Mapping[str, Any]) -> Floats:

@@ -42,6 +42,11 @@ class Manifest:
     def to_bytes(self) -> bytes:
         return canonical.dump_bytes(asdict(self), indent=1) + b"\n"
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of all of it: two packages of one digest are the same."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
 
 def describe(members: Mapping[str, bytes]) -> dict[str, Member]:
     """The digests and sizes of some members.

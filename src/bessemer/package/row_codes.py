@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from bessemer.core.sql import quote
-from bessemer.package.joint import ROWS, scored_numbers, spread
-from bessemer.stats.arrays import Floats, Ints
+from bessemer.package.even import places, spread
+from bessemer.package.joint import ROWS, scored_numbers
+from bessemer.stats.arrays import Bools, Floats, Ints
 
 #: The most columns of a row, and the most levels of a column that stand alone.
 COLUMNS, LEVELS = 60, 16
@@ -118,14 +119,14 @@ class Codes:
         for start in range(0, len(self), size):
             yield self.take(slice(start, start + size))
 
-    def take(self, rows: slice | Ints) -> Codes:
+    def take(self, rows: slice | Ints | Bools) -> Codes:
         return Codes(self.columns, tuple(values[rows] for values in self.values))
 
     def spread(self, most: int) -> Codes:
         """At most so many of the rows, spread evenly."""
         if len(self) <= most:
             return self
-        return self.take(np.linspace(0, len(self) - 1, most).round().astype(np.int64))
+        return self.take(places(len(self), most))
 
     def matrix(self) -> Floats:
         """The codes as one matrix (n, columns), NaN where a value is missing."""
@@ -185,5 +186,7 @@ def _read_levels(connection: Any, relation: str, column: Coded, rows: int) -> In
         value = f"CASE WHEN {yes} THEN 'true' WHEN {no} THEN 'false' END"
     k = len(column.levels)
     code = f"CASE WHEN coalesce({value}, '') = '' THEN {k + 1} ELSE coalesce(list_position(?, {value}) - 1, {k}) END"
-    found = connection.execute(spread(relation, code, rows, ROWS), [list(column.levels)]).fetchnumpy()["v"]
+    found = connection.execute(
+        spread(relation, f"{code} AS v", rows, ROWS), [list(column.levels)]
+    ).fetchnumpy()["v"]
     return np.asarray(np.ma.filled(found, k + 1), dtype=np.int64)

@@ -64,7 +64,7 @@ def run(spec: PackageSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
         parity = check_parity(model.bytes("model.onnx"), signature, _native(model), rows, decision)
         bar.advance(rows.num_rows)
     members = _members(artifacts)
-    members["provenance.json"] = canonical.dump_bytes(_provenance(inputs, ctx, parity), indent=1)
+    members["provenance.json"] = canonical.dump_bytes(_provenance(artifacts, inputs, ctx, parity), indent=1)
     if sample := sample_rows(rows, signature, spec.sample):
         members["sample.json"] = canonical.dump_bytes(sample, indent=1)
     card = _card(artifacts, signature, parity, ignored, ctx)
@@ -117,13 +117,19 @@ def _members(artifacts: Mapping[str, Artifact]) -> dict[str, bytes | Path]:
     return members
 
 
-def _provenance(inputs: Mapping[str, ArtifactRef], ctx: Context, parity: Mapping[str, Any]) -> dict[str, Any]:
+def _provenance(
+    artifacts: Mapping[str, Artifact],
+    inputs: Mapping[str, ArtifactRef],
+    ctx: Context,
+    parity: Mapping[str, Any],
+) -> dict[str, Any]:
     return {
         **ctx.shared.get("provenance", {}),
         "artifacts": {name: ref.digest for name, ref in inputs.items()},
         "bessemer": __version__,
         "libraries": {name: installed_version(name) for name in _LIBRARIES},
         "parity": parity,
+        **({"contract": dict(artifacts["contract"].meta)} if "contract" in artifacts else {}),
     }
 
 

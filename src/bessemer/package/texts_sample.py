@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bessemer.core.sql import quote
-from bessemer.package.joint import spread
+from bessemer.package.even import spread
 from bessemer.stats.arrays import Floats
 from bessemer.stats.text_features import text_features
 
@@ -36,9 +36,10 @@ def read_texts(connection: Any, relation: str, name: str, rows: int) -> Iterator
     value = f"lower(left(CAST({quote(name)} AS VARCHAR), {CHARACTERS}))"
     import pyarrow as pa
 
-    found = connection.execute(spread(relation, value, rows, ROWS)).fetchnumpy()["v"]
-    texts = pa.array(np.ma.filled(found, None), pa.large_string(), from_pandas=True)
-    yield from _batches(texts.drop_null().cast(pa.large_binary()))
+    found = connection.execute(spread(relation, f"{value} AS v", rows, ROWS)).fetchnumpy()["v"]
+    # what is masked is NULL, and `filled` would make a text of it
+    texts = pa.array(np.ma.compressed(np.ma.asarray(found)), pa.large_string())
+    yield from _batches(texts.cast(pa.large_binary()))
 
 
 def _batches(texts: Any) -> Iterator[Floats]:

@@ -16,7 +16,7 @@ from bessemer.stats.arrays import Floats, Ints, tidy
 from bessemer.stats.binning import quantile_edges
 from bessemer.stats.metrics.outcome import Outcome
 from bessemer.stats.reliability import brier_losses
-from bessemer.stats.shift import Sums
+from bessemer.stats.shift import Sums, shrunk
 from bessemer.stats.unlabelled import corrected
 
 #: Of a wider table the first columns are looked at by group, and of more classes no table of classes is kept.
@@ -111,10 +111,12 @@ def calibration(outcome: Outcome) -> dict[str, Any]:
 
 
 def put_right(task: Task, probability: Floats, predicted: Ints, calibration: Mapping[str, Any]) -> Floats:
-    """Probabilities (n, classes) less what those of their size were off by (see `calibration`)."""
-    rows, excess = (np.asarray(calibration[key], dtype=np.float64) for key in ("rows", "excess"))
-    mean = np.divide(excess, rows, out=np.zeros(len(rows)), where=rows > 0)
-    return corrected(task, probability, predicted, calibration["edges"], mean)
+    """Probabilities (n, classes) less what those of their size were off by (see `calibration`), as far as that is
+    beyond chance."""
+    known = Sums(
+        *(np.asarray(calibration[k], dtype=np.float64) for k in ("rows", "excess", "excess_squares"))
+    )
+    return corrected(task, probability, predicted, calibration["edges"], shrunk(known))
 
 
 def places(said: Floats, edges: Sequence[float]) -> Ints:

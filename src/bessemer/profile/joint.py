@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from bessemer.core.blas import one_thread
+from bessemer.package.even import halves
 from bessemer.package.joint import associated, chosen, scored_numbers
 from bessemer.package.row_codes import Codes, Sketches, coded, read_codes, told
 from bessemer.package.row_features import RowCosines, narrow, vectors
@@ -28,6 +30,9 @@ WIDTH, LEAST_ROWS = 128, 500
 
 _BINS = 256
 
+#: What is kept of means: far below their chance, and far above what kinds of processors add up otherwise.
+_DECIMALS = 6
+
 
 def joint_facts(
     connection: Any, relation: str, sketches: Sketches, rows: int, kept: int = 0
@@ -42,15 +47,22 @@ def joint_facts(
     scores = {name: scored_numbers(connection, relation, name, sketches[name], rows) for name in names}
     columns = coded(sketches, names)
     codes = read_codes(connection, relation, columns, sketches, rows, scores)
-    facts = {
+    with one_thread():
+        facts = _facts(connection, relation, sketches, rows, scores, codes)
+    rows_kept = codes.spread(kept).matrix() if kept and columns else np.zeros((0, len(columns)))
+    return facts, rows_kept.astype(np.float32).astype(np.float64)
+
+
+def _facts(
+    connection: Any, relation: str, sketches: Sketches, rows: int, scores: Mapping[str, Floats], codes: Codes
+) -> dict[str, Any]:
+    return {
         "joint": _pairs(scores),
-        "row": told(columns),
+        "row": told(codes.columns),
         "mmd": _mean(codes),
         "reconstruction": _reconstruction(codes),
         "texts": dict(_texts(connection, relation, sketches, rows)),
     }
-    rows_kept = codes.spread(kept).matrix() if kept and columns else np.zeros((0, len(columns)))
-    return facts, rows_kept.astype(np.float32).astype(np.float64)
 
 
 def _pairs(scores: Mapping[str, Floats]) -> dict[str, Any]:
@@ -68,9 +80,10 @@ def _mean(codes: Codes) -> dict[str, Any] | None:
     features = min(FEATURES, len(codes) // ROWS_A_FEATURE)
     if len(codes.columns) < 2 or features < LEAST_FEATURES:
         return None
-    cosines = RowCosines(codes.columns, features)
+    cosines = RowCosines(codes.columns, features, exact=True)
     found = _summed(cosines.of(batch) for batch in codes.batches())
-    return {"rows": found.rows, "mean": pack(found.mean), "covariance": pack_symmetric(found.covariance)}
+    mean, covariance = (_kept(part) for part in (found.mean, found.covariance))
+    return {"rows": found.rows, "mean": pack(mean), "covariance": pack_symmetric(covariance)}
 
 
 def _summed(parts: Iterable[Floats]) -> MeanFeatures:
@@ -84,17 +97,18 @@ def _summed(parts: Iterable[Floats]) -> MeanFeatures:
 
 
 def _reconstruction(codes: Codes) -> dict[str, Any] | None:
-    """The directions are of every other row, and how far rows lie from them of the rest: no row judges itself."""
+    """The directions are of one half of the rows, and how far rows lie from them of the other: no row judges itself."""
     narrowed = narrow(codes.columns, WIDTH)
     if len(narrowed) < 2 or len(codes) < LEAST_ROWS:
         return None
     part = Codes(tuple(narrowed), codes.values[: len(narrowed)])
-    half = part.take(slice(0, None, 2))
+    first = halves(len(part))
+    half = part.take(first)
     found = Components.of(_summed(vectors(batch) for batch in half.batches()))
-    mean, directions = pack(found.mean), pack(found.directions)
+    mean, directions = (pack(_kept(part)) for part in (found.mean, found.directions))
     # by what is kept, to the last bit: many rows may be alike
     components = Components(unpack(mean), unpack(directions).reshape(found.directions.shape))
-    distances = _all(components.distances, part.take(slice(1, None, 2)))
+    distances = _all(components.distances, part.take(~first))
     edges = quantile_edges(distances, _BINS)
     return {
         "columns": len(narrowed),
@@ -103,6 +117,10 @@ def _reconstruction(codes: Codes) -> dict[str, Any] | None:
         "edges": edges,
         "counts": count(distances, edges).tolist(),
     }
+
+
+def _kept(values: Floats) -> Floats:
+    return np.round(values, _DECIMALS) + 0.0  # no -0.0
 
 
 def _all(distances: Callable[[Floats], Floats], codes: Codes) -> Floats:

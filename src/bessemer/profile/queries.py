@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bessemer.core.sql import quote
+from bessemer.package.even import spread
 from bessemer.package.queries import BACK, KINDS, LEVELS, SLOTS, Columns, tree_levels
 from bessemer.stats.arrays import Floats, Ints, tidy
 from bessemer.stats.queries import (
@@ -63,11 +64,8 @@ def sample_queries(
     Args:
         relation: what stands after FROM. rows: how many it has.
     """
-    step = max(1, -(-rows // ROWS))
     names = ", ".join(quote(name) for name in Columns.of(sketches).names) or "NULL"
-    numbered = f"SELECT {names}, row_number() OVER () AS place FROM {relation}"
-    query = f"SELECT {names} FROM ({numbered}) WHERE place % {step} = 0 ORDER BY place"
-    found: pa.Table = connection.sql(query).to_arrow_table()
+    found: pa.Table = connection.sql(spread(relation, names, rows, ROWS)).to_arrow_table()
     return found
 
 

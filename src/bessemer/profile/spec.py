@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from bessemer.core.spec import Share, Spec
+
+#: Of fewer kept rows trees would learn next to nothing: a window is told from them on one half of both.
+LEAST_ROWS = 200
 
 
 class ProfileSpec(Spec):
@@ -39,5 +42,15 @@ class ProfileSpec(Spec):
         0,
         ge=0,
         le=20_000,
-        description="Training rows, coded, that travel in the package for the domain classifier; none by default.",
+        description="Training rows, coded, that travel in the package for the domain classifier: 200 or more, or none "
+        "(0, the default).",
     )
+
+    @field_validator("rows")
+    @classmethod
+    def _enough(cls, rows: int) -> int:
+        if 0 < rows < LEAST_ROWS:
+            raise ValueError(
+                f"{rows} rows are too few for a classifier to learn from: say {LEAST_ROWS} or more, or 0"
+            )
+        return rows

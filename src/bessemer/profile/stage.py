@@ -77,6 +77,11 @@ def run(spec: ProfileSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
         **_limits(spec, columns, outputs, ctx),
     }
     files = {"reference.json": canonical.dump_bytes(reference)}
+    if spec.rows and not len(kept):
+        ctx.warn(
+            "no training rows travel: no column says anything of a row (times, columns that never change and texts "
+            "that are another one in most rows do not), so that the domain classifier has nothing to compare"
+        )
     if len(kept):
         files[KEPT_ROWS] = write_kept(kept)
     return {"reference": ctx.store.put("reference", files)}

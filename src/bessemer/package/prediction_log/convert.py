@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from bessemer.package.prediction_log.journal import FEEDS, LABELS, MODEL, ROWS, Segment
-from bessemer.package.prediction_log.layout import day_of
+from bessemer.package.prediction_log.layout import day_of, has_day
 from bessemer.package.prediction_log.model import LoggedModel
 from bessemer.package.prediction_log.values import from_json, from_tensor, joined, predicted
 
+_LOG = logging.getLogger("bessemer.prediction_log")
 _BATCH_ROWS = 16_384
 _MOST_BYTES = 16 * 2**20
 
@@ -35,7 +37,8 @@ class LogBatch:
 def convert(segment: Segment) -> Iterator[LogBatch]:
     """All whole records of a segment as batches; rows of a model, kind and day stay in order.
 
-    At most 16 MiB of records are held at a time (and the longest record).
+    At most 16 MiB of records are held at a time (and the longest record). Labels whose time no date has (years before 1
+    and after 9999) belong to no day: they are left out, and how many is a warning.
 
     Raises:
         FormatError: the segment is of a later format.
@@ -43,22 +46,28 @@ def convert(segment: Segment) -> Iterator[LogBatch]:
     models: dict[int, LoggedModel] = {}
     waiting: dict[_Key, list[list[Any]]] = defaultdict(list)
     rows: dict[_Key, int] = defaultdict(int)
-    held = 0
+    held = left_out = 0
     for size, record in segment:
         kind, number = record[0], record[1]
         if kind == MODEL:
             models[number] = LoggedModel.from_bytes(record[2])
             continue
+        longest = 0
         for date, part in _by_day(record) if kind == LABELS else [(day_of(record[2]), record)]:
             key = (kind, number, date)
             waiting[key].append(part)
             rows[key] += len(part[2 if kind == LABELS else 3])
+            longest = max(longest, rows[key])
+        if kind == LABELS:
+            left_out += sum(not has_day(time) for time in record[4])
         held += size
-        if held > _MOST_BYTES or rows[key] >= _BATCH_ROWS:
+        if held > _MOST_BYTES or longest >= _BATCH_ROWS:
             yield from _batches(waiting, models)
             waiting.clear()
             rows.clear()
             held = 0
+    if left_out:
+        _LOG.warning("%d labels are left out: no date has their time", left_out)
     yield from _batches(waiting, models)
 
 
@@ -69,22 +78,25 @@ def _batches(waiting: dict[_Key, list[list[Any]]], models: dict[int, LoggedModel
 
 
 def _by_day(record: list[Any]) -> list[tuple[str, list[Any]]]:
-    """A record of labels as one for each day, with a sequence number for each label."""
-    kind, number, ids, labels, times, clients, sequence = record
+    """A record of labels as one for each day on which they came, with a sequence number for each label."""
+    kind, number, ids, labels, times, clients, sequence = record[:7]
+    arrivals = record[7] if len(record) > 7 else times
     days: dict[str, list[int]] = defaultdict(list)
-    for i, time in enumerate(times):
-        days[day_of(time)].append(i)
-    columns = (ids, labels, times, clients, range(sequence, sequence + len(ids)))
+    for i, (time, arrived) in enumerate(zip(times, arrivals, strict=True)):
+        if has_day(time):
+            days[day_of(arrived)].append(i)
+    columns = (ids, labels, times, clients, range(sequence, sequence + len(ids)), arrivals)
     return [(day, [kind, number, *([c[i] for i in at] for c in columns)]) for day, at in days.items()]
 
 
 def _labels(model: LoggedModel, records: Sequence[list[Any]]) -> pa.RecordBatch:
-    ids, labels, times, clients, sequence = (
-        list(chain.from_iterable(record[i] for record in records)) for i in range(2, 7)
+    ids, labels, times, clients, sequence, arrivals = (
+        list(chain.from_iterable(record[i] for record in records)) for i in range(2, 8)
     )
     schema = model.labels()
     said = pa.array(labels, schema.field("label").type)
-    columns = [pa.array(ids), _times(times), pa.array(clients, pa.string()), said, pa.array(sequence)]
+    names = pa.array(clients, pa.string())
+    columns = [pa.array(ids), _times(times), names, said, pa.array(sequence), _times(arrivals)]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

@@ -6,11 +6,12 @@ A payload is one MessagePack array whose first value is its kind:
     [MODEL,  number, description]      `LoggedModel.to_bytes`; later records name the number
     [ROWS,   number, time, ids, latencies, clients, dialects, rows, outputs]
     [FEEDS,  number, time, ids, latencies, clients, dialects, tensors, outputs]
-    [LABELS, number, ids, labels, times, clients, sequence]
+    [LABELS, number, ids, labels, times, clients, sequence, arrivals]
 
-`rows` has for each row its values as JSON has them, `tensors` is {input: column}, `outputs` {output: column}. `time`
-and `latencies` are seconds. A column is a list of values, or [dtype, bytes] of a little-endian array in C order. One
-process writes a segment and appends a frame with one write, so that only its last frame can be torn.
+`rows` has for each row its values as JSON has them, `tensors` is {input: column}, `outputs` {output: column}. `time`,
+`times`, `arrivals` and `latencies` are seconds; where a record has no `arrivals`, its labels came at their `times`. A
+column is a list of values, or [dtype, bytes] of a little-endian array in C order. One process writes a segment and
+appends a frame with one write, so that only its last frame can be torn.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ SEGMENT_SUFFIX = ".journal"
 
 _DAY = 86_400
 _EPOCH = dt.date(1970, 1, 1).toordinal()
+_FIRST = (dt.date.min.toordinal() - _EPOCH) * _DAY
+_END = (dt.date.max.toordinal() + 1 - _EPOCH) * _DAY
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,15 @@ def day_of(seconds: float) -> str:
     ('1970-01-01', '2026-01-01')
     """
     return dt.date.fromordinal(_EPOCH + int(seconds // _DAY)).isoformat()
+
+
+def has_day(seconds: float) -> bool:
+    """Whether a Unix time has a date: years 1 to 9999.
+
+    >>> has_day(0.0), has_day(9e12), has_day(float("nan"))
+    (True, False, False)
+    """
+    return _FIRST <= seconds < _END
 
 
 def part_name(segment: str) -> str:

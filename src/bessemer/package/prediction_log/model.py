@@ -133,6 +133,7 @@ class LoggedModel:
                 pa.field("client", pa.string()),
                 pa.field("label", pa.float64() if self.task == "regression" else ARROW[self.prediction]),
                 pa.field("sequence", pa.int64(), nullable=False),
+                pa.field("arrived", pa.timestamp("us")),
             ],
             metadata={METADATA: self.to_bytes()},
         )

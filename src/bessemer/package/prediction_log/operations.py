@@ -54,10 +54,17 @@ class Interval:
 
 
 def read_operations(
-    folder: str | Path, model: str, version: str, since: float, until: float
+    folder: str | Path,
+    model: str,
+    version: str | None,
+    since: float,
+    until: float,
+    unreadable: Counter[str] | None = None,
 ) -> Iterator[Interval]:
     """The intervals that end after `since` and not after `until` (Unix times), streaming, in no particular order.
 
+    version: None adds up all of the model's. unreadable: where lines are counted, by file, that are no interval and
+    are passed over: of all the days that were looked at, for such a line has no time.
     share: of the process's rows of an interval, how many were this version's; 0 where the process had none.
 
     Raises:
@@ -66,7 +73,7 @@ def read_operations(
     root = Path(folder) / FOLDER
     for day in _days(root, since, until):
         for path in sorted(day.glob("*" + SUFFIX)):
-            for line in _lines(path):
+            for line in _lines(path, Counter() if unreadable is None else unreadable):
                 if since < line["time"] <= until:
                     yield _interval(line, path.stem, model, version)
 
@@ -91,10 +98,14 @@ def added(intervals: Iterable[Interval]) -> dict[str, Any]:
     >>> added([one, one])
     {'requests': 6, 'latencies': [2, 4]}
     """
+    return _added(interval.done for interval in intervals)
+
+
+def _added(some: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     numbers: Counter[str] = Counter()
     lists: dict[str, list[int]] = {}
-    for interval in intervals:
-        for name, value in interval.done.items():
+    for done in some:
+        for name, value in done.items():
             if isinstance(value, list):
                 known = lists.setdefault(name, [0] * len(value))
                 lists[name] = [a + b for a, b in zip(known, value, strict=True)]
@@ -103,13 +114,12 @@ def added(intervals: Iterable[Interval]) -> dict[str, Any]:
     return {**numbers, **lists}
 
 
-def _interval(line: Mapping[str, Any], process: str, model: str, version: str) -> Interval:
-    found = [each for each in line["models"] if each["model"] == model and each["version"] == version]
-    mine: Mapping[str, Any] = found[0] if found else {}
-    done: Mapping[str, Any] = mine.get("done", {})
+def _interval(line: Mapping[str, Any], process: str, model: str, version: str | None) -> Interval:
+    found = [each for each in line["models"] if each["model"] == model and version in (None, each["version"])]
+    done: Mapping[str, Any] = found[0]["done"] if len(found) == 1 else _added(each["done"] for each in found)
     rows = sum(each["done"].get("rows", 0) for each in line["models"]) if done else 0
     return Interval(
-        *(line["time"], line["seconds"], process, done, mine.get("waiting", 0)),
+        *(line["time"], line["seconds"], process, done, sum(each.get("waiting", 0) for each in found)),
         *(line.get("refused", {}), line.get("dropped", {})),
         cpu=line.get("cpu", float("nan")),
         memory=line.get("memory", 0),
@@ -127,20 +137,45 @@ def _days(root: Path, since: float, until: float) -> list[Path]:
     return [path for path in found if first <= path.name.removeprefix("date=") <= last]
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+def _lines(path: Path, unreadable: Counter[str]) -> Iterator[dict[str, Any]]:
     try:
         file = path.open("rb")
     except FileNotFoundError:  # retention has removed it just now
         return
     with file:
         for line in file:
-            try:
-                value = orjson.loads(line)
-            except ValueError:
-                continue
-            if value["format"] > FORMAT:
+            value = _read(line)
+            if value is None:
+                unreadable[str(path)] += 1
+            elif value["format"] > FORMAT:
                 raise FormatError(
                     f"'{path}' has format {value['format']}, and this version reads {FORMAT}",
                     fix="pip install --upgrade bessemer",
                 )
-            yield value
+            elif _is_interval(value):
+                yield value
+            else:
+                unreadable[str(path)] += 1
+
+
+def _read(line: bytes) -> dict[str, Any] | None:
+    """A line's object; None where it is none, or has no format."""
+    try:
+        value = orjson.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and isinstance(value.get("format"), int) else None
+
+
+def _is_interval(value: Mapping[str, Any]) -> bool:
+    models = value.get("models")
+    return (
+        all(isinstance(value.get(name), int | float) for name in ("time", "seconds"))
+        and isinstance(models, list)
+        and all(isinstance(each, dict) and _is_model(each) for each in models)
+    )
+
+
+def _is_model(value: Mapping[str, Any]) -> bool:
+    named = all(isinstance(value.get(name), str) for name in ("model", "version"))
+    return named and isinstance(value.get("done"), dict)

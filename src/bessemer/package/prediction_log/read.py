@@ -42,6 +42,7 @@ def read_log(
     labels: bool = True,
     newest: int | None = None,
     columns: Sequence[str] | None = None,
+    without: Sequence[str] = (),
 ) -> pa.RecordBatchReader:
     """The predictions of a model as they were logged, streaming, also those that are in journals still.
 
@@ -55,6 +56,7 @@ def read_log(
         labels: join what `feedback` brought: the last label of each prediction.
         newest: only the last so many, the newest first. Without it the order is not promised.
         columns: only these of those below; the others are not read.
+        without: clients whose predictions and whose labels are left out, as if they had never asked or told anything.
 
     Returns:
         batches with `prediction_id`, `time` (UTC, microseconds), `version`, `client`, `dialect`, `latency_us`,
@@ -75,10 +77,12 @@ def read_log(
             connect(threads=len(os.sched_getaffinity(0)), memory=_MEMORY, temporary=scratch / "spill")
         )
         query = _predictions(connection, {name: files.predictions(name) for name in wanted}, files)
+        if without:
+            query = f"SELECT * FROM ({query}) WHERE {_not_of(without)}"
         if newest is not None:
             query += f" ORDER BY time DESC, prediction_id LIMIT {int(newest)}"
         if labels:
-            query = _labelled(query, files)
+            query = _labelled(query, files, without)
         if newest is not None:
             query += " ORDER BY time DESC, prediction_id"
         if columns is not None:
@@ -86,6 +90,20 @@ def read_log(
         reader = connection.sql(query).to_arrow_reader(_BATCH_ROWS)
         failed.pop_all()
     return pa.RecordBatchReader.from_batches(reader.schema, _stream(reader, keep))
+
+
+def models_in(folder: str | Path) -> list[str]:
+    """The models that have anything in a log, by name, also those that are in journals alone; none without a log.
+
+    Raises:
+        FormatError: the log is of a later format.
+    """
+    found = set(layout.models(Path(folder)))
+    with ExitStack() as stack:
+        for path in layout.segments(Path(folder)):
+            if file := _opened(path, stack):
+                found |= {batch.model.model for batch in convert(Segment(file))}
+    return sorted(found)
 
 
 def read_labels(
@@ -106,8 +124,9 @@ def read_labels(
         if not found:
             return 0, None
         connection = keep.enter_context(connect(threads=1, memory=_MEMORY, temporary=scratch / "spill"))
-        span = f"time >= make_timestamp({first}) AND time < make_timestamp({last})"
-        row = connection.execute(f"SELECT count(*), max(time) FROM {_scan(found)} WHERE {span}").fetchone()
+        span = f"arrived >= make_timestamp({first}) AND arrived < make_timestamp({last})"
+        query = f"SELECT count(*), max(arrived) FROM {_scan_labels(found)} WHERE {span}"
+        row = connection.execute(query).fetchone()
         return int(row[0]), row[1]
 
 
@@ -168,15 +187,17 @@ def _first_labelled(predictions: str, files: _Files, since: float, until: float)
         return f"SELECT *, {none} FROM ({predictions}) WHERE false", ""
     begin, end = (f"make_timestamp({round(moment * 1e6)})" for moment in (since, until))
     labels = (
-        f"SELECT prediction_id, label, time AS label_time, sequence FROM {_scan(found)} "
-        f"WHERE time >= {begin} AND time < {end} QUALIFY row_number() OVER "
-        "(PARTITION BY prediction_id ORDER BY time, sequence) = 1"
+        f"SELECT prediction_id, label, arrived AS label_time, sequence FROM {_scan_labels(found)} "
+        f"WHERE arrived >= {begin} AND arrived < {end} QUALIFY row_number() OVER "
+        "(PARTITION BY prediction_id ORDER BY arrived, sequence) = 1"
     )
     earlier = files.labels_between(None, since)
     if earlier:
-        known = f"SELECT prediction_id FROM {_scan(earlier)} WHERE time < {begin}"
+        known = f"SELECT prediction_id FROM {_scan_labels(earlier)} WHERE arrived < {begin}"
         labels = f"SELECT * FROM ({labels}) ANTI JOIN ({known}) USING (prediction_id)"
     joined = f"SELECT p.*, l.* EXCLUDE (prediction_id) FROM ({predictions}) p JOIN ({labels}) l USING (prediction_id)"
+    # clients name requests, and ask again under the same name: a label speaks for the first of them
+    joined += " QUALIFY row_number() OVER (PARTITION BY prediction_id ORDER BY p.time) = 1"
     return joined, " ORDER BY label_time, sequence, prediction_id"
 
 
@@ -206,8 +227,8 @@ def labels_given(
         connection = keep.enter_context(connect(threads=threads, memory=_MEMORY, temporary=scratch / "spill"))
         begin, end = (f"make_timestamp({round(moment * 1e6)})" for moment in (first, last))
         labels = (
-            f"SELECT prediction_id, label, coalesce(client, '') AS giver FROM {_scan(given)} "
-            f"WHERE time >= {begin} AND time < {end} QUALIFY row_number() OVER "
+            f"SELECT prediction_id, label, coalesce(client, '') AS giver FROM {_scan_labels(given)} "
+            f"WHERE arrived >= {begin} AND arrived < {end} QUALIFY row_number() OVER "
             "(PARTITION BY prediction_id, coalesce(client, '') ORDER BY time DESC, sequence DESC) = 1"
         )
         made = _predictions(connection, {version: said}, files)
@@ -225,6 +246,22 @@ def _time(moment: Moment | None) -> float | None:
     if not isinstance(moment, dt.datetime):
         return moment
     return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
+
+
+def versions_in(folder: str | Path) -> dict[str, list[str]]:
+    """By model the versions that have predictions in a log, also in journals alone; none without a log.
+
+    Raises:
+        FormatError: the log is of a later format.
+    """
+    root = Path(folder)
+    found = {(name, version) for name in layout.models(root) for version in layout.versions(root, name)}
+    with ExitStack() as stack:
+        for path in layout.segments(root):
+            if file := _opened(path, stack):
+                found |= {(batch.model.model, batch.model.version) for batch in convert(Segment(file))}
+    models = sorted({name for name, _ in found})
+    return {model: sorted(version for name, version in found if name == model) for model in models}
 
 
 class _Files:
@@ -296,6 +333,12 @@ def _scan(files: Sequence[Path]) -> str:
     return f"read_parquet([{names}], union_by_name = true, hive_partitioning = false)"
 
 
+def _scan_labels(files: Sequence[Path]) -> str:
+    """The labels in files; those of earlier versions do not say when they came, only their time."""
+    columns = "NULL::TIMESTAMP AS arrived WHERE false UNION ALL BY NAME SELECT * FROM "
+    return f"(SELECT * REPLACE (coalesce(arrived, time) AS arrived) FROM (SELECT {columns}{_scan(files)}))"
+
+
 def _predictions(connection: Any, by_version: dict[str, list[Path]], files: _Files) -> str:
     """The query of all predictions; columns are the base ones, then inputs, then outputs."""
     branches = [
@@ -322,14 +365,19 @@ def _predictions(connection: Any, by_version: dict[str, list[Path]], files: _Fil
     return f"SELECT {', '.join(map(quote, ordered))} FROM ({union}){where}"
 
 
-def _labelled(predictions: str, files: _Files) -> str:
-    """The predictions with the label that came last: by its time, then by the order it was taken in."""
+def _not_of(clients: Sequence[str]) -> str:
+    return f"coalesce(client, '') NOT IN ({', '.join(map(literal, clients))})"
+
+
+def _labelled(predictions: str, files: _Files, without: Sequence[str] = ()) -> str:
+    """The predictions with their last label: by its time, then by the order it was taken in."""
     found = files.labels()
     if not found:
         return f"SELECT *, NULL::{_label_type(files)} AS label, NULL::TIMESTAMP AS label_time FROM ({predictions})"
+    where = f" WHERE {_not_of(without)}" if without else ""
     last = (
-        f"SELECT prediction_id, label, time AS label_time FROM {_scan(found)} QUALIFY row_number() OVER "
-        "(PARTITION BY prediction_id ORDER BY time DESC, sequence DESC) = 1"
+        f"SELECT prediction_id, label, arrived AS label_time FROM {_scan_labels(found)}{where} "
+        "QUALIFY row_number() OVER (PARTITION BY prediction_id ORDER BY time DESC, sequence DESC) = 1"
     )
     return (
         f"SELECT p.*, l.label, l.label_time FROM ({predictions}) p LEFT JOIN ({last}) l USING (prediction_id)"
