@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -107,7 +108,8 @@ def test_scopes_are_called_as_the_issuer_calls_them(file: Path) -> None:
 
 
 def test_a_name_cannot_break_a_line_or_pass_for_a_key(guard: Guard) -> None:
-    assert ask(guard, token(sub="shop\nadmin: yes")).name == "jwt:shop?admin:?yes"
+    name = ask(guard, token(sub="shop\nadmin: yes")).name
+    assert re.fullmatch(r"jwt:shop\?admin:\?yes~[0-9a-f]{8}", name)
     assert len(ask(guard, token(sub="x" * 4000)).name) <= 140
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -237,7 +238,9 @@ def test_anonymous_clients_may_what_is_said(folder: Path) -> None:
 
 def test_names_in_a_certificate(folder: Path) -> None:
     guard = Guard(AccessSpec.model_validate({"certificates": {"predict": "*", "admin": "ops.example"}}))
-    assert admit(guard, certificate="shop\nroot").name == "certificate:shop?root"
+    named = admit(guard, certificate="shop\nroot").name
+    assert re.fullmatch(r"certificate:shop\?root~[0-9a-f]{8}", named)
+    assert named != admit(guard, certificate="shop\troot").name, "two clients never have one name"
     assert refused(guard, certificate="shop", scope="admin").status == 403
     assert admit(guard, certificate="ops.example", scope="admin").scopes == {"predict", "admin"}
     assert refused(guard).status == 401

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serve_log_writer import entry
+from serve_log_writer import ROW, entry
 
 from bessemer.core.errors import EnvironmentFault
 from bessemer.package.prediction_log import layout
@@ -290,7 +290,8 @@ def test_the_journal_can_be_forced_to_the_disk(tmp_path: Path, fsync: Any) -> No
 def test_the_command_shows_writes_and_finds(tmp_path: Path) -> None:
     with PredictionLog(LogSpec(folder=str(tmp_path / "prediction-log"))) as log:
         log.register("tiny", "1.0.0", tiny_signature("binary"))
-        log.take(entry(["a", "b"]))
+        # Python has no date for the second one's time
+        log.take(entry(["a", "b"], rows=[ROW, (*ROW[:4], 9_000_000_000_000_000_000)]))
         log.feedback("tiny", [Label("b", "no", time.time())])
 
     def call(*args: str) -> Any:
@@ -302,6 +303,8 @@ def test_the_command_shows_writes_and_finds(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in call("tiny", "--json", "--since", "1h").stdout.splitlines()]
     assert {line["prediction_id"]: line["label"] for line in lines} == {"a": None, "b": "no"}
     assert lines[0]["in.contract"] == "Month-to-month"
+    times = {line["prediction_id"]: line["in.désactivé"] for line in lines}
+    assert times == {"a": "2024-01-31T12:00:00Z", "b": None}
     assert "yes" in call("prediction-log").stdout
     assert len(call("prediction-log/tiny", "--limit", "1", "--json").stdout.splitlines()) == 1
     for name in ("out.parquet", "out.csv"):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,61 @@ class TestTheFile:
         assert not file.put(Suspect("one more", "throttle", 0, 99))
         assert file.put(Suspect("c0", "throttle", 0, 200)), "one that is there may stay longer"
 
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"name": ""},
+            {"name": 3},
+            {"action": "ban"},
+            {"until": "late"},
+            {"until": 9e15},
+            {"until": 0},
+            {"per_second": -3.0},
+            {"per_second": float("nan")},
+            {"per_second": float("inf")},
+            {"per_second": 1e-300},
+            {"reason": None},
+        ],
+    )
+    def test_what_no_server_could_follow_is_not_written_and_spoils_no_file(
+        self, tmp_path: Path, wrong: dict[str, Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        row = {"name": "x", "action": "throttle", "since": 0, "until": 99, "reason": "", "per_second": 0.0}
+        with pytest.raises(UsageError):
+            Suspect(**{**row, **wrong})
+        file = SuspectsFile(tmp_path / "suspects.json")
+        rows = [{**row, **wrong}, {**row, "name": "good"}, {"nome": "x"}, 7]
+        file.path.write_text(json.dumps({"format": 1, "suspects": rows}))
+        assert list(file.read(1)) == ["good"]
+        assert "is left out" in caplog.text
+        assert file.put(Suspect("another", "throttle", 0, 99))
+        assert list(file.read(1)) == ["good", "another"]
+
+    def test_of_equal_actions_the_newer_counts_but_a_window_counts_once(self, tmp_path: Path) -> None:
+        file = SuspectsFile(tmp_path / "suspects.json")
+        file.put(Suspect("shop", "step_up", 10, 90, key="old", seen=5, by="near_queries"))
+        assert not file.put(Suspect("shop", "step_up", 12, 90, key="new", seen=5, by="near_queries"))
+        assert file.put(Suspect("shop", "step_up", 20, 80, key="new", seen=6, by="near_queries"))
+        (found,) = file.read(30).values()
+        assert (found.since, found.key, found.until) == (20, "new", 90)
+        file.put(Suspect("shop", "step_up", 40, 60, key="newer"))
+        assert file.read(50)["shop"].key == "newer", "an operator says so again"
+
+    def test_who_holds_it_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        import fcntl
+        import itertools
+
+        from bessemer.core import lock
+        from bessemer.core.errors import EnvironmentFault
+
+        clock = itertools.count(step=5)
+        monkeypatch.setattr(lock.time, "monotonic", lambda: next(clock))
+        with (tmp_path / ".suspects.json.lock").open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            with pytest.raises(EnvironmentFault, match="writes the file of suspects") as found:
+                SuspectsFile(tmp_path / "suspects.json").put(Suspect("shop", "throttle", 0, 50))
+        assert "--wait" not in str(found.value)
+
     def test_who_is_not_there_cannot_be_let_off(self, tmp_path: Path) -> None:
         file = SuspectsFile(tmp_path / "suspects.json")
         file.put(Suspect("web-shop", "throttle", 0, 50))
@@ -114,6 +171,40 @@ class TestTheGuard:
         guard = guard_of(tmp_path)
         enter(guard, keys["bad"])
         assert refused(guard, keys["bad"]).status == 429
+
+    def test_nobody_gets_quicker(self, tmp_path: Path) -> None:
+        """The server's own limit holds where it is stricter."""
+        keys, now = clients(tmp_path, "good", "bad"), [0.0]
+        SuspectsFile(tmp_path / "suspects.json").put(Suspect("bad", "throttle", 0, time.time() + 60))
+        access = {
+            "keys": {"file": "keys.yaml"},
+            "suspects": {"file": "suspects.json"},
+            "limits": {"requests_per_second": 0.2, "burst": 1},
+        }
+        guard = Guard(AccessSpec.model_validate(access), folder=tmp_path, clock=lambda: now[0])
+
+        def let_in(name: str) -> int:
+            found = 0
+            for _ in range(600):
+                now[0] += 0.1
+                found += enter_or_none(guard, keys[name]) is not None
+            return found
+
+        assert let_in("bad") == let_in("good") == 12
+
+    def test_step_up_bites_again(self, tmp_path: Path) -> None:
+        keys, file = clients(tmp_path, "good", "bad"), SuspectsFile(tmp_path / "suspects.json")
+        path, now = tmp_path / "keys.yaml", time.time()
+        file.put(Suspect("bad", "step_up", now, now + 60, key=shown_key(path, "bad"), seen=now - 1))
+        guard = guard_of(tmp_path)
+        refused(guard, keys["bad"])
+        revoke_key(path, "bad")
+        renewed = add_key(path, "bad")
+        guard.refresh()
+        assert enter(guard, renewed).name == "bad"
+        file.put(Suspect("bad", "step_up", now + 1, now + 90, key=shown_key(path, "bad"), seen=now + 1))
+        guard.refresh()
+        assert refused(guard, renewed).status == 401
 
     def test_a_newer_key_is_enough(self, tmp_path: Path) -> None:
         keys = clients(tmp_path, "good", "bad")
@@ -172,6 +263,84 @@ class TestTheGuard:
         assert [name for name in names if enter_or_none(guard, keys[name])] == ["c2", "c3", "c4"]
         assert "nothing is done to c2, c3, c4" in caplog.text
 
+    def test_the_strictest_come_first_and_names_of_nobody_take_no_place(self, tmp_path: Path) -> None:
+        names = [f"c{i}" for i in range(6)]
+        keys, file, end = (
+            clients(tmp_path, *names),
+            SuspectsFile(tmp_path / "suspects.json"),
+            time.time() + 60,
+        )
+        add_key(tmp_path / "keys.yaml", "operator", scopes=["predict", "admin"])
+        for name in ("gone1", "gone2", "gone3", "operator"):
+            file.put(Suspect(name, "step_up", 0, end))
+        for name in names[:3]:
+            file.put(Suspect(name, "throttle", 0, end))
+        file.put(Suspect("c5", "step_up", 0, end))
+        guard = guard_of(tmp_path)
+        assert refused(guard, keys["c5"]).status == 401
+        assert [enter(guard, keys[name]).action for name in names[:3]] == ["throttle", "throttle", ""]
+
+    def test_half_of_the_clients_are_counted_again_when_keys_change(self, tmp_path: Path) -> None:
+        names, path = "abcdef", tmp_path / "keys.yaml"
+        keys = clients(tmp_path, *names)
+        for name in "abc":
+            SuspectsFile(tmp_path / "suspects.json").put(Suspect(name, "step_up", 0, time.time() + 60))
+        guard = guard_of(tmp_path)
+        assert not any(enter_or_none(guard, keys[name]) for name in "abc")
+        for name in "def":
+            revoke_key(path, name)
+        guard.refresh()
+        assert [name for name in "abc" if enter_or_none(guard, keys[name])] == ["b", "c"]
+        add_key(path, "g")
+        guard.refresh()
+        assert [name for name in "abc" if enter_or_none(guard, keys[name])] == ["c"]
+
+    def test_keys_that_have_expired_are_nobody(self, tmp_path: Path) -> None:
+        keys = clients(tmp_path, "only")
+        add_key(tmp_path / "keys.yaml", "old", expires=dt.datetime(2020, 1, 1))
+        add_key(tmp_path / "keys.yaml", "operator", scopes=["predict", "admin"])
+        SuspectsFile(tmp_path / "suspects.json").put(Suspect("only", "step_up", 0, time.time() + 60))
+        assert enter(guard_of(tmp_path), keys["only"]).name == "only"
+
+    def test_a_broken_file_is_told_of_once_and_time_goes_on(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        keys, now = clients(tmp_path, "good", "bad"), [1000.0]
+        file = SuspectsFile(tmp_path / "suspects.json")
+        file.put(Suspect("bad", "step_up", 1000, 1060))
+        guard = guard_of(tmp_path, wall=lambda: now[0])
+        file.path.write_text("{")
+        now[0] = 1100.0
+        for _ in range(5):
+            guard.refresh()
+        assert caplog.text.count("the suspects stay as they were") == 1
+        assert enter(guard, keys["bad"]).name == "bad"
+        assert "'bad' is suspected no more" in caplog.text
+
+    def test_names_that_a_log_cannot_show_are_told_apart(self, tmp_path: Path) -> None:
+        from guard_tokens import ask, jwt_spec, key_set, token
+
+        (tmp_path / "jwks.json").write_bytes(key_set())
+        access = AccessSpec(
+            jwt=jwt_spec(str(tmp_path / "jwks.json")), suspects=SuspectsSpec(file="suspects.json")
+        )
+        guard = Guard(access, folder=tmp_path)
+        one, other = (ask(guard, token(sub=name)).name for name in ("田中", "佐藤"))
+        assert one.startswith("jwt:?~")
+        SuspectsFile(tmp_path / "suspects.json").put(Suspect(one, "step_up", time.time(), time.time() + 60))
+        guard.refresh()
+        assert ask(guard, token(sub="佐藤")).name == other
+        with pytest.raises(RequestError, match="newer credential"):
+            ask(guard, token(sub="田中"))
+
+    def test_who_can_show_nothing_newer_is_told(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        clients(tmp_path, "good", "bad")
+        SuspectsFile(tmp_path / "suspects.json").put(Suspect("bad", "step_up", 0, time.time() + 60))
+        guard_of(tmp_path)
+        assert "'bad' has no credential that could be newer" in caplog.text
+
     def test_whoever_administers_is_not_shut_out(self, tmp_path: Path) -> None:
         key = add_key(tmp_path / "keys.yaml", "operator", scopes=["predict", "admin"])
         clients(tmp_path, "other")
@@ -194,8 +363,7 @@ class TestTheGuard:
         [
             "[]",
             '{"format": 2}',
-            '{"format": 1, "suspects": [{"name": "x", "action": "ban", "since": 0, "until": 9e9}]}',
-            '{"format": 1, "suspects": [{"name": "x", "action": "throttle", "since": 0, "until": "late"}]}',
+            '{"format": 1, "suspects": 3}',
         ],
     )
     def test_what_is_no_file_of_ours_is_refused(self, tmp_path: Path, text: str) -> None:
@@ -270,6 +438,29 @@ class TestMarkedAnswers:
             apart = np.abs(marked["probability"] - plain["probability"])
         assert 0.001 < apart.max() <= 0.01 + 1e-5
 
+    @pytest.mark.parametrize("edges", [(0.3,), (0.2, 0.7)])
+    def test_no_probability_crosses_what_decides(self, edges: tuple[float, ...]) -> None:
+        """Whoever compares the probability with the model's threshold finds what the model said."""
+        rng, spec = np.random.default_rng(0), ServeSpec()
+        lane = make_lane(tiny_model("binary"), spec)
+        positive = np.concatenate([edge + rng.uniform(-0.02, 0.02, 2000) for edge in edges]).astype(
+            np.float32
+        )
+        given = {"probability": np.stack([1 - positive, positive], axis=1)}
+        crossed = {}
+        for thresholds in (edges, ()):
+            subject = replace(lane.subject, thresholds=thresholds)
+            marked = (
+                Mark(bytes(range(32)), "bad", 0.01)
+                .on(subject, Predictions(given))
+                .outputs["probability"][:, 1]
+            )
+            assert np.abs(marked - positive).max() > 0.005
+            crossed[thresholds] = sum(
+                int(((marked >= np.float32(edge)) != (positive >= np.float32(edge))).sum()) for edge in edges
+            )
+        assert crossed[edges] == 0 < crossed[()]
+
     def test_an_explanation_would_tell_the_score(self, app: tuple[App, dict[str, str]]) -> None:
         one, keys = app
         headers = {"x-api-key": keys["bad"], "content-type": "application/json"}
@@ -320,6 +511,64 @@ def rows_of(n: int) -> list[dict[str, Any]]:
         }
         for i in range(n)
     ]
+
+
+def test_the_mark_is_found_among_many_clients(tmp_path: Path) -> None:
+    """Of more clients than 100 times the smallest p-value of 9,999 waves could name."""
+    (tmp_path / "mark.key").write_bytes(bytes(range(32)))
+    model = load(write_tiny(tmp_path / "tiny.bsm"), trust=[PUBLIC])
+    lane, rows = make_lane(model, ServeSpec()), rows_of(300)
+    plain = lane.predictor.predict(Batch(300, [tuple(row.values()) for row in rows])).outputs
+    marked = (
+        Mark(bytes(range(32)), "bad", 0.01).on(lane.subject, Predictions(plain)).outputs["probability"][:, 1]
+    )
+    with (tmp_path / "leaked.jsonl").open("w") as file:
+        answers = zip(rows, marked.tolist(), strict=True)
+        file.writelines(json.dumps({**row, "answer": answer}) + "\n" for row, answer in answers)
+    names = ["bad", *(f"c{i}" for i in range(149))]
+    found = trace(model, tmp_path / "leaked.jsonl", tmp_path / "mark.key", names)
+    assert [each.client for each in found if each.found] == ["bad"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--add", ""], "has a name"),
+        (["--add", "shop", "--for", "9999999d"], "year 9999"),
+        (["--add", "shop", "--for", "0s"], "ends before it begins"),
+        (["--add", "shop", "--rate", "nan"], "are no limit"),
+        (["--add", "shop", "--rate", "-3"], "are no limit"),
+    ],
+)
+def test_the_command_writes_nothing_that_it_cannot_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(group, ["access", "suspects", *words])
+    assert says in str(done.exception)
+    assert not (tmp_path / ".bessemer" / "suspects.json").exists()
+
+
+def test_the_command_says_what_is_odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clients(tmp_path, "web-shop")
+    add_key(tmp_path / "keys.yaml", "operator", scopes=["predict", "admin"])
+    access = "{keys: {file: keys.yaml}, suspects: {file: s.json}}"
+    (tmp_path / "bessemer.yaml").write_text(f"data: x.csv\ntarget: y\nserve: {{access: {access}}}\n")
+    monkeypatch.chdir(tmp_path)
+
+    def told(*words: str) -> str:
+        done = CliRunner().invoke(group, ["access", "suspects", *words])
+        assert done.exception is None, done.output
+        return done.stderr
+
+    assert "did you mean 'web-shop'" in told("--add", "web-shp")
+    assert "may administer" in told("--add", "operator")
+    assert told("--add", "web-shop", "--action", "step_up") == ""
+    assert "nothing has changed: 'web-shop' has step_up already" in told("--add", "web-shop", "--for", "1m")
+    assert "no newer credential ends this" in told("--add", "certificate:till", "--action", "step_up")
+    rows = [{"name": f"c{i}", "action": "throttle", "since": 0, "until": 9e9} for i in range(MOST)]
+    (tmp_path / "s.json").write_text(json.dumps({"format": 1, "suspects": rows}))
+    assert "no more can be" in told("--add", "web-shop")
 
 
 @pytest.mark.slow

@@ -13,7 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
-from apm_server import ApmServer
+from apm_server import ApmServer, validators
+from elasticapm.metrics.base_metrics import MetricsRegistry
 from pydantic import ValidationError
 from started import Started
 from telemetry_tools import Telling, until
@@ -23,8 +24,9 @@ from bessemer.serve.dialect import Subject
 from bessemer.serve.statistics import Statistics
 from bessemer.serve.telemetry.elastic.agent import MOST_WAITING, scrub
 from bessemer.serve.telemetry.elastic.elastic import Elastic
-from bessemer.serve.telemetry.elastic.metricset import added
+from bessemer.serve.telemetry.elastic.metricset import ModelMetrics, added
 from bessemer.serve.telemetry.elastic.transactions import about
+from bessemer.serve.telemetry.facts import ModelFacts
 from bessemer.serve.telemetry.spec import ElasticSpec, TelemetrySpec
 from bessemer.testing.models import tiny_signature
 
@@ -161,6 +163,50 @@ def test_what_was_added_is_the_difference() -> None:
     assert whole["values"] == sorted(whole["values"])
     assert whole["values"][-1] == 10.0
     assert sum(whole["counts"]) == 3
+
+
+def counted(*latencies: float, rows: int = 2) -> Statistics:
+    found = Statistics()
+    for seconds in latencies:
+        found.ran(rows=rows, requests=1, infer=0.1)
+        found.took(seconds)
+    return found
+
+
+def told(metrics: ModelMetrics, statistics: Statistics) -> dict[str, Any]:
+    """The samples of the next interval, which the schema takes."""
+    metrics.models = lambda: [ModelFacts("m", "1", (statistics.snapshot(),), carried=statistics.carried)]
+    (found,) = metrics.collect()
+    whole = json.loads(json.dumps({**found, "samples": dict(found["samples"])}))
+    assert not list(validators()["metricset"].iter_errors(whole))
+    assert all(each["value"] >= 0 for each in found["samples"].values() if "value" in each)
+    return dict(found["samples"])
+
+
+def test_what_a_process_before_has_told_is_not_told_again() -> None:
+    """A worker that died was replaced: the new one's counters go on, and so do the sums over all intervals."""
+    before, metrics = counted(0.001, 0.001, 0.001), ModelMetrics(MetricsRegistry(None))
+    assert told(metrics, before)["bessemer.rows"]["value"] == 6
+    again, metrics = Statistics(), ModelMetrics(MetricsRegistry(None))
+    again.carry(before.snapshot())
+    assert (again.requests, again.rows) == (3, 6)
+    again.ran(rows=4, requests=1, infer=0.1)
+    again.took(0.002)
+    samples = told(metrics, again)
+    assert (samples["bessemer.rows"]["value"], samples["bessemer.requests.ok"]["value"]) == (4, 1)
+    assert samples["bessemer.request.duration"]["counts"] == [1]
+    assert samples["bessemer.infer.time"]["value"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("after", [(0.001,), (0.002, 0.002, 0.002, 0.002)])
+def test_a_model_that_is_loaded_anew_begins_at_none(after: tuple[float, ...]) -> None:
+    """With fewer requests than before, or with more, of another latency."""
+    metrics = ModelMetrics(MetricsRegistry(None))
+    told(metrics, counted(0.001, 0.001, 0.001))
+    samples = told(metrics, counted(*after))
+    assert samples["bessemer.rows"]["value"] == 2 * len(after)
+    assert samples["bessemer.requests.ok"]["value"] == len(after)
+    assert samples["bessemer.request.duration"]["counts"] == [len(after)]
 
 
 @pytest.mark.slow

@@ -41,9 +41,10 @@ class Subject:
     groups: the names contributions are given for; () when this model cannot explain itself.
     sample: a real row to show as the example request, where the package has one.
     labels: other names of this version ('stable', 'canary').
-    source: the package's file or address; learner: what was trained; size: bytes of the package.
+    source: the package's file or address; digest: of its manifest; size: its bytes; learner: what was trained.
     loading: seconds that it took to open and warm it.
     ready: whether it takes requests (False while it is unloaded or the server stops).
+    thresholds: of two classes, the probabilities from which on the second is predicted, that of any group of rows.
     """
 
     name: str
@@ -54,10 +55,12 @@ class Subject:
     sample: Mapping[str, Any] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     source: str = ""
+    digest: str = ""
     learner: str = ""
     size: int = 0
     loading: float = 0.0
     ready: bool = True
+    thresholds: tuple[float, ...] = ()
     statistics: Statistics = field(default_factory=Statistics)
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -10,6 +11,8 @@ from bessemer.serve.dialect import Bodies, Call, Label, Models, Route
 from bessemer.serve.errors import RequestError, RowFault, bad_rows, shown
 from bessemer.serve.wire import Response, json_response, read_json
 
+#: So far clocks may differ, in seconds.
+_SKEW = 60.0
 _KEYS = ("prediction_id", "label", "time")
 _SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -21,7 +24,11 @@ _SCHEMA: dict[str, Any] = {
                 "properties": {
                     "prediction_id": {"type": "string"},
                     "label": {"type": ["string", "number", "integer", "boolean"]},
-                    "time": {"type": "number", "description": "Unix seconds; without it, now."},
+                    "time": {
+                        "type": "number",
+                        "description": "Since when it has been known, Unix seconds, not in the future; without it, "
+                        "now. Of several labels of a prediction the latest counts.",
+                    },
                 },
                 "required": ["prediction_id", "label"],
                 "additionalProperties": False,
@@ -85,5 +92,10 @@ def _label(number: int, row: Any, faults: list[RowFault]) -> Label:
         faults.append(RowFault(number, "prediction_id", f"{shown(name)} is not an id", shown(name)))
     if isinstance(moment, bool) or not isinstance(moment, int | float):
         faults.append(RowFault(number, "time", f"{shown(moment)} is not a time", shown(moment)))
+        moment = 0.0
+    elif not 0 <= moment <= time.time() + _SKEW:
+        what = f"{shown(moment)} is {'in the future' if moment > 0 else 'before 1970'}"
+        fix = "give Unix seconds up to now, or leave it out"
+        faults.append(RowFault(number, "time", what, shown(moment), fix))
         moment = 0.0
     return Label(str(name), row.get("label"), float(moment))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from bessemer.core.errors import PackageError, did_you_mean
 from bessemer.package.contributions import Contributions
+from bessemer.package.decision import Decision
 from bessemer.package.model import Model
 from bessemer.serve.batching import Job, Lane, Observer
 from bessemer.serve.dialect import Entry, Label, Subject
@@ -75,13 +76,23 @@ def make_lane(
         spec=spec,
         sample={field.name: sample[field.name] for field in model.signature.inputs if field.name in sample},
         source=source,
+        digest=model.manifest.digest,
         learner=str(model.info.get("learner", "")),
         size=sum(member.size for member in model.manifest.members.values()),
+        thresholds=_thresholds(model),
     )
     lane = Lane(subject, predictor, pool, spec.threads, observers)
     lane.warm()
     subject.loading = opening + time.perf_counter() - begin
     return lane
+
+
+def _thresholds(model: Model) -> tuple[float, ...]:
+    """The probabilities at which the prediction changes, those of all groups."""
+    if model.task != "binary":
+        return ()
+    decision = Decision.from_json(model.info.get("decision"))
+    return tuple(sorted({decision.threshold, *decision.table}))
 
 
 def _explainer(model: Model) -> Contributions | None:

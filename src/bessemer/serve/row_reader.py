@@ -57,7 +57,9 @@ class RowReader:
         self._pick = (lambda row: (pick(row),)) if pick and len(names) == 1 else pick
         self._decoders: dict[str, tuple[Any, Any]] = {}
         self._width = len(names)
-        self._can_be_typed = 0 < self._width <= _MOST_FIELDS
+        # msgspec takes no name that JSON would have to escape
+        plain = all(name.isprintable() and not set(name) & {'"', "\\"} for name in names)
+        self._can_be_typed = plain and 0 < self._width <= _MOST_FIELDS
         self._numeric = all(field.dtype in ("number", "integer") for field in self.fields)
 
     def check(self, rows: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import secrets
 import ssl
@@ -33,6 +32,7 @@ from bessemer.serve.telemetry.metrics import Metrics
 from bessemer.serve.telemetry.telemetry import Telemetry
 
 _MOST_ID = 128
+_ID_BYTES, _IDS = 12, 256
 
 
 class Logged:
@@ -79,21 +79,38 @@ class Logged:
         )
 
     def keep(self, name: str, labels: Sequence[Label], client: str) -> None:
-        """Keep labels (see `dialect.Models.feedback`)."""
+        """Keep labels (see `dialect.Models.feedback`). Whatever time a client gives one, it comes now: nobody sends a
+        label past those who watch them, nor one that all later ones lose to."""
         now = time.time()
         self._log.feedback(
-            name, [LoggedLabel(each.prediction_id, each.label, each.time or now, client) for each in labels]
+            name,
+            [
+                LoggedLabel(each.prediction_id, each.label, min(each.time or now, now), client, arrived=now)
+                for each in labels
+            ],
         )
 
 
 def identities() -> Callable[[str], str]:
-    """A function that names a request: as its client did, where that is short and printable, else by a new name."""
-    prefix, count = secrets.token_hex(6), itertools.count()
+    """A function that names a request: as its client did, where that is short and printable, else by a new name.
+
+    A new name has 96 random bits: whoever knows those of its own requests cannot tell those of others, and so cannot
+    label their predictions. They are drawn many at a time, since each request waits for its name.
+    """
+    spare: list[str] = []
+
+    def fresh() -> str:
+        while True:
+            try:
+                return spare.pop()  # atomic, so no two threads get the same
+            except IndexError:
+                drawn = secrets.token_hex(_ID_BYTES * _IDS)
+                spare.extend(drawn[i : i + 2 * _ID_BYTES] for i in range(0, len(drawn), 2 * _ID_BYTES))
 
     def name(given: str) -> str:
         if given and len(given) <= _MOST_ID and given.isascii() and given.isprintable():
             return given
-        return f"{prefix}-{next(count):x}"
+        return fresh()
 
     return name
 

@@ -30,7 +30,8 @@ class Statistics:
     explained: rows with contributions.
     decode_seconds: reading bodies; queue_seconds: from read to run; infer_, encode_seconds: what it says; seconds: from
     the first to the last, of the requests; failed_seconds: of those that failed or were refused. last: Unix time of the
-    last batch, 0 before it. dialects: the requests by protocol.
+    last batch, 0 before it. dialects: the requests by protocol. carried: the snapshot of what processes before this one
+    did, which is in all the others; empty where there were none.
 
     >>> one = Statistics()
     >>> one.ran(rows=4, requests=3, infer=0.001)
@@ -55,6 +56,7 @@ class Statistics:
     dialects: dict[str, int] = field(default_factory=dict)
     latencies: list[int] = field(default_factory=lambda: [0] * len(LATENCIES))
     sizes: list[int] = field(default_factory=lambda: [0] * len(SIZES))
+    carried: Mapping[str, Any] = field(default_factory=dict)
 
     def ran(self, *, rows: int, requests: int, infer: float) -> None:
         """Count one run of the model for some requests."""
@@ -75,6 +77,12 @@ class Statistics:
         found: dict[str, Any] = {name: getattr(self, name) for name in _COUNTS}
         lists = {"latencies": list(self.latencies), "sizes": list(self.sizes)}
         return {**found, "last": self.last, "dialects": dict(self.dialects), **lists}
+
+    def carry(self, other: Mapping[str, Any]) -> None:
+        """Go on where a process that ended has stopped: add its snapshot, and remember what was not done here."""
+        if other:
+            self.carried = Statistics().add(self.carried).add(other).snapshot()
+            self.add(other)
 
     def add(self, other: Mapping[str, Any]) -> Statistics:
         """Add another process's snapshot, and give this."""

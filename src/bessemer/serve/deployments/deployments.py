@@ -191,7 +191,7 @@ class Deployments(Repository):
         more: dict[str, Any] = {"source": source, "observers": self._observers, "opening": opening}
         lane = make_lane(model, self.spec, pool=self._pool, **more)
         lane.subject.name, lane.subject.ready = name, self.ready
-        lane.subject.statistics.add(self._before.pop(f"{name}\n{version}", {}))
+        lane.subject.statistics.carry(self._before.pop(f"{name}\n{version}", {}))
         self._added(lane)
         self.put(lane)
 
@@ -362,6 +362,7 @@ class Deployments(Repository):
                 role = "shadow" if version in model.shadows else "traffic"
                 versions[version] = {
                     "source": source,
+                    "digest": lane.subject.digest if lane else None,
                     "loaded": lane is not None,
                     "role": role,
                     "share": model.traffic.get(version, 0.0) / sum(model.traffic.values()),

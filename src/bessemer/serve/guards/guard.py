@@ -83,7 +83,7 @@ class Guard:
             access, self._anonymous, self._addresses, workers, clock, folder=folder or Path(), wall=wall
         )
         self._suspects = (
-            Suspects(access.suspects, folder or Path(), workers, self._identity.known, wall)
+            Suspects(access.suspects, folder or Path(), workers, self._identity.known, wall, self._rate)
             if access.suspects is not None
             else None
         )

@@ -11,7 +11,7 @@ from bessemer.serve.errors import RequestError
 from bessemer.serve.guards.address import Addresses
 from bessemer.serve.guards.buckets import Buckets
 from bessemer.serve.guards.keyring import Keyring
-from bessemer.serve.guards.principal import Principal, Rate, clean_name
+from bessemer.serve.guards.principal import Principal, Rate, client_name
 from bessemer.serve.guards.refusals import too_often, wrong_credentials
 from bessemer.serve.guards.spec import AccessSpec
 from bessemer.serve.guards.tokens import Tokens
@@ -44,11 +44,11 @@ class Identity:
         self._failures = Rate(each, max(1, round(each * _FAILURE_BURST))).shared(workers)
         self._failed = Buckets(_MOST_FAILING)
 
-    def known(self) -> int | None:
-        """How many clients there can be; None where their number is nobody's to say."""
+    def known(self) -> frozenset[str] | None:
+        """The clients there are now, those who administer aside; None where they are nobody's to say."""
         if self.keys is None or self.tokens is not None or self._certificates is not None:
             return None
-        return len(self.keys)
+        return self.keys.clients(self._wall())
 
     def of(self, headers: Mapping[str, str], address: str, certificate: str) -> Principal:
         """Who asks, by what they show.
@@ -90,7 +90,7 @@ class Identity:
 
     def certified(self, name: str) -> Principal:
         """Who has a certificate with a name, which TLS has verified."""
-        spec, shown = self._certificates, f"certificate:{clean_name(name)}"
+        spec, shown = self._certificates, f"certificate:{client_name(name)}"
         if spec is None:
             return self._anonymous if self._closed else Principal(shown, self._anonymous.scopes)
         names = {"predict": spec.predict, "admin": spec.admin}

@@ -17,7 +17,7 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from bessemer.core.errors import Fault, ProjectError, UsageError, did_you_mean
-from bessemer.core.lock import exclusive
+from bessemer.core.lock import Busy, exclusive
 from bessemer.core.spec import Spec
 from bessemer.core.store import write_atomic
 from bessemer.core.yaml_lines import parse
@@ -27,6 +27,11 @@ from bessemer.serve.guards.spec import Scope
 PREFIX = "bsk_"
 #: So many digits of a key's hash tell it from others, and are of no use to anybody.
 SHOWN = 16
+_BUSY = Busy(
+    "another process writes the key file",
+    "one process after the other changes it, so that no key is lost",
+    "try again in a moment",
+)
 _HEAD = "# Clients of the server: `bessemer access add NAME`, `bessemer access revoke NAME`. Hashes only, no keys.\n"
 
 
@@ -180,7 +185,7 @@ def shown_key(path: Path, name: str) -> str:
 
 
 def _locked(path: Path) -> Any:
-    return exclusive(path.with_name(f".{path.name}.lock"), wait=10.0)
+    return exclusive(path.with_name(f".{path.name}.lock"), wait=10.0, busy=_BUSY)
 
 
 def _write(path: Path, entries: tuple[KeyEntry, ...]) -> None:

@@ -52,6 +52,11 @@ class Keyring:
     def __len__(self) -> int:
         return len(self._table)
 
+    def clients(self, now: float) -> frozenset[str]:
+        """The names of those who have a key that is taken at a moment (Unix seconds), and may not administer."""
+        each = ((known.principal, known.expires) for known in self._table.values())
+        return frozenset(who.name for who, expires in each if expires > now and "admin" not in who.scopes)
+
     def find(self, digest: bytes) -> Known | None:
         """The key with a SHA-256 (32 bytes), also when it has expired."""
         known = self._table.get(digest)

@@ -32,12 +32,12 @@ class Mark:
             raise RequestError(403, "answers are not explained to this client at present")
 
     def on(self, subject: Subject, predictions: Predictions) -> Predictions:
-        """The predictions with the mark; classes stay as they are, and the score says the same as the probability."""
+        """The predictions with the mark; what is predicted stays, and the score says the same as the probability."""
         wave = wave_of(self._key, mark_name(self._client, subject.name))
         outputs = dict(predictions.outputs)
         if "probability" in outputs:
             given = outputs["probability"]
-            marked = mark_shares(given, wave, self._harm).astype(given.dtype)
+            marked = mark_shares(given, wave, self._harm, subject.thresholds).astype(given.dtype)
             changed = {"probability": marked}
             if "score" in outputs:
                 changed["score"] = _scores(outputs["score"], given, marked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,3 +58,17 @@ def clean_name(text: str) -> str:
     ('shop?root', 128)
     """
     return _UNPRINTABLE.sub("?", text[: MOST_NAME * 2])[:MOST_NAME]
+
+
+def client_name(text: str) -> str:
+    """A name from outside by which a client is known: as it may stand in a log, and another one for every other text.
+
+    Where something had to be replaced, eight digits of a hash of the whole follow.
+
+    >>> client_name("shop"), client_name("田中") != client_name("佐藤"), client_name("a b")
+    ('shop', True, 'a?b~c8687a08')
+    """
+    clean = clean_name(text)
+    if clean == text:
+        return clean
+    return f"{clean[: MOST_NAME - 9]}~{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"

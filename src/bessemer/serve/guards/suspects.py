@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bessemer.core.errors import BessemerError, UsageError
-from bessemer.core.suspects import Suspect, SuspectsFile
+from bessemer.core.suspects import ACTIONS, Suspect, SuspectsFile
 from bessemer.serve.errors import RequestError
 from bessemer.serve.guards.mark import SHORTEST, Mark
 from bessemer.serve.guards.principal import Principal, Rate
@@ -24,8 +24,11 @@ class Suspects:
     """Follows the file of suspects.
 
     acted: those to whom something is done, by name; while it is empty, a request costs one look-up more. At most
-    `most` of them, and half of the clients where their number is known: those who came first. Whoever may administer is
-    none of them. A file that is broken leaves them as they were, and the log says so.
+    `most` of them, and half of the clients where these are known: the strictest actions, then those who came first.
+    Whoever may administer is none of them. A file that is broken leaves them as they were, and the log says so.
+
+    Args:
+        clients: gives the names of the clients there are; None where nobody can say. usual: the server's own limit.
 
     Raises:
         UsageError: the key of the marks cannot be read, or is too short.
@@ -36,50 +39,71 @@ class Suspects:
         spec: SuspectsSpec,
         folder: Path,
         workers: int = 1,
-        clients: Callable[[], int | None] = lambda: None,
+        clients: Callable[[], frozenset[str] | None] = lambda: None,
         wall: Callable[[], float] = time.time,
+        usual: Rate | None = None,
     ) -> None:
         self._spec, self._workers, self._clients, self._wall = spec, workers, clients, wall
+        self._usual = usual
         self._file = SuspectsFile(folder / spec.file)
         self._key = mark_key(folder / spec.key) if spec.key is not None else None
         self._stamp = Stamp(self._file.path)
         self.acted: dict[str, Suspect] = {}
-        self._left: frozenset[str] = frozenset()
-        self._follow()
+        self._known: dict[str, Suspect] = {}
+        self._left: dict[str, str] = {}
+        self._read()
+        self._choose()
 
     def refresh(self) -> None:
-        """Read the file again where it has changed, and let those go whose time is over."""
-        now = self._wall()
-        if self._stamp.changed() or any(each.until <= now for each in self.acted.values()):
-            self._follow()
+        """Read the file again where it has changed, let those go whose time is over, and count the clients anew."""
+        if self._stamp.changed():
+            self._read()
+        if self._known or self.acted:
+            self._choose()
 
-    def _follow(self) -> None:
+    def _read(self) -> None:
         try:
-            known = self._file.read(self._wall())
+            self._known = self._file.read(self._wall())
         except BessemerError as error:
             log.error("the suspects stay as they were: %s", error)
-            return
-        clients = self._clients()
-        most = self._spec.most if clients is None else min(self._spec.most, clients // 2)
-        able = {
-            name: each for name, each in known.items() if each.action != "watermark" or self._key is not None
-        }
-        acted = dict(list(able.items())[:most])
-        self._tell(known, acted, most)
+
+    def _choose(self) -> None:
+        now, clients = self._wall(), self._clients()
+        self._known = {name: each for name, each in self._known.items() if each.until > now}
+        most = self._spec.most if clients is None else min(self._spec.most, len(clients) // 2)
+        acted: dict[str, Suspect] = {}
+        left: dict[str, str] = {}
+        for name, each in sorted(self._known.items(), key=lambda item: -ACTIONS.index(item[1].action)):
+            why = self._why_not(each, clients)
+            if not why and len(acted) >= most:
+                why = f"it is done to {len(acted)} clients already"
+            if why:
+                left[name] = why
+            else:
+                acted[name] = each
+        self._tell(acted, left)
         self.acted = acted  # in one step, for the threads that look up
 
-    def _tell(self, known: dict[str, Suspect], acted: dict[str, Suspect], most: int) -> None:
+    def _why_not(self, suspect: Suspect, clients: frozenset[str] | None) -> str:
+        if suspect.action == "watermark" and self._key is None:
+            return "`key` is not set"
+        if clients is not None and suspect.name not in clients:
+            return "no client that can be shut out has this name"
+        return ""
+
+    def _tell(self, acted: dict[str, Suspect], left: dict[str, str]) -> None:
         for name, each in acted.items():
             if name not in self.acted:
                 log.warning("'%s' is suspected (%s): %s", name, each.reason or each.by, each.action)
+                if each.action == "step_up" and not renewable(each):
+                    log.warning("'%s' has no credential that could be newer: it waits until the end", name)
         for name in self.acted:
             if name not in acted:
                 log.warning("'%s' is suspected no more", name)
-        left = frozenset(known) - frozenset(acted)
-        if left - self._left:
-            named = ", ".join(sorted(left))
-            why = "`key` is not set" if len(acted) < most else f"it is done to {len(acted)} clients already"
-            log.error("nothing is done to %s: %s", named, why)
+        for why in dict.fromkeys(left.values()):
+            named = [name for name, reason in left.items() if reason == why]
+            if any(self._left.get(name) != why for name in named):
+                log.error("nothing is done to %s: %s", ", ".join(named), why)
         self._left = left
 
     def met(self, principal: Principal) -> Principal:
@@ -107,9 +131,18 @@ class Suspects:
         raise audited(error, replace(principal, action="step_up"))
 
     def _slower(self, own: Rate | None, suspect: Suspect) -> Rate:
+        """The limit of a suspect: never a quicker one than it has anyway."""
         each = suspect.per_second or self._spec.requests_per_second
-        rate = Rate(each, max(1, round(each))).shared(self._workers)
-        return rate if own is None or own.per_second > rate.per_second else own
+        rate, before = Rate(each, max(1, round(each))).shared(self._workers), own or self._usual
+        if before is None:
+            return rate
+        return Rate(min(rate.per_second, before.per_second), min(rate.burst, before.burst))
+
+
+def renewable(suspect: Suspect) -> bool:
+    """Whether a newer credential may end `step_up`: a key of the key file, or a token whose issuer says when its user
+    signed in."""
+    return bool(suspect.key) or suspect.name.startswith("jwt:")
 
 
 def audited(error: RequestError, principal: Principal) -> RequestError:

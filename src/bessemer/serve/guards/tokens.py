@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bessemer.core.errors import MissingExtra
 from bessemer.serve.guards.issuer import Issuer
-from bessemer.serve.guards.principal import Principal, clean_name
+from bessemer.serve.guards.principal import Principal, client_name
 from bessemer.serve.guards.refusals import not_yet, wrong_credentials
 from bessemer.serve.guards.spec import JwtSpec
 
@@ -145,7 +145,7 @@ class Tokens:
         name = claims.get(self._spec.name)
         if not isinstance(name, str) or not name:
             raise wrong_credentials(f"the token has no claim {self._spec.name}, which names the client")
-        return clean_name(name)
+        return client_name(name)
 
     def _scopes(self, claims: Mapping[str, Any]) -> frozenset[str]:
         granted: set[str] = set()

@@ -52,6 +52,7 @@ def labels_frame(number: int, model: LoggedModel, labels: Sequence[Label], seque
     record = (
         LABELS, number, [each.prediction_id for each in labels], said, [each.time for each in labels],
         [each.client for each in labels], sequence,
+        [each.time if each.arrived is None else each.arrived for each in labels],
     )  # fmt: skip
     return frame(_encoded(record))
 

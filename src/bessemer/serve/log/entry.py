@@ -58,9 +58,14 @@ class Entry:
 
 @dataclass(slots=True)
 class Label:
-    """What turned out to be true: a class of the model, or a number. `time`: when it came, Unix seconds."""
+    """What turned out to be true: a class of the model, or a number.
+
+    time: since when it has been known, Unix seconds; of several labels of a prediction the latest counts. arrived: when
+    the server took it, which no client can choose; `time` by default.
+    """
 
     prediction_id: str
     label: Any
     time: float
     client: str = ""
+    arrived: float | None = None

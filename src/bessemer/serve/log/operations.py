@@ -30,7 +30,7 @@ class Operations:
     Args:
         folder: of the prediction log. every: seconds. keep: days older than so many seconds are removed; None: none.
         lanes, server: give the numbers of the moment.
-        clock: Unix time; used: what the process uses.
+        clock: Unix time; steady: seconds that are never set back; used: what the process uses.
     """
 
     def __init__(
@@ -42,9 +42,11 @@ class Operations:
         server: Callable[[], ServerFacts],
         clock: Callable[[], float] = time.time,
         used: Callable[[], Usage | None] = lambda: usage(os.getpid()),
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._root, self._every, self._keep = folder / FOLDER, every, keep
         self._lanes, self._server, self._clock, self._used = lanes, server, clock, used
+        self._steady = steady
         self._name = f"{os.getpid()}-{round(clock() * 1000):x}{SUFFIX}"
         self._end = threading.Event()
         self._lock = threading.Lock()
@@ -57,7 +59,7 @@ class Operations:
         self._dropped: Mapping[str, int] = {}
         self._cpu = 0.0
         self._told = False
-        self._last = clock()
+        self._last, self._wrote, self._ahead = clock(), steady(), False
 
     def start(self) -> None:
         self._thread.start()
@@ -74,12 +76,13 @@ class Operations:
             _LOG.error("what the server does cannot be written down (%s)", error)
 
     def write(self, moment: float) -> None:
-        """Append what was done since the last time; `moment` (Unix time) is said to be its end.
+        """Append what was done since the last time; `moment` (Unix time) is said to be its end, if it is later.
 
         Raises:
             OSError: it cannot be written; then the next line has it.
         """
         with self._lock:
+            moment, wrote, ahead = self._onwards(moment)
             server, used = self._server(), self._used()
             models = {
                 lane.subject: (lane.subject.statistics.snapshot(), lane.waiting) for lane in self._lanes()
@@ -104,8 +107,21 @@ class Operations:
             self._append(moment, line)
             self._models = {subject: now for subject, (now, _) in models.items()}
             self._refused, self._dropped, self._last = refused, dict(server.dropped), moment
+            self._wrote, self._ahead = wrote, ahead
             self._cpu = used.cpu if used is not None else 0.0
             self._told = self._told or "cold_start" in line
+
+    def _onwards(self, moment: float) -> tuple[float, float, bool]:
+        """The line's time, the steady clock's, and whether the first is ahead of the clock that was set back.
+
+        A time that was read already is never told again, so that what is done then is counted, and once: time goes on
+        as if nothing had happened, then half as fast until the clock is where it was.
+        """
+        now = self._steady()
+        if moment > self._last:
+            return moment, now, False
+        passed = now - self._wrote
+        return self._last + (passed / 2 if self._ahead else passed), now, True
 
     def _append(self, moment: float, line: Mapping[str, Any]) -> None:
         folder = self._root / f"date={layout.day_of(moment)}"

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import Field
 
+from bessemer.core.errors import BessemerError
 from bessemer.core.spec import Size, Spec
 
 if TYPE_CHECKING:
     from bessemer.package.prediction_log.convert import LogBatch
+
+
+class SegmentRefused(BessemerError):
+    """Of a sink that is well, and will never take this segment: another one's turn."""
 
 
 class NoSettings(Spec):
@@ -33,8 +38,9 @@ class Sink(Protocol):
     A sink must therefore do nothing new when it gets a segment of the same name again, and must return only
     when the rows are safe. An exception keeps the segment for the next try.
 
-    beside: what it cannot take at the moment waits for it alone, in the folder `_waiting`, and the others go on; its
-    settings are then of the kind `Beside`.
+    beside: segments wait for it alone, in the folder `_waiting`, and a process of its own delivers them, the oldest
+    first; its settings are then of the kind `Beside`. `SegmentRefused` sets the segment aside, and so do a ValueError
+    and its like; any other exception says that the sink takes nothing now.
     """
 
     Settings: ClassVar[type[Spec]]

@@ -12,7 +12,8 @@ class LogStats:
     rows, labels: written to the journal. bytes: of it. dropped: rows that could not be written.
     outside: rows that are not in the sample. pending_segments, pending_bytes: journals that are not Parquet yet.
     rolled_rows, rolled_segments: made into Parquet by this process's rollers. roll_failures: segments a roller could
-    not deliver, each try counted. damaged: segments set aside because their bytes are not what was written.
+    not deliver, each try counted. damaged: segments set aside because their bytes are not what was written, or because
+    their sink will never take them.
     """
 
     rows: int = 0

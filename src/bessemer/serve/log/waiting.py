@@ -1,6 +1,7 @@
 """Segments that wait for a sink which others do not wait for: `FOLDER/_waiting/SINK/SEGMENT.journal`.
 
-A segment is linked there before the journal lets it go, so it takes no room twice and no kill loses it.
+A segment is linked there before the journal lets it go, so it takes no room twice and no kill loses it. One that the
+sink will never take becomes `SEGMENT.aside`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from bessemer.package.prediction_log.layout import SEGMENT_SUFFIX
 
 FOLDER = "_waiting"
+ASIDE_SUFFIX = ".aside"
 
 
 def waits(folder: Path, sinks: Iterable[str]) -> bool:
@@ -35,23 +37,58 @@ def put(folder: Path, sink: str, segment: Path) -> None:
         aside.replace(to)
 
 
-def waiting(folder: Path, sink: str) -> list[Path]:
+def waiting(folder: Path, sink: str, suffixes: Iterable[str] = (SEGMENT_SUFFIX,)) -> list[Path]:
     """What waits for a sink, the oldest first."""
     found = []
-    for path in (folder / FOLDER / sink).glob(f"*{SEGMENT_SUFFIX}"):
+    for path in (path for suffix in suffixes for path in (folder / FOLDER / sink).glob(f"*{suffix}")):
         with suppress(FileNotFoundError):
             found.append((path.stat().st_mtime_ns, path.name, path))
     return [path for _, _, path in sorted(found)]
 
 
+def set_aside(segment: Path) -> Path:
+    """Let a segment that its sink will never take wait no longer; gives where it is kept."""
+    aside = segment.with_suffix(ASIDE_SUFFIX)
+    segment.replace(aside)
+    return aside
+
+
+def lock_of(sink: str) -> str:
+    """The lock of the one process that delivers to a sink, in the log's folder. It says what is being sent."""
+    return f"{FOLDER}/{sink}/.lock"
+
+
+def say_sent(folder: Path, sink: str, name: str) -> None:
+    """Say which segment is being sent, so that `cut` leaves it; a full disk keeps none from being sent."""
+    with suppress(OSError):
+        (folder / lock_of(sink)).write_text(name, "utf-8")
+
+
 def cut(folder: Path, sink: str, most: int) -> int:
-    """Give up the oldest segments that wait for a sink until at most so many bytes do; gives how many went."""
-    paths = waiting(folder, sink)
-    total = sum(path.stat().st_size for path in paths)
-    gone = 0
-    while total > most:
-        path = paths[gone]
-        total -= path.stat().st_size
-        path.unlink()
-        gone += 1
+    """Give up the oldest segments of a sink until it has at most so many bytes; gives how many went.
+
+    One that is being sent stays. Those that were set aside count, and go, as those that wait.
+    """
+    sizes: dict[Path, int] = {}
+    for path in waiting(folder, sink, (SEGMENT_SUFFIX, ASIDE_SUFFIX)):
+        with suppress(FileNotFoundError):  # delivered meanwhile
+            sizes[path] = path.stat().st_size
+    total, gone = sum(sizes.values()), 0
+    sent = _sent(folder, sink) if total > most else ""
+    for path, size in sizes.items():
+        if total <= most:
+            break
+        if path.name == sent:
+            continue
+        total -= size
+        with suppress(FileNotFoundError):
+            path.unlink()
+            gone += 1
     return gone
+
+
+def _sent(folder: Path, sink: str) -> str:
+    try:
+        return (folder / lock_of(sink)).read_text("utf-8")
+    except FileNotFoundError:
+        return ""

@@ -23,7 +23,7 @@ class ModelFacts:
     snapshots: `Statistics.snapshot()` of each process that serves it; they are summed.
     waiting: requests that are read and not answered yet, of all processes.
     loading: seconds that it took to load it. share: of the requests that name no version. canary: it is on trial;
-    shadow: it sees requests and does not answer.
+    shadow: it sees requests and does not answer. carried: of this process alone, `Statistics.carried`.
     """
 
     name: str
@@ -38,6 +38,7 @@ class ModelFacts:
     share: float = 0.0
     canary: bool = False
     shadow: bool = False
+    carried: Mapping[str, Any] = field(default_factory=dict)
 
     def total(self) -> Statistics:
         """The snapshots' sum.
@@ -87,6 +88,7 @@ def models_of(lanes: Iterable[Lane]) -> list[ModelFacts]:
             learner=lane.subject.learner,
             task=str(lane.subject.signature.task or ""),
             loading=lane.subject.loading,
+            carried=lane.subject.statistics.carried,
         )
         for lane in lanes
     ]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from bessemer.core.elastic.login import ElasticIndices, connect, credentials
+from bessemer.core.errors import UsageError
 from bessemer.core.spec import Duration
-from bessemer.serve.log.sink import Beside
+from bessemer.serve.log.sink import Beside, SegmentRefused
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from bessemer.package.prediction_log.convert import LogBatch
 
 _LOG = logging.getLogger("bessemer.serve.log")
-_AT_ONCE = 512
+#: Statuses of a whole request that are about what was sent: any other says that the server takes nothing now.
+_REFUSES = (400, 413)
 
 
 class ElasticsearchSettings(ElasticIndices, Beside):
@@ -48,16 +50,32 @@ class Elasticsearch:
 
     def write(self, segment: str, batches: Iterator[LogBatch]) -> None:
         from bessemer.core.elastic.bulk import send
+        from bessemer.core.elastic.faults import ElasticFault
+
+        if self._client is None:
+            self._client = self._connected()
+        try:
+            done = send(self._client, documents(segment, batches, self._settings.prefix))
+        except ElasticFault as fault:
+            if fault.status in _REFUSES:
+                raise SegmentRefused(str(fault)) from fault
+            raise
+        if done.refused:
+            _LOG.warning("Elasticsearch has refused %d of %s for good: %s", done.refused, segment, done.why)
+
+    def _connected(self) -> Client:
+        """What fails here is no segment's fault."""
         from bessemer.core.elastic.setup import ready
 
         settings = self._settings
-        if self._client is None:
+        try:
             client = connect(settings.url, settings, settings.timeout)
-            ready(client, settings.prefix)
-            self._client = client
-        done = send(self._client, documents(segment, batches, settings.prefix))
-        if done.refused:
-            _LOG.warning("Elasticsearch has refused %d of %s for good: %s", done.refused, segment, done.why)
+        except ValueError as error:  # certificates that are none, say
+            raise UsageError(
+                "no client for Elasticsearch can be made of its settings", why=str(error)
+            ) from error
+        ready(client, settings.prefix)
+        return client
 
 
 def documents(segment: str, batches: Iterator[LogBatch], prefix: str) -> Iterator[Document]:
@@ -75,8 +93,10 @@ def documents(segment: str, batches: Iterator[LogBatch], prefix: str) -> Iterato
 
 
 def _labels(batch: LogBatch) -> Iterator[dict[str, Any]]:
+    from bessemer.package.prediction_log.moments import rows_of
+
     number = batch.model.task == "regression"
-    for row in _rows(batch):
+    for row in rows_of(batch.rows):
         said = {"value": row["label"]} if number else {"class": _class(row["label"])}
         yield {
             "@timestamp": _moment(row["time"]),
@@ -88,9 +108,11 @@ def _labels(batch: LogBatch) -> Iterator[dict[str, Any]]:
 
 
 def _predictions(batch: LogBatch) -> Iterator[dict[str, Any]]:
+    from bessemer.package.prediction_log.moments import rows_of
+
     places = [(field.name, *_place(field)) for field in batch.rows.schema if "." in field.name]
     regression = batch.model.task == "regression"
-    for row in _rows(batch):
+    for row in rows_of(batch.rows):
         found: dict[str, Any] = {
             "@timestamp": _moment(row["time"]),
             "prediction_id": row["prediction_id"],
@@ -104,12 +126,6 @@ def _predictions(batch: LogBatch) -> Iterator[dict[str, Any]]:
             if (value := write(row[column])) is not None:
                 found.setdefault(side, {}).setdefault(kind, {})[name] = value
         yield found
-
-
-def _rows(batch: LogBatch) -> Iterator[dict[str, Any]]:
-    """Rows as Python values, few at a time: a whole batch of them would take many times its room."""
-    for start in range(0, batch.rows.num_rows, _AT_ONCE):
-        yield from batch.rows.slice(start, _AT_ONCE).to_pylist()
 
 
 def _place(field: pa.Field) -> tuple[str, str, str, Callable[[Any], Any]]:
@@ -139,8 +155,11 @@ def _number(value: Any) -> Any:
     return value if value is None or abs(value) < float("inf") else None
 
 
-def _moment(value: Any) -> str | None:
-    return None if value is None else f"{value.isoformat(timespec='microseconds')}Z"
+def _moment(value: int | None) -> str | None:
+    """A date field of Elasticsearch takes years of four digits."""
+    from bessemer.package.prediction_log.moments import iso
+
+    return iso(value, "microseconds")
 
 
 def _class(value: Any) -> str | None:

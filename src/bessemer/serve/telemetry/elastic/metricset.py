@@ -61,12 +61,27 @@ class ModelMetrics(MetricSet):  # type: ignore[misc]  # the library is not looke
                 "timestamp": now,
                 "tags": {"model": facts.name, "version": facts.version},
                 "samples": {
-                    **dict(added(self._before.get(key, {}), seen[key])),
+                    **dict(added(_begin(self._before.get(key), facts.carried, seen[key]), seen[key])),
                     "bessemer.requests.waiting": {"value": facts.waiting, "type": "gauge"},
                     "bessemer.model.ready": {"value": int(facts.ready), "type": "gauge"},
                 },
             }
         self._before = seen
+
+
+def _begin(before: Numbers | None, carried: Numbers, now: Numbers) -> Numbers:
+    """Where an interval begins: at the last one's end; else at what was told by processes before this.
+
+    A number that fell is that of a model that was loaded anew.
+    """
+    return carried if before is None or _fell(before, now) else before
+
+
+def _fell(before: Numbers, now: Numbers) -> bool:
+    counted = any(now[name] < before[name] for _, _, name in COUNTERS)
+    return counted or any(
+        n < e for *_, name in HISTOGRAMS for n, e in zip(now[name], before[name], strict=True)
+    )
 
 
 def added(before: Numbers, now: Numbers) -> Iterator[tuple[str, dict[str, Any]]]:
