@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from bessemer.core.suspects import Suspect
     from bessemer.serve.guards.spec import AccessSpec
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
@@ -48,7 +50,7 @@ def suspects_command(
 
     A server that runs sees a change within about a second.
     """
-    from bessemer.cli._console import near, out, print_json, rows_table
+    from bessemer.cli._console import err, near, out, print_json, rows_table
     from bessemer.core.suspects import Suspect, SuspectsFile
 
     access, folder = project_access()
@@ -60,7 +62,12 @@ def suspects_command(
         kept.lift(lift, now)
     if add is not None:
         key = _shown(access, folder, add) if action == "step_up" else ""
-        kept.put(Suspect(add, action, now, now + _seconds(lasts), reason, "operator", rate, key))
+        suspect = Suspect(add, action, now, now + _seconds(lasts), reason, "operator", rate, key)
+        warnings = list(_warnings(suspect, access, folder))
+        if not kept.put(suspect):
+            warnings.append(_unchanged(suspect, kept.read(now)))
+        for warning in warnings:
+            err.print(f"warning: {warning}", markup=False, soft_wrap=True)
     rows = [
         {
             "name": each.name,
@@ -101,6 +108,34 @@ def _shown(access: AccessSpec | None, folder: Path, name: str) -> str:
 
     named = access.keys.file if access is not None and access.keys is not None else None
     return shown_key(folder / (named or "keys.yaml"), name)
+
+
+def _warnings(suspect: Suspect, access: AccessSpec | None, folder: Path) -> Iterator[str]:
+    """What is odd about a suspect, as far as the project says who the clients are."""
+    from bessemer.core.errors import did_you_mean
+    from bessemer.serve.guards.keyfile import read_keys
+    from bessemer.serve.guards.suspects import renewable
+
+    if suspect.action == "step_up" and not renewable(suspect):
+        yield f"'{suspect.name}' has no key in the key file: no newer credential ends this before its time"
+    keys = access.keys if access is not None else None
+    if keys is None or suspect.name.startswith(("jwt:", "certificate:")):
+        return
+    entries = read_keys(folder / keys.file) if keys.file is not None else ()
+    names = {**{entry.name: "admin" in entry.scopes for entry in entries}, **dict.fromkeys(keys.env, False)}
+    names |= dict.fromkeys(keys.admin_env, True)
+    if suspect.name not in names:
+        yield f"no client is called '{suspect.name}': {did_you_mean(suspect.name, names)}"
+    elif names[suspect.name]:
+        yield f"'{suspect.name}' may administer, and is left alone"
+
+
+def _unchanged(suspect: Suspect, known: Mapping[str, Suspect]) -> str:
+    """Why a suspect was not put in."""
+    before = known.get(suspect.name)
+    if before is None:
+        return f"{len(known):,} clients are suspected, and no more can be: let one off first"
+    return f"nothing has changed: '{before.name}' has {before.action} already, until {_moment(before.until)}"
 
 
 def _seconds(text: str) -> float:

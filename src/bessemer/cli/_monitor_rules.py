@@ -21,6 +21,7 @@ def rules_command(output: Path) -> None:
     from bessemer.cli.monitor import _settings
     from bessemer.core.errors import EnvironmentFault
     from bessemer.monitor.rules.write import write
+    from bessemer.monitor.slo import never_alerts
 
     spec, _ = _settings({})
     try:
@@ -37,3 +38,6 @@ def rules_command(output: Path) -> None:
         out.print(
             "There are no objectives: `monitor: {slo: {availability: 99.9%}}` adds them.", soft_wrap=True
         )
+    else:
+        for words in never_alerts(spec.slo).values():
+            out.print(f"{words}.", soft_wrap=True, highlight=False)

@@ -11,6 +11,9 @@ import click
 if TYPE_CHECKING:
     from bessemer.monitor.store import Kept
 
+_HEAD = ("window", "rows", "labels", "metric", "measured", "estimated")
+_TO_THE_RIGHT = ("rows", "labels")
+
 
 @click.command("show")
 @click.argument("package")
@@ -66,20 +69,25 @@ def _since(text: str | None) -> str:
 
 
 def _print(windows: Sequence[Kept]) -> None:
+    """A line a window, as long as it is, and below it a line for each column that was found."""
     from rich.markup import escape
-    from rich.table import Table
 
     from bessemer.cli._console import out
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for head, side in (("window", "left"), ("rows", "right"), ("labels", "right"), ("metric", "left")):
-        table.add_column(head, justify=side, no_wrap=True)  # type: ignore[arg-type]
-    for head in ("measured", "estimated"):
-        table.add_column(head, no_wrap=True)
-    table.add_column("findings", overflow="fold")
-    for window in windows:
-        table.add_row(*(escape(cell) for cell in _cells(window)))
-    out.print(table)
+    rows = [_HEAD, *(_cells(window) for window in windows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.rjust(n) if head in _TO_THE_RIGHT else cell.ljust(n)
+            for cell, n, head in zip(row, widths, _HEAD, strict=True)
+        )
+        for row in rows
+    ]
+    out.print(f"[bold]{lines[0].rstrip()}[/]", soft_wrap=True)
+    for window, line in zip(windows, lines[1:], strict=True):
+        out.print(escape(line.rstrip()), soft_wrap=True)
+        for found in _findings(window):
+            out.print(f"  [red]![/] {escape(found)}", soft_wrap=True)
 
 
 def _cells(window: Kept) -> tuple[str, ...]:
@@ -92,7 +100,6 @@ def _cells(window: Kept) -> tuple[str, ...]:
         labels,
         metric,
         *(_figure(told.get(kind, {}).get(metric)) for kind in ("measured", "estimated")),
-        _findings(window),
     )
 
 
@@ -110,9 +117,9 @@ def _figure(found: dict[str, float | None] | None) -> str:
     return f"{value} [{low}, {high}]"
 
 
-def _findings(window: Kept) -> str:
-    """Which columns, and by what."""
+def _findings(window: Kept) -> list[str]:
+    """Which columns, and by what, a line each."""
     by_column: dict[str, list[str]] = {}
     for row in window.check["findings"]:
         by_column.setdefault(row["column"], []).append(row["detector"])
-    return "; ".join(f"{column} ({', '.join(by)})" for column, by in by_column.items()) or "-"
+    return [f"{column} ({', '.join(by)})" for column, by in by_column.items()]

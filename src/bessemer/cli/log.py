@@ -132,9 +132,14 @@ def _writer(path: Path, schema: pa.Schema) -> Any:
 def _print_lines(rows: pa.RecordBatchReader) -> None:
     import json
 
+    import pyarrow.types as types
+
+    from bessemer.package.prediction_log.moments import iso, rows_of
+
+    times = [field.name for field in rows.schema if types.is_timestamp(field.type)]
     for batch in rows:
-        for row in batch.to_pylist():
-            moments = {k: v.isoformat() + "Z" for k, v in row.items() if isinstance(v, dt.datetime)}
+        for row in rows_of(batch):
+            moments = {name: iso(row[name]) for name in times}
             click.echo(json.dumps({**row, **moments}, ensure_ascii=False))
 
 

@@ -84,45 +84,25 @@ def watch_command(
 
     Settings that are not given are those of the nearest project file. It ends with Ctrl-C, and goes on where it was.
     """
-    import datetime as dt
-    import time
-
-    from bessemer.cli._monitor_metrics import told
-    from bessemer.monitor.courier import Couriers
-    from bessemer.monitor.monitor import Monitor
-    from bessemer.monitor.steady import Steady
+    from bessemer.cli._monitor_watch import Watching
     from bessemer.monitor.store import MonitorStore
-    from bessemer.monitor.watch import Watch
-    from bessemer.package.model import load
 
     spec, own = _settings({name: value for name, value in settings.items() if value is not None})
     kept, folder = MonitorStore(store or Path(spec.store)), log or Path(spec.log or own)
-
-    def watching(package: str) -> Watch:
-        return Watch(Monitor(load(package, key=key), detectors=spec.detectors), folder, kept, spec, model)
-
-    watch, attendant = watching(package), None if no_retrain else _attendant(spec, kept)
-    couriers, steady = Couriers(watch.outbox, _say), Steady(_say)
-    tell = click.get_current_context().with_resource(told(kept, watch.name, watch.version, metrics, textfile))
-    if not once:
-        couriers.start()
-    while True:
-        now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
-        for window in watch.tick(now) if once else steady.tick(watch, now):
-            _print_window(window, as_json)
-            tell(window)
-        tell(None)
-        if attendant is not None:
-            done = attendant.tick(watch.model, watch.name)
-            done = attendant.wait() if once else done
-            if done is not None:
-                _say(f"{done.model} {done.version} {done.outcome}: {done.why}")
-                watch = watching(done.package) if done.serves else watch
-        if once:
-            couriers.once()
-            return
-        couriers.ring()
-        time.sleep(min(60.0, spec.every))
+    attendant = None if no_retrain else _attendant(spec, kept)
+    with Watching(
+        spec,
+        kept,
+        folder,
+        package,
+        attendant,
+        name=model,
+        key=key,
+        metrics=metrics,
+        textfile=textfile,
+        say=_say,
+    ) as watching:
+        watching.run(lambda window: _print_window(window, as_json), once=once)
 
 
 @command.command("web")
@@ -182,24 +162,46 @@ def _settings(given: dict[str, Any]) -> tuple[MonitorSpec, str]:
         sections = Project(file).file.sections
         known = sections["monitor"].model_dump(exclude_unset=True)
         said = getattr(sections["serve"], "log", None)
-        log = said.folder if said else log
+        # from whatever folder below the project it is called, it is the project's store and log
+        log = str(file.parent / (said.folder if said else log))
+        known["store"] = str(file.parent / sections["monitor"].store)
+        if known.get("log"):
+            known["log"] = str(file.parent / known["log"])
         known["suspects"] = _suspects(known.get("suspects", {}), sections["serve"], file.parent)
     try:
         return MonitorSpec.model_validate({**known, **given}), log
     except ValidationError as error:
-        faults = "; ".join(f"--{e['loc'][0]}: {e['msg']}" for e in error.errors()).replace("_", "-")
-        raise UsageError(faults) from None
+        raise UsageError("; ".join(_fault(each) for each in error.errors())) from None
+
+
+def _fault(error: Any) -> str:
+    """What is wrong with an option."""
+    told = error["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
+    given = error["input"]
+    return f"--{str(error['loc'][0]).replace('_', '-')}: {told}" + (
+        f", and is {given!r}" if told.startswith("should") and isinstance(given, str | int | float) else ""
+    )
 
 
 def _suspects(known: dict[str, Any], serve: Any, folder: Path) -> dict[str, Any]:
     """The files of suspects and of keys are the server's, where nothing else is said."""
+    from bessemer.core.errors import UsageError
+
     access = getattr(serve, "access", None)
     found: dict[str, Any] = {}
     if access is not None and access.suspects is not None:
         found["file"] = str(folder / access.suspects.file)
     if access is not None and access.keys is not None and access.keys.file is not None:
         found["keys"] = str(folder / access.keys.file)
-    return {**found, **known}
+    wanted = {**found, **known}
+    renewed = access is None or access.jwt is not None or "keys" in wanted
+    if "step_up" in known.get("actions", {}).values() and not renewed:
+        raise UsageError(
+            "nobody could end `monitor: suspects: actions: step_up`",
+            why="it asks for a newer key of a key file, or a newer token: `serve: access` has neither",
+            fix="give clients keys in `serve: access: keys: {file: keys.yaml}`, or take throttle",
+        )
+    return wanted
 
 
 def _say(text: str) -> None:

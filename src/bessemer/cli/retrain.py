@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     default="by_hand",
     help="What kind of reason it is, for the record.",
 )
+@click.option(
+    "--store", type=click.Path(path_type=Path), help="Where it is written down; the monitor's by default."
+)
 @click.option("--no-deploy", is_flag=True, help="Compare only; deploy nothing.")
 @click.option("--history", is_flag=True, help="Show what was done so far, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
@@ -32,6 +35,7 @@ def command(
     champion: Path | None,
     because: str,
     cause: str,
+    store: Path | None,
     no_deploy: bool,
     history: bool,
     as_json: bool,
@@ -45,20 +49,27 @@ def command(
     from bessemer.cli._console import err, out, print_json
     from bessemer.cli._live import view
     from bessemer.core.errors import UsageError
+    from bessemer.monitor.courier import Couriers
     from bessemer.monitor.store import MonitorStore
     from bessemer.retrain.retrainer import Retrainer
     from bessemer.retrain.triggers import Reason
 
     loaded = Project(project)
-    store = MonitorStore(loaded.folder / loaded.file.sections["monitor"].store)
-    retrainer = Retrainer(loaded, store, deploying=not no_deploy)
+    kept = MonitorStore(store or loaded.folder / loaded.file.sections["monitor"].store)
+    retrainer = Retrainer(loaded, kept, deploying=not no_deploy)
     if history:
         _show(retrainer.records.all(loaded.name), as_json)
         return
     if champion is not None and not champion.is_file():
         raise UsageError(f"no file {champion}", fix="give --champion the path of a .bsm package")
+    if (begun := retrainer.unfinished()) is not None:
+        err.print(
+            f"going on with {begun.version}, which was begun at {begun.begun:%Y-%m-%d %H:%M} UTC",
+            soft_wrap=True,
+        )
     with view(err if as_json else out, as_json) as sink:
         one = retrainer.run(Reason(cause, because), champion, [sink])  # type: ignore[arg-type]
+    Couriers(retrainer.outbox, lambda text: err.print(text, markup=False, soft_wrap=True)).once()
     if as_json:
         print_json(one.to_json())
     else:

@@ -7,18 +7,35 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bessemer.core.errors import EnvironmentFault
 from bessemer.core.store import explained
 
 
+@dataclass(frozen=True)
+class Busy:
+    """What is said where somebody else holds a lock: what, why that matters, and what to do."""
+
+    what: str
+    why: str
+    fix: str
+
+
+RUN = Busy(
+    "another run is at work in this project",
+    "two runs at once would do the same work twice",
+    "wait for it, or run with --wait 10m",
+)
+
+
 @contextmanager
-def exclusive(path: Path, *, wait: float = 0.0) -> Iterator[None]:
+def exclusive(path: Path, *, wait: float = 0.0, busy: Busy = RUN) -> Iterator[None]:
     """Hold the lock file at `path`.
 
     Args:
-        wait: seconds to wait for another holder.
+        wait: seconds to wait for another holder. busy: what is said where one still holds it.
 
     Raises:
         EnvironmentFault: another process still holds it.
@@ -37,9 +54,7 @@ def exclusive(path: Path, *, wait: float = 0.0) -> Iterator[None]:
                     handle.seek(0)
                     holder = handle.read().strip() or "unknown"
                     raise EnvironmentFault(
-                        f"another run is at work in {path.parent.parent} (process {holder})",
-                        why="two runs at once would do the same work twice",
-                        fix="wait for it, or run with --wait 10m",
+                        f"{busy.what} (process {holder}, {path})", why=busy.why, fix=busy.fix
                     ) from None
                 time.sleep(0.1)
         handle.seek(0)

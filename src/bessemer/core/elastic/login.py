@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from bessemer.core.errors import MissingExtra, UsageError
 from bessemer.core.spec import Spec
@@ -29,6 +29,27 @@ def _address(text: str) -> str:
 
 
 ElasticUrl = Annotated[str, AfterValidator(_address)]
+#: How names of indices, templates and files begin: nothing that leads out of a folder.
+Prefix = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.]*$", max_length=100)]
+
+
+def check_prefix(prefix: str) -> str:
+    """The prefix, where it is one.
+
+    Raises:
+        UsageError: it is none.
+
+    >>> check_prefix("bessemer")
+    'bessemer'
+    """
+    try:
+        return TypeAdapter(Prefix).validate_python(prefix)
+    except ValidationError:
+        raise UsageError(
+            f"{prefix!r} is no prefix",
+            why="indices, templates and files are named by it",
+            fix="small letters, digits, '_' and '.', beginning with a letter or a digit; at most 100",
+        ) from None
 
 
 class ElasticLogin(Spec):
@@ -68,12 +89,7 @@ class ElasticIndices(ElasticLogin):
     """
 
     url: ElasticUrl = Field(description="The server, as https://host:9200.")
-    prefix: str = Field(
-        "bessemer",
-        pattern=r"^[a-z0-9][a-z0-9_.]*$",
-        max_length=100,
-        description="How the names of indices and templates begin.",
-    )
+    prefix: Prefix = Field("bessemer", description="How the names of indices and templates begin.")
 
 
 def connect(url: str, login: ElasticLogin, timeout: float, retries: int = 2) -> Elasticsearch:
