@@ -76,7 +76,8 @@ class Loop:
     def watching(self, *options: str) -> subprocess.Popen[str]:
         """The monitor, looking at what is due; where it is time it trains again, and waits for the end of the trial."""
         command = [*BESSEMER, "monitor", "watch", self.served()[1], "--once", "--json", *options]
-        return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, text=True)
+        errors = (self.folder / "monitor.log").open("a")
+        return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=errors, text=True)
 
     def history(self) -> list[Row]:
         command = [*BESSEMER, "retrain", str(self.folder), "--history", "--json"]
@@ -209,7 +210,7 @@ def latest(windows: list[Row], kind: str) -> float | None:
 def json_lines(process: subprocess.Popen[str]) -> list[Row]:
     text, _ = process.communicate()
     if process.returncode:
-        raise SystemExit(f"the monitor ended with code {process.returncode}")
+        raise SystemExit(f"the monitor ended with code {process.returncode}: see monitor.log")
     return [json.loads(line) for line in text.splitlines()]
 
 
@@ -267,7 +268,8 @@ def compared(one: Row) -> str:
 def serving(folder: Path, port: int) -> Iterator[str]:
     """A server with the first package, until the block ends."""
     command = [*BESSEMER, "serve", str(folder / "build" / "flights-1.bsm")]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
     try:
         wait_until_ready(port, process)
         yield f"http://127.0.0.1:{port}"

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 from browser import axe_source, chromium
-
-from conftest import HOSTILE, window
+from page_support import HOSTILE, window
 
 pytestmark = pytest.mark.slow
 

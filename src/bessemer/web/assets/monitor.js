@@ -1,6 +1,6 @@
 // The monitor's page: asks for the state every few seconds and draws what has changed.
 
-const EVERY = 5000, CARDS = 9;
+const EVERY = 5000, CARDS = 6;
 const DAY = 86400000;
 const dayOf = (moment) => Date.parse(moment + "Z") / DAY; // days since 1970, UTC
 const two = (n) => String(n).padStart(2, "0");
