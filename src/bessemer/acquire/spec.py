@@ -99,6 +99,12 @@ class PredictionLogSource(Spec):
         strict=False,
         description="Logged inputs to leave out, such as those that are hashed there.",
     )
+    exclude_clients: tuple[str, ...] = Field(
+        default=(),
+        strict=False,
+        description="Clients whose rows and whose labels are left out: what somebody who is not to be believed has "
+        "asked and told is not learned from.",
+    )
 
 
 class ElasticsearchSource(ElasticLogin):

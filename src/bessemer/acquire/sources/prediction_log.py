@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bessemer.acquire.protocol import Place, Relation
-from bessemer.core.errors import UsageError
+from bessemer.core.errors import DataError, UsageError, nearest
 from bessemer.core.sql import connect, quote
+from bessemer.package.prediction_log.layout import JOURNALS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,8 +27,8 @@ class PredictionLog:
     """The rows of a model that have a label, in the order of time, each prediction once.
 
     Columns are the inputs that are logged, the label under the name that the options say, and
-    `predicted_at`. Where nothing is logged yet there is no row, and there are these two columns alone: before a model
-    has been served there is no log of it.
+    `predicted_at`. Where nothing at all is logged yet there is no row, and there are these two columns alone: before a
+    model has been served there is no log of it. A log that has a model of nearly this name instead is a DataError.
     """
 
     def __init__(self, name: str, options: PredictionLogSource) -> None:
@@ -45,17 +46,39 @@ class PredictionLog:
         return found.hexdigest()
 
     def open(self, connection: Any, ctx: Context) -> Relation:
-        from bessemer.package.prediction_log.read import read_log
+        from bessemer.package.prediction_log.read import models_in, read_log
 
+        folder = ctx.project_dir / self.options.prediction_log
         try:
-            reader = read_log(ctx.project_dir / self.options.prediction_log, self.options.model)
+            reader = read_log(folder, self.options.model, without=self.options.exclude_clients)
         except UsageError:
+            there = models_in(folder)
+            if near := nearest(self.options.model, there):
+                raise self._misnamed(near) from None
+            ctx.note(self._empty(folder, there))
             # a label without a type takes that of what it is put together with
             nothing = (
                 f"SELECT NULL AS {quote(self.options.label)}, NULL::TIMESTAMP AS predicted_at WHERE false"
             )
             return Relation(nothing, direct=True)
         return Relation(batches=self._labelled(reader))
+
+    def _misnamed(self, near: str) -> DataError:
+        model = self.options.model
+        return DataError(
+            f"source '{self.name}': the prediction log '{self.options.prediction_log}' has no model '{model}'",
+            why="it has one of nearly that name",
+            fix=f"did you mean '{near}'? if not, leave the source out until '{model}' is served",
+        )
+
+    def _empty(self, folder: Path, models: list[str]) -> str:
+        """What is said of a log that is not there, or has other models: it may come, or be called otherwise."""
+        why = "nothing is logged there yet" if folder.is_dir() else "there is no such folder yet"
+        if models:
+            why = f"nothing is logged there yet of '{self.options.model}' (but of {', '.join(models[:5])})"
+        near = nearest(folder.name, [path.name for path in _beside(folder)])
+        hint = f"; did you mean '{near}'?" if near else ""
+        return f"source '{self.name}' has no rows: '{self.options.prediction_log}': {why}{hint}"
 
     def _labelled(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         inputs = [name for name in reader.schema.names if name.startswith("in.")]
@@ -71,6 +94,11 @@ class PredictionLog:
             own = connect(threads=1, memory=_MEMORY, temporary=Path(scratch))
             own.register("reader", reader)
             yield from own.sql(query).to_arrow_reader(_ROWS)
+
+
+def _beside(folder: Path) -> list[Path]:
+    """Folders beside one that are prediction logs: they have a folder of journals."""
+    return sorted(path.parent for path in folder.parent.glob(f"*/{JOURNALS}") if path.parent != folder)
 
 
 def _size(path: Path) -> int:
