@@ -1,16 +1,19 @@
 """Checking a window of rows against a package's reference: what it costs, what it finds, and what it cries for nothing.
 
-    .venv/bin/python benchmarks/monitoring.py [--rows 1000000 10000000] [--seeds 20]
+    .venv/bin/python benchmarks/monitoring.py [--rows 1000000 10000000] [--seeds 20] [--peers evidently alibi ...]
 
 Twenty columns (14 of numbers, 5 of texts with 2 to 1,000 values, one boolean), a reference of 200,000 rows. In a
 changed window six columns are changed by little; the other fourteen are as they were. A process of its own checks each
-size, so that its peak is its own (Linux); finding is counted over windows of fresh seeds, changed and unchanged.
+size, so that its peak is its own (Linux); finding is counted over windows of fresh seeds, changed and unchanged. Peers
+get the same files, each in an environment of its own, which is made when it is not there; `--peer-seeds` says how many
+windows they look at, since one of them takes minutes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -22,11 +25,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from peers import drift
 from peers.machine import machine
+from peers.measure import run
 
 from bessemer.core.sql import connect, literal
 from bessemer.monitor.check import compared, decide
-from bessemer.monitor.plugins import USUAL
+from bessemer.monitor.plugins import USUAL, parts_read
 from bessemer.monitor.reference import Reference
 from bessemer.monitor.scan import scan
 from bessemer.monitor.tables import opened
@@ -87,7 +92,7 @@ def one(reference: Reference, path: Path) -> dict[str, Any]:
     """Check a window here: seconds, CPU seconds, peak MB, and the columns that are found."""
     started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
     with opened(path) as (connection, relation):
-        window = scan(connection, relation, reference)
+        window = scan(connection, relation, reference, parts_read(USUAL))
     found = decide(compared(reference, window, USUAL), window.rows, FALSE_ALARM)
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {
@@ -112,6 +117,8 @@ def main() -> None:
     parser.add_argument(
         "--seeds", type=int, default=20, help="windows of the first size, changed and unchanged"
     )
+    parser.add_argument("--peers", nargs="*", choices=list(drift.TOOLS), default=[])
+    parser.add_argument("--peer-seeds", type=int, default=1)
     parser.add_argument("--one", nargs=2, metavar=("REFERENCE", "WINDOW"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -123,9 +130,11 @@ def main() -> None:
         folder = Path(name)
         reference = reference_of(folder)
         (folder / "reference.json").write_text(json.dumps(dict(reference.facts), default=str))
-        print("| rows | wall s | CPU s | peak MB |\n| --- | --- | --- | --- |")
+        print("| | rows | wall s | CPU s | peak MB |\n| --- | --- | --- | --- | --- |")
         for size in options.rows:
             cost(folder, size)
+        for name in options.peers:
+            peer(name, folder, options.rows[0], options.peer_seeds)
         finding(reference, folder, options.rows[0], options.seeds)
 
 
@@ -137,7 +146,44 @@ def cost(folder: Path, size: int) -> None:
     command = [sys.executable, __file__, "--one", str(folder / "reference.json"), str(path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found = json.loads(done.stdout)
-    print(f"| {size:,} | {found['wall']:.2f} | {found['cpu']:.2f} | {found['peak']:.0f} |", flush=True)
+    print(
+        f"| Bessemer | {size:,} | {found['wall']:.2f} | {found['cpu']:.2f} | {found['peak']:.0f} |",
+        flush=True,
+    )
+
+
+def peer(name: str, folder: Path, size: int, seeds: int) -> None:
+    """What a tool takes and finds in changed windows of some seeds, and what it finds in unchanged ones."""
+    tool, python = drift.TOOLS[name], drift.python(name)
+    old, told = folder / "reference.parquet", folder / "found.json"
+    plain(folder / "train.parquet", old)
+    right = wrong = 0
+    for changed in (True, False):
+        for seed in range(seeds):
+            path = folder / "peer.parquet"
+            pq.write_table(rows(size, 10_000 + seed, changed), folder / "seed.parquet")
+            plain(folder / "seed.parquet", path)
+            command = [python, "-W", "ignore", "-c", tool.program, old, path]
+            used = run(
+                command, env={**os.environ}, cwd=folder, out=told, log=folder / "errors.txt", limit=3600
+            )
+            if used.status:
+                print(f"{tool.title} failed:\n{(folder / 'errors.txt').read_text()[-2000:]}")
+                return
+            found = set(json.loads(told.read_text().splitlines()[-1]))
+            right += len(found & set(CHANGED)) if changed else 0
+            wrong += len(found - set(CHANGED)) if changed else len(found)
+            if changed and not seed:
+                print(
+                    f"| {tool.title} | {size:,} | {used.wall:.2f} | {used.cpu:.2f} | {used.peak / 2**20:.0f} |"
+                )
+    print(f"  found {right} of {seeds * len(CHANGED)} changed columns, {wrong} others", flush=True)
+
+
+def plain(path: Path, to: Path) -> None:
+    """The same table as old readers take it."""
+    connection = connect(threads=2, memory=2**30, temporary=to.parent)
+    connection.execute(f"COPY (SELECT * FROM {literal(path)}) TO {literal(to)} (FORMAT parquet)")
 
 
 def finding(reference: Reference, folder: Path, size: int, seeds: int) -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 from peers.catalog import COMMON, TOOLS, Tool
@@ -33,23 +34,29 @@ def install(name: str) -> None:
     Raises:
         CalledProcessError: pip could not.
     """
-    folder = CACHE / name
     if installed(name):
         print(f"{name} is installed: {python(name)}")
         return
-    print(f"installing {name} into {folder}", flush=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    venv.create(folder, with_pip=True, symlinks=True)
-    command: list[str | Path] = [
-        python(name),
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]
-    subprocess.run([*command, *COMMON, *TOOLS[name].requirements], check=True)
-    (folder / MARK).write_text(_wanted(TOOLS[name]))
+    made(name, (*COMMON, *TOOLS[name].requirements))
+
+
+def made(name: str, requirements: Sequence[str]) -> Path:
+    """The interpreter of an environment, which is made when it is not there, or was made of something else.
+
+    Raises:
+        CalledProcessError: pip could not.
+    """
+    folder = CACHE / name
+    found, wanted = folder / "bin" / "python", "".join(f"{line}\n" for line in requirements)
+    mark = folder / MARK
+    if not mark.exists() or mark.read_text() != wanted:
+        print(f"installing {name} into {folder}", flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        venv.create(folder, with_pip=True, symlinks=True)
+        command = [str(found), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*command, *requirements], check=True)
+        mark.write_text(wanted)
+    return found
 
 
 def variables(threads: int, folder: Path) -> dict[str, str]:

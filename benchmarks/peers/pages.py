@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import venv
 from dataclasses import dataclass
 from pathlib import Path
 
-from peers.environment import CACHE, MARK
+from peers.environment import made
 
 
 @dataclass(frozen=True)
@@ -64,14 +61,4 @@ def python(name: str) -> Path:
     Raises:
         CalledProcessError: pip could not.
     """
-    folder = CACHE / f"page-{name}"
-    found, wanted = folder / "bin" / "python", "".join(f"{line}\n" for line in TOOLS[name].requirements)
-    mark = folder / MARK
-    if not mark.exists() or mark.read_text() != wanted:
-        print(f"installing {name} into {folder}", flush=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        venv.create(folder, with_pip=True, symlinks=True)
-        command = [str(found), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*command, *TOOLS[name].requirements], check=True)
-        mark.write_text(wanted)
-    return found
+    return made(f"page-{name}", TOOLS[name].requirements)

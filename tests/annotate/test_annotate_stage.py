@@ -211,3 +211,8 @@ def test_real_tables(room: Room, name: str, target: str, task: str) -> None:
     table = pyarrow.csv.read_csv(DATA / name / "train.csv")
     table = table.rename_columns(["y" if column == target else column for column in table.column_names])
     assert room.run(table).meta["task"] == task
+
+
+def test_classes_that_differ_only_in_case_are_refused(room: Room) -> None:
+    with pytest.raises(DataError, match="'No' and 'no'; 'Yes' and 'yes'"):
+        room.run(["No", "no", "Yes", "yes", "maybe"] * 4)

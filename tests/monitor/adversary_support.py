@@ -88,6 +88,7 @@ class Looking:
         self.watcher = watcher
         self.memory: Any = {}
         self.figures: Any = {}
+        self.only_told: frozenset[str] = frozenset()
         self._reference = reference
 
     def at(self, one: LoggedWindow) -> dict[str, Test]:
@@ -107,7 +108,7 @@ class Looking:
             ),
         )
         said = self.watcher.watch(watched)
-        self.memory, self.figures = said.memory, said.figures
+        self.memory, self.figures, self.only_told = said.memory, said.figures, said.only_told
         return {test.column: test for test in said.tests}
 
 

@@ -37,6 +37,16 @@ def absent(column: str) -> Test:
     return Test("schema", column, "schema", "absent", 1.0, f"'{column}' is absent")
 
 
+def worse(metric: str) -> Test:
+    """Labels say that the model is no longer what it was."""
+    return Test("measured_performance", metric, "performance", metric, 0.5, f"'{metric}' fell", 1e-9)
+
+
+def probing(client: str) -> Test:
+    """A client that asks as an attacker would."""
+    return Test("near_queries", client, "adversary", "share", 1.0, f"'{client}' probes", 1e-9, of="client")
+
+
 def kept(hour: int, *tests: Test, looks: int = 1, model: str = "tiny", version: str = "1.0.0") -> Kept:
     """The window of an hour in which these tests were made."""
     check = decide(tests, 500, 0.01).to_json()

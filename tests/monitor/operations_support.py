@@ -32,12 +32,14 @@ class Busy:
         (lane,) = self.repository.lanes()
         self.lane, self.statistics = lane, lane.subject.statistics
         self.now, self.cpu, self.memory = seconds(DAY), 1.0, 100_000_000
+        self.steady = 0.0
         self.refused: dict[int, int] = {}
         self.dropped: dict[str, int] = {}
         self.writer = Operations(
             *(folder, MINUTE, keep, self.repository.every_lane, self._facts),
             clock=lambda: self.now,
             used=lambda: Usage(self.cpu, self.memory, 3),
+            steady=lambda: self.steady,
         )
 
     def _facts(self) -> ServerFacts:
@@ -67,6 +69,7 @@ class Busy:
         for _ in range(minutes):
             self.does(latencies, **more)
             self.now += MINUTE
+            self.steady += MINUTE
             self.writer.write(self.now)
 
 

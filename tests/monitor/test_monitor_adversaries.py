@@ -15,15 +15,16 @@ from log_support import Server, at, seconds, watching
 from package_support import given, labels
 
 from bessemer.core.suspects import SuspectsFile
-from bessemer.monitor.asked import NOBODY
+from bessemer.monitor.asked import NOBODY, Repeated
 from bessemer.monitor.finding import Finding
+from bessemer.monitor.finding import Test as Told
 from bessemer.monitor.reference import Reference
 from bessemer.monitor.spec import MonitorSpec
 from bessemer.monitor.suspects import SuspectsSpec, act
 from bessemer.monitor.watchers.fingerprints import FEW, Fingerprints
 from bessemer.monitor.watchers.near_queries import NearQueries
 from bessemer.monitor.watchers.uniform_queries import UniformQueries
-from bessemer.serve.guards.keyfile import add_key, shown_key
+from bessemer.serve.guards.keyfile import add_key, revoke_key, shown_key
 from bessemer.serve.log.entry import Entry, Label
 from bessemer.testing.models import CLASSES, INPUTS
 
@@ -174,6 +175,64 @@ def test_memory_does_not_grow_with_the_clients(
     assert len(watchers["near_queries"].memory["last_queries"]) == 100
 
 
+def test_the_same_customers_every_hour_beside_a_client_that_asks_much(
+    census: dict[str, Rows], usual: Reference, tmp_path: Path
+) -> None:
+    """More rows between than are remembered of all clients: each client's own last are known all the same."""
+    watchers = {name: Looking(kind(kind.Settings()), usual) for name, kind in WATCHERS.items()}
+    rng, everybody = np.random.default_rng(0), joined([census["train"], census["test"]])
+    same = take(census["test"], rng.permutation(5000)[:80])
+    for turn in range(3):
+        drawn = take(everybody, rng.permutation(size(everybody))[:18_000])
+        one = window(tmp_path, [("nightly", same), ("heavy", drawn)], rng)
+        for name, watcher in watchers.items():
+            tests = watcher.at(one)
+            assert ("nightly" in tests) == (turn == 0), name
+            if turn == 0:
+                assert float(tests["nightly"].p_value or 0.0) > 0.001, name
+
+
+def test_what_is_remembered_of_repeated_rows_is_bounded() -> None:
+    repeated = Repeated()
+    for client in range(300):
+        keys = np.arange(1000, dtype=np.uint64) + np.uint64(1000 * client)
+        assert repeated.fresh([f"c{client}"] * 1000, keys).all()
+    assert len(repeated.memory()["own"]) == 128
+    again = Repeated(json.loads(json.dumps(repeated.memory())))
+    assert not again.fresh(["c180"] * 100, np.arange(180_900, 181_000, dtype=np.uint64)).any(), "its own last"
+    assert again.fresh(["c180"] * 100, np.arange(180_000, 180_100, dtype=np.uint64)).all(), "too long ago"
+
+
+def test_nobody_is_shut_out_for_rows_that_another_asked_first(
+    census: dict[str, Rows], usual: Reference, tmp_path: Path
+) -> None:
+    """Who knows what a client will ask, and asks near copies first, has it told of and nothing more."""
+    rng, train = np.random.default_rng(3), census["train"]
+    rows = take(census["test"], rng.permutation(size(census["test"]))[:300])
+    copies = {**rows, "hours_per_week": rows["hours_per_week"] + 1}
+    watcher = Looking(Fingerprints(Fingerprints.Settings()), usual)
+    for turn, asked in enumerate((("mallory", copies), ("victim", rows))):
+        order = rng.permutation(size(train))
+        others = [(f"o{i}", take(train, order[i * 200 : (i + 1) * 200])) for i in range(10)]
+        tests = watcher.at(window(tmp_path, [asked, *others], rng))
+        watcher.memory = json.loads(json.dumps(watcher.memory))  # as it is kept
+        assert watcher.only_told >= {f"o{i}" for i in range(10)}
+        assert turn == 0 or float(tests["victim"].p_value or 0.0) < 1e-4
+    assert "victim" in watcher.only_told
+    assert "'mallory' (" in tests["victim"].text
+    assert watcher.figures["with"]["victim"]["mallory"] > 150
+
+
+def test_whoever_goes_near_its_own_rows_is_meant(
+    census: dict[str, Rows], attacked: dict[str, Rows], usual: Reference, tmp_path: Path
+) -> None:
+    for attack in ("hop_skip_jump", "jacobian"):
+        watcher = Looking(Fingerprints(Fingerprints.Settings()), usual)
+        traffic = [*harmless(census["test"], 50), ("mallory", attacked[attack])]
+        tests = watcher.at(window(tmp_path, traffic, np.random.default_rng(1)))
+        assert set(tests) - watcher.only_told - {FEW} == {"mallory"}
+
+
 def test_clients_without_a_name_are_one(census: dict[str, Rows], usual: Reference, tmp_path: Path) -> None:
     watcher = Looking(UniformQueries(UniformQueries.Settings(ignore=["tester"])), usual)
     rows = take(census["test"], slice(0, 100))
@@ -289,6 +348,88 @@ def test_what_is_done_is_written_once_and_for_its_time(tmp_path: Path) -> None:
     assert SuspectsFile(tmp_path / "s.json").read(seconds(at(2.1))) == {}
     assert act(spec, [finding("mallory")], end, at(9)) == [], "that window is history"
     assert act(spec, [finding("age", of="input")], end, now) == []
+
+
+@pytest.mark.parametrize("broken", ["s.json", "keys.yaml"])
+def test_a_broken_file_ends_nothing(
+    broken: str, package: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What could not be done stands with the window, and the next window is looked at."""
+    (tmp_path / broken).write_text('{"suspects": [')
+    server = Server(tmp_path / "log")
+    for hour in range(2):
+        feedback_window(server, hour, {**{f"client-{i}": 0.0 for i in range(12)}, "mallory": 0.5}, 150)
+    server.log.close()
+    files = {"file": str(tmp_path / "s.json"), "keys": str(tmp_path / "keys.yaml")}
+    suspects = {"actions": {"feedback": "step_up"}, "lasts": "3d", **files}
+    watch = watching(
+        tmp_path, package, watchers=["feedback"], again=[], suspects=suspects, false_alarms="1 per day"
+    )
+    first, second = watch.tick(at(2.5))
+    for kept in (first, second):
+        (row,) = kept.check["figures"]["suspects"]
+        assert (row["client"], row["action"]) == ("mallory", "step_up")
+        assert broken in row["fault"]
+    assert "nothing is done to 'mallory'" in caplog.text
+    assert list(watch.tick(at(2.6))) == []
+
+
+def test_what_only_an_alert_may_follow_from_is_not_acted_on(package: Path, tmp_path: Path) -> None:
+    """A watcher that cannot tell who is at fault says so, and the setting does not overrule it."""
+    from bessemer.monitor.watched import Said
+
+    server = Server(tmp_path / "log")
+    server.answer(0.5, 250, 1)
+    server.log.close()
+    suspects = {"actions": {"fingerprints": "step_up"}, "file": str(tmp_path / "s.json"), "lasts": "3d"}
+    watch = watching(tmp_path, package, watchers=["fingerprints"], again=[], suspects=suspects)
+
+    class Unsure:
+        def watch(self, _: Any) -> Said:
+            tests = [
+                Told("fingerprints", name, "adversary", "share", 0.9, "why", 1e-12, None, "client")
+                for name in ("mallory", "victim")
+            ]
+            return Said(tuple(tests), only_told=frozenset({"victim"}))
+
+    watch._watchers = {"fingerprints": Unsure()}  # type: ignore[dict-item]
+    (kept,) = watch.tick(at(1.5))
+    assert {each["column"] for each in kept.check["findings"] if each["of"] == "client"} == {
+        "mallory",
+        "victim",
+    }
+    assert [row["client"] for row in kept.check["figures"]["suspects"]] == ["mallory"]
+    assert list(SuspectsFile(tmp_path / "s.json").read(seconds(at(1.5)))) == ["mallory"]
+
+
+def test_found_again_it_needs_a_newer_key_again(tmp_path: Path) -> None:
+    files = {"file": str(tmp_path / "s.json"), "keys": str(tmp_path / "keys.yaml")}
+    spec, said = SuspectsSpec(actions={"feedback": "step_up"}, **files), [finding("mallory", "feedback")]
+    shown = []
+    for hour, now in ((1, 1.2), (1, 1.3), (2, 2.2)):  # a kill makes it look at the first twice
+        add_key(tmp_path / "keys.yaml", "mallory")
+        act(spec, said, at(hour), at(now))
+        (suspect,) = SuspectsFile(tmp_path / "s.json").read(seconds(at(now))).values()
+        shown.append((suspect.key, suspect.since))
+        if (hour, now) != (1, 1.2):
+            assert (suspect.key == shown_key(tmp_path / "keys.yaml", "mallory")) == (hour == 2)
+        revoke_key(tmp_path / "keys.yaml", "mallory")
+    assert shown[0] == shown[1] != shown[2]
+
+
+def test_step_up_that_nothing_could_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bessemer.cli.monitor import _suspects
+    from bessemer.core.errors import UsageError
+    from bessemer.serve.spec import ServeSpec
+
+    monkeypatch.setenv("SHOP", "k" * 40)
+    wanted = {"actions": {"feedback": "step_up"}}
+    keys = {"env": ["SHOP"]}
+    with pytest.raises(UsageError, match="nobody could end"):
+        _suspects(wanted, ServeSpec.model_validate({"access": {"keys": keys, "suspects": {}}}), tmp_path)
+    keys["file"] = "keys.yaml"  # type: ignore[assignment]
+    serve = ServeSpec.model_validate({"access": {"keys": keys, "suspects": {}}})
+    assert _suspects(wanted, serve, tmp_path)["keys"] == str(tmp_path / "keys.yaml")
 
 
 def test_the_key_of_the_moment_is_no_longer_enough(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import click
 import pytest
-from alert_support import absent, at, drift, kept, text
+from alert_support import absent, at, drift, kept, probing, text, worse
 
 from bessemer.cli import group
 from bessemer.core.errors import BessemerError
@@ -265,3 +265,73 @@ def test_a_secret_that_is_not_there_is_said_and_not_shown(monkeypatch: pytest.Mo
         with pytest.raises(BessemerError, match=f"{variable} has no") as caught:
             receiver.open()
         assert "hunter2" not in str(caught.value)
+
+
+def test_what_is_more_severe_is_never_crowded_out() -> None:
+    """Twenty columns drift; in the next window the model is worse and a client steals it."""
+    watching = Watching(most=20)
+    wide = [drift(f"c{i}", found=True) for i in range(20)]
+    assert len(watching.see(kept(0, *wide))) == 20
+    told = watching.see(kept(1, *wide, worse("roc_auc"), probing("mallory")))
+    assert [(each.severity, each.body["detector"]) for each in told] == [
+        ("critical", "near_queries"),
+        ("error", "measured_performance"),
+    ]
+
+
+def test_in_one_window_the_most_severe_is_told_one_by_one() -> None:
+    columns = [drift(f"c{i}", found=True) for i in range(30)]
+    facts = [absent(f"f{i}") for i in range(2)]
+    told = Watching(most=5).see(kept(0, *columns, *facts))
+    assert [each.severity for each in told] == ["error"] * 2 + ["warning"] * 4
+    assert [each.body["detector"] for each in told][-1] == "more"
+
+
+def test_the_one_for_many_is_as_severe_as_the_worst_and_is_told_when_that_rises() -> None:
+    watching = Watching(most=3, resolve=1)
+    wide = [drift(f"c{i}", found=True) for i in range(9)]
+    *_, more = watching.see(kept(0, *wide))
+    assert (more.severity, more.body["detector"]) == ("warning", "more")
+    assert watching.see(kept(1, *wide)) == []
+    clients = [probing(f"client {i}") for i in range(4)]
+    *opened, again = watching.see(kept(2, *wide, *clients))
+    assert [each.severity for each in opened] == ["critical"] * 3
+    assert (again.kind, again.severity, again.subject) == ("finding", "critical", more.subject)
+    assert again.id != more.id
+    assert watching.see(kept(3, *wide, *clients)) == [], "it has risen once"
+    over = watching.see(kept(4, *[drift(f"c{i}", found=False) for i in range(9)]))
+    (last,) = (each for each in over if each.subject == more.subject)
+    assert (last.kind, last.severity) == ("resolved", "critical"), "whoever was told of it hears of its end"
+
+
+def test_what_is_open_stays_bounded_whatever_comes() -> None:
+    watching = Watching(most=3, resolve=5)
+    for hour in range(12):
+        found = [drift(f"{hour} {i}", found=True) for i in range(50)]
+        found += [absent(f"{hour} {i}") for i in range(50)] + [probing(f"{hour} {i}") for i in range(50)]
+        watching.see(kept(hour, *found))
+        assert len(watching.alerts) <= 3 * 4 + 1
+
+
+@pytest.mark.parametrize(
+    ("rate", "says"),
+    [
+        ("1.2.3 per day", "'1.2.3' is no number"),
+        (". per day", "'.' is no number"),
+        ("0 per day", "never comes"),
+    ],
+)
+def test_a_rate_that_is_none_is_said_in_words(rate: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says) as caught:
+        MonitorSpec(false_alarms=rate)
+    assert "could not convert" not in str(caught.value)
+
+
+def test_an_alert_stands_until_it_is_said_again() -> None:
+    """Else Alertmanager would end it and begin it anew while the finding lasts."""
+    short = {"alertmanager": {"lasts": "1h"}}
+    with pytest.raises(ValueError, match="said again after `remind`"):
+        MonitorSpec(alerts=[short])
+    with pytest.raises(ValueError, match="set `lasts` to more"):
+        MonitorSpec(alerts={"to": ["alertmanager"], "remind": "7d"})
+    MonitorSpec(alerts={"to": [short], "remind": "30m"})

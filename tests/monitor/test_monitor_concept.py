@@ -305,18 +305,35 @@ def test_other_labels_of_the_same_rows_and_where(server: Server, package: Path, 
 
 
 def test_both(server: Server, package: Path, tmp_path: Path) -> None:
-    found = change_of(server, package, tmp_path, hard(2000, 8).slice(0, 1500), 0.25)
-    assert found["verdict"] in ("both", "inputs")
     data = pa.concat_tables([hard(800, 8), given(1500, 9)])
-    (tmp_path / "two").mkdir()
-    second = Server(tmp_path / "two" / "log")
-    found = change_of(second, package, tmp_path / "two", data, 0.25)
-    second.log.close()
+    found = change_of(server, package, tmp_path, data, 0.25)
     assert found["verdict"] == "both"
     assert found["harder"]["low"] > 0
     assert found["relation"]["low"] > 0
     total = found["harder"]["value"] + found["relation"]["value"]
     assert found["now"] - found["before"] == pytest.approx(total)
+
+
+@pytest.mark.parametrize("columns", [{"hash": ["tenure", "contract"]}, {"exclude": ["tenure", "contract"]}])
+def test_labels_of_rows_that_were_logged_otherwise(
+    columns: dict[str, Any], package: Path, tmp_path: Path
+) -> None:
+    """Inputs are logged as they are today; the rows whose labels come were hashed, or had none."""
+    (tmp_path / "key").write_bytes(bytes(range(32)))
+    key = {"key": str(tmp_path / "key")} if "hash" in columns else {}
+    first = Server(tmp_path / "log", columns={**columns, **key})
+    data, later = given(400, 1), given(400, 3)
+    ids = first.say(0.1, data)
+    first.log.close()
+    server = Server(tmp_path / "log")
+    more = server.say(31.1, later)
+    server.tell(31.2, ids, labels(data, "binary", 2, flipped=0.5))
+    server.tell(31.3, more, labels(later, "binary", 5, flipped=0.5))
+    said = watch("relation", {}, watched(tmp_path, package, 31, 32, {}))
+    server.log.close()
+    change = said.figures["change"]
+    assert (change["labels"], change["verdict"]) == (800, "relation")
+    assert {each["column"] for each in change["regions"]} >= {"monthly charges"}
 
 
 def test_few_labels_wait_for_more(server: Server, package: Path, tmp_path: Path) -> None:

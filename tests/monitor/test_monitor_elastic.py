@@ -27,9 +27,10 @@ from bessemer.monitor.alerts import window_notice
 from bessemer.monitor.courier import Couriers
 from bessemer.monitor.elastic.dashboard import ROWS, WIDTH, charts, saved_objects, to_ndjson
 from bessemer.monitor.elastic.documents import documents
-from bessemer.monitor.elastic.files import files
+from bessemer.monitor.elastic.files import files, write
 from bessemer.monitor.plugins import SINKS
 from bessemer.monitor.sinks.settings import SinkFault
+from bessemer.serve.log.catch_up import catch_up
 from bessemer.serve.log.roller import roll
 from bessemer.serve.log.spec import LogSpec
 
@@ -274,7 +275,8 @@ def test_all_of_it_on_a_log(server: noida.Noida, packages: dict[str, Path], tmp_
     served.label(0.5, ids, 5, 0.0)
     served.answer(1, 300, 6, contract=["Two year"] * 300)
     served.log.close(wait=0)
-    assert roll(LogSpec(folder=str(tmp_path / "log"), keep=None, sinks=["parquet", to])).failures == 0
+    log = LogSpec(folder=str(tmp_path / "log"), keep=None, sinks=["parquet", to])
+    assert roll(log).failures == catch_up(log, "elasticsearch").failures == 0
     watch = watching(tmp_path, packages["binary"], alerts=[to])
     assert len(list(watch.tick(at(3)))) == 2
     Couriers(watch.outbox).once()
@@ -430,6 +432,17 @@ def test_the_command_writes_files(tmp_path: Path) -> None:
         whole = Path(each).read_text("utf-8")
         for document in whole.splitlines() if each.endswith(".ndjson") else [whole]:
             assert isinstance(json.loads(document), dict)
+
+
+@pytest.mark.parametrize("prefix", ["../../../out", "a/b", "/tmp/a", "", "A", "a\n"])
+def test_a_prefix_leads_out_of_no_folder(prefix: str, tmp_path: Path) -> None:
+    folder = tmp_path / "one" / "two" / "three" / "four"
+    done = CliRunner().invoke(group, ["monitor", "elastic", "-o", str(folder), "--prefix", prefix])
+    assert isinstance(done.exception, UsageError), done.output
+    assert "is no prefix" in str(done.exception)
+    with pytest.raises(UsageError, match="is no prefix"):
+        write(folder, prefix)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 @pytest.mark.slow

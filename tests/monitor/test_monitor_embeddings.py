@@ -13,6 +13,7 @@ from bessemer.core.errors import DataError, FormatError
 from bessemer.monitor.embeddings import EmbeddingReference
 from bessemer.monitor.images import image_embeddings
 from bessemer.stats.image_features import WIDTH
+from bessemer.stats.packed import pack
 
 
 def vectors(n: int, seed: int, turn: float = 0.0) -> np.ndarray:
@@ -52,6 +53,11 @@ def test_parts_add_up_to_the_whole() -> None:
     np.testing.assert_allclose(whole.features.covariance, parts.features.covariance, atol=1e-12)
     with pytest.raises(DataError, match="different centres"):
         first.added(EmbeddingReference.of(more))
+    assert first.empty().added(first.empty()).features.rows == 0
+    assert first.empty().added(first.empty()).added(first).features.rows == 2000
+    for few in (first.empty(), first.empty().merged(more[:100])):
+        with pytest.raises(DataError, match=f"has {few.features.rows} vectors, too few"):
+            few.compare(more)
 
 
 def test_a_reference_survives_json() -> None:
@@ -59,13 +65,54 @@ def test_a_reference_survives_json() -> None:
     again = EmbeddingReference.from_json(json.loads(json.dumps(reference.to_json())))
     window = vectors(300, 7)
     assert again.compare(window).value == pytest.approx(reference.compare(window).value, rel=1e-3)
-    for wrong in ({}, {"format": 2}, {**reference.to_json(), "covariance": "AAAA"}):
-        with pytest.raises(FormatError):
-            EmbeddingReference.from_json(wrong)
+    day = again.empty().merged(window)
+    assert reference.added(day).features.rows == again.added(reference.empty().merged(window)).features.rows
 
 
 @pytest.mark.parametrize(
-    "wrong", [np.zeros((500, 3)), np.ones((30, 3)), np.ones(5), np.full((500, 2), np.nan), np.zeros((0, 2))]
+    "change",
+    [
+        {"format": 2},
+        {"covariance": "AAAA"},
+        {"rows": -5},
+        {"rows": "5"},
+        {"rows": 2.5},
+        {"scale": 0},
+        {"scale": float("nan")},
+        {"scale": 10**400},
+        {"centre": ""},
+        {"centre": pack([np.nan])},
+        {"mean": "", "covariance": ""},
+        {"mean": pack(np.full(40, np.inf))},
+        {"covariance": pack(np.arange(1600.0))},
+        {"covariance": pack(-np.eye(40))},
+        {"mean": 3},
+    ],
+)
+def test_json_that_is_no_reference_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(FormatError, match="no reference of embeddings"):
+        EmbeddingReference.from_json({**EmbeddingReference.of(vectors(2000, 6)).to_json(), **change})
+
+
+def test_what_is_no_object_is_no_reference() -> None:
+    for wrong in ({}, []):
+        with pytest.raises(FormatError):
+            EmbeddingReference.from_json(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((500, 3)),
+        np.ones((30, 3)),
+        np.ones(5),
+        np.full((500, 2), np.nan),
+        np.zeros((0, 2)),
+        [["a"]] * 500,
+        [[1.0, 2.0], [3.0]],
+        np.random.default_rng(0).normal(size=(500, 2)) * 1e200,
+        np.random.default_rng(0).normal(size=(500, 2)) + 1e39,
+    ],
 )
 def test_what_is_no_reference_is_refused(wrong: Any) -> None:
     with pytest.raises(DataError):
@@ -78,6 +125,17 @@ def test_windows_that_do_not_fit_are_refused() -> None:
         reference.compare(np.zeros((100, 3)))
     with pytest.raises(DataError, match="too few"):
         reference.compare(vectors(20, 9))
+
+
+@pytest.mark.parametrize("far", [1e39, -1e300, 1.7e308])
+def test_a_number_that_cannot_be_measured_is_told(far: float) -> None:
+    """Its features would be NaN, and nothing would be found in any window that has it."""
+    reference = EmbeddingReference.of(vectors(2000, 8))
+    window = vectors(500, 9) + 1
+    assert reference.compare(window).p_value < 1e-6
+    window[7, 3] = far
+    with pytest.raises(DataError, match="1 of the vectors are too far away"):
+        reference.compare(window)
 
 
 # images ----------------------------------------------------------------------------------------------
@@ -123,8 +181,44 @@ def test_files_are_as_their_pixels() -> None:
     np.testing.assert_array_equal(*image_embeddings([grey, np.repeat(grey[..., None], 3, 2)]))
 
 
+def test_sixteen_bits_are_scaled() -> None:
+    """Grey of 16 bits is as the same grey of 8; cut off at 255 all but the darkest would be white."""
+    grey = np.random.default_rng(3).integers(0, 256, (32, 32), dtype=np.uint8)
+    deep = grey.astype(np.uint16) * 257
+    np.testing.assert_array_equal(*image_embeddings([_encoded(grey, "PNG"), _encoded(deep, "PNG")]))
+
+
+def test_broken_files_are_told() -> None:
+    """Whatever a decoder raises of them."""
+    pixels = np.random.default_rng(4).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    rng = np.random.default_rng(5)
+    refused = 0
+    for whole in (_encoded(pixels, "PNG"), _encoded(pixels, "JPEG")):
+        for _ in range(400):
+            broken = bytearray(whole)
+            for _ in range(3):
+                broken[rng.integers(0, 200)] = rng.integers(0, 256)
+            try:
+                assert np.isfinite(image_embeddings([bytes(broken)])).all()
+            except DataError:
+                refused += 1
+    assert refused > 400
+
+
 @pytest.mark.parametrize(
-    "wrong", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n", np.zeros((2, 2)) + 7, np.zeros((3, 3), int)]
+    "wrong",
+    [
+        b"",
+        b"GIF89a",
+        b"\x89PNG\r\n\x1a\n",
+        np.zeros((2, 2)) + 7,
+        np.zeros((3, 3), int),
+        np.zeros((0, 8), np.uint8),
+        np.zeros(8, np.uint8),
+        np.zeros((8, 8, 4), np.uint8),
+        np.full((8, 8), np.nan),
+        np.broadcast_to(np.uint8(0), (8000, 8000)),
+    ],
 )
 def test_what_is_no_image_is_refused(wrong: Any) -> None:
     with pytest.raises(DataError, match="image 0 cannot be read"):
@@ -135,6 +229,6 @@ def test_an_image_that_claims_to_be_huge_is_refused() -> None:
     from PIL import Image
 
     out = io.BytesIO()
-    Image.new("1", (10_500, 10_500)).save(out, "PNG")
+    Image.new("1", (8000, 8000)).save(out, "PNG")
     with pytest.raises(DataError, match="pixels"):
         image_embeddings([out.getvalue()])

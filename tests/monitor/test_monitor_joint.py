@@ -18,6 +18,10 @@ from bessemer.monitor.finding import WHOLE_ROWS
 from bessemer.monitor.joint import JointReference
 from bessemer.monitor.plugins import parts_read
 from bessemer.monitor.reference import Reference
+from bessemer.package.row_codes import Codes
+from bessemer.package.row_features import RowCosines
+from bessemer.stats.arrays import Floats
+from bessemer.stats.mean_features import MeanFeatures, MeanTest
 
 JOINT = ("mmd", "reconstruction", "domain_classifier")
 DTYPES: dict[str, Any] = {"a": "number", "b": "number", "c": "number", "kind": "string", "flag": "boolean"}
@@ -101,13 +105,13 @@ def test_false_alarms_over_many_references(tmp_path: Path) -> None:
     """Of 200 windows 20 on average; 36 or more come once in thousands of times."""
     alarms = false_alarms(tmp_path, ("mmd", "reconstruction"), 20, 10)
     assert 4 < alarms["mmd"] < 36
-    assert alarms["reconstruction"] < 36
+    assert 4 < alarms["reconstruction"] < 36
 
 
 @pytest.mark.slow
 def test_false_alarms_of_the_classifier(tmp_path: Path) -> None:
     """Of 120 windows 12 on average at most: the p-value of the surer half is doubled."""
-    assert false_alarms(tmp_path, ("domain_classifier",), 12, 10)["domain_classifier"] < 25
+    assert 1 < false_alarms(tmp_path, ("domain_classifier",), 12, 10)["domain_classifier"] < 25
 
 
 def test_the_columns_that_tell_most_are_named(looked: Callable[..., Check]) -> None:
@@ -132,11 +136,49 @@ def test_only_what_is_asked_for_is_read(known: Reference, tmp_path: Path) -> Non
 
     connection = connect(threads=1, memory=2**30, temporary=tmp_path)
     connection.register("data", rows(500, 1))
-    assert scan(connection, "data", known).joint is None
+    bare = scan(connection, "data", known, parts_read(["schema", "chi_square"]))
+    assert (bare.joint, bare.pairs) == (None, None)
+    pairs = scan(connection, "data", known, parts_read(["correlation"]))
+    assert pairs.pairs is not None
+    assert pairs.joint is None
     joint = scan(connection, "data", known, parts_read(["mmd", "schema"])).joint
     assert joint is not None
     assert joint.mean is not None
     assert (joint.distances, joint.rows, joint.texts) == (None, None, {})
+
+
+def test_matrix_products_take_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the profile and in a check; afterwards they take as many as before."""
+    from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped]
+
+    def threads() -> set[int]:
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    taken: list[set[int]] = []
+    of = RowCosines.of
+
+    def watched(self: RowCosines, codes: Codes) -> Floats:
+        taken.append(threads())
+        return of(self, codes)
+
+    whitened = MeanTest.whitened
+
+    def whitened_here(reference: MeanFeatures) -> MeanTest:
+        taken.append(threads())
+        return whitened(reference)
+
+    monkeypatch.setattr(RowCosines, "of", watched)
+    monkeypatch.setattr(MeanTest, "whitened", whitened_here)
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = threads()
+        known = reference_of(rows(2000, 0), tmp_path / "threads", DTYPES)
+        profiled = len(taken)
+        window = scanned(rows(500, 1), known, tmp_path)
+        read = len(taken)
+        assert check(known, window, detectors=["mmd"]).tests
+        assert threads() == before
+    assert 0 < profiled < read < len(taken)
+    assert all(found == {1} for found in taken)
 
 
 def test_without_training_rows_it_says_what_to_set(known: Reference, tmp_path: Path) -> None:
@@ -170,8 +212,53 @@ def test_more_rows_than_are_looked_at_are_spread(known: Reference, tmp_path: Pat
     window = scanned(many, known, tmp_path)
     assert window.joint is not None
     assert window.joint.mean is not None
-    assert 30_000 < window.joint.mean.rows <= 50_000
+    assert window.joint.mean.rows == 50_000
     assert found(check(known, window, detectors=["mmd"])) == {"mmd"}
+
+
+TURNS: dict[str, Any] = {"hour": "number", "fare": "number", "way": "string"}
+
+
+def turns(n: int, seed: int, first: int = 0, *, changed: bool = False) -> pa.Table:
+    """Trips out and back in turn; changed, every tenth pair has the hours of the other way."""
+    rng = np.random.default_rng(seed)
+    place = np.arange(n) + first
+    back = place % 2
+    late = np.where(changed & (place // 2 % 10 == 0), 1 - back, back)
+    return pa.table(
+        {
+            "hour": 8 + 9 * late + rng.normal(size=n),
+            "fare": rng.lognormal(3, 0.4, n),
+            "way": np.where(back, "back", "out"),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "first"), [(49_000, 49_000, 0), (100_000, 40_000, 0), (60_000, 60_000, 1)]
+)
+def test_rows_that_come_in_turn_are_no_drift(before: int, now: int, first: int, tmp_path: Path) -> None:
+    """Every second row is of one way: neither the sample nor the halves of it may keep step with that."""
+    detectors = ("mmd", "reconstruction", "correlation", "chi_square", "domain_classifier")
+    known = reference_of(turns(before, 0), tmp_path / "turns", TURNS)
+    assert not check(known, scanned(turns(now, 1, first), known, tmp_path), detectors=detectors).alarm
+    changed = scanned(turns(now, 2, first, changed=True), known, tmp_path)
+    assert found(check(known, changed, detectors=detectors)) >= {"mmd", "reconstruction"}
+
+
+def test_stations_that_report_in_turn_are_no_drift(tmp_path: Path) -> None:
+    """24 stations, each with a level of its own; 120,000 rows are ten turns for every ten that are looked at."""
+    levels = np.random.default_rng(9).normal(size=(24, 2))
+
+    def reports(n: int, seed: int) -> pa.Table:
+        values = levels[np.arange(n) % 24] + 0.3 * np.random.default_rng(seed).normal(size=(n, 2))
+        return pa.table({"warmth": values[:, 0], "wind": values[:, 1]})
+
+    dtypes: dict[str, Any] = {"warmth": "number", "wind": "number"}
+    known = reference_of(reports(600_000, 0), tmp_path / "stations", dtypes)
+    for n in (40_000, 120_000):
+        window = scanned(reports(n, 1), known, tmp_path)
+        assert not check(known, window, detectors=["mmd", "reconstruction", "correlation"]).alarm, n
 
 
 def test_what_a_reference_keeps_is_small_and_the_same(known: Reference, tmp_path: Path) -> None:
@@ -217,6 +304,25 @@ def letters(n: int, seed: int, billing: float) -> pa.Table:
             yield f"Dear all, {' '.join(words)}. Ticket {i}-{rng.integers(10**6)}"
 
     return pa.table({"letter": list(made())})
+
+
+def test_texts_that_are_missing_are_no_texts(tmp_path: Path) -> None:
+    """More of them are missing: that says `missing`, and those that are there have not changed."""
+
+    def hollow(n: int, seed: int, share: float) -> pa.Table:
+        texts = letters(n, seed, 0.5).column("letter").to_numpy()
+        there = np.random.default_rng([7, seed]).random(n)
+        held = np.where(there < share / 2, "", texts)
+        return pa.table({"letter": pa.array(held, pa.string(), mask=(there >= share / 2) & (there < share))})
+
+    known = reference_of(hollow(4000, 1, 0.1), tmp_path / "hollow", {"letter": "string"})
+    assert known.facts["texts"]["letter"]["rows"] == known.facts["columns"]["letter"]["count"]
+    seen = scanned(hollow(4000, 2, 0.6), known, tmp_path)
+    assert seen.joint is not None
+    assert 1500 < seen.joint.texts["letter"].rows < 1700
+    assert found(check(known, seen, detectors=["text", "missing"])) == {"missing"}
+    nothing = scanned(pa.table({"letter": pa.nulls(500, pa.string())}), known, tmp_path)
+    assert found(check(known, nothing, detectors=["text", "missing"])) == {"missing"}
 
 
 def text_test(known: Reference, data: pa.Table, folder: Path) -> Any:

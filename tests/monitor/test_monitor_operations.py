@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from operations_support import DAY, Busy, Looking, seconds
+from operations_support import DAY, MINUTE, Busy, Looking, seconds
 from pydantic import ValidationError
 
 import bessemer
+from bessemer.monitor import spent
 from bessemer.monitor.check import decide
 from bessemer.monitor.plugins import WATCHERS
 from bessemer.monitor.slo import SloSpec, burns
@@ -25,7 +27,7 @@ from bessemer.monitor.watchers.latency import Latency
 from bessemer.monitor.watchers.resources import Resources
 from bessemer.monitor.watchers.slo import Slo
 from bessemer.monitor.watchers.throughput import Throughput
-from bessemer.package.prediction_log.operations import FOLDER, added, read_operations
+from bessemer.package.prediction_log.operations import FOLDER, LAG, added, read_operations
 
 HOUR = 3600.0
 OPERATIONS = ("slo", "errors", "latency", "throughput", "resources", "cost")
@@ -87,6 +89,52 @@ def test_a_torn_line_is_passed_over_and_a_later_format_is_refused(busy: Busy, tm
         list(read_operations(tmp_path / "log", *span))
 
 
+def test_lines_that_are_no_intervals_are_passed_over_and_counted(
+    busy: Busy, model: Any, tmp_path: Path
+) -> None:
+    busy.minute([0.001])
+    (path,) = (tmp_path / "log" / FOLDER).glob("*/*")
+    sound = json.loads(path.read_text())
+    odd: list[Any] = [123, None, {}, [], "x", {**sound, "format": None}, {**sound, "models": 3}]
+    odd += [{**sound, "time": "now"}, {**sound, "models": [{}]}, {"format": 1}]
+    path.with_name("other.jsonl").write_text("".join(json.dumps(each) + "\n" for each in odd) + "{")
+    unreadable: Counter[str] = Counter()
+    span = ("tiny", "1.0.0", seconds(DAY), seconds(DAY) + HOUR)
+    assert len(list(read_operations(tmp_path / "log", *span, unreadable))) == 1
+    assert unreadable == {str(path.with_name("other.jsonl")): len(odd) + 1}
+    said = Looking(Errors(Errors.Settings()), tmp_path / "log", model).at(busy.now + 60)
+    assert said.figures["unreadable"] == len(odd) + 1
+    assert said.figures["requests"] == 1
+
+
+def test_a_clock_that_is_set_back_loses_nothing_and_counts_nothing_twice(busy: Busy, tmp_path: Path) -> None:
+    """A reader that takes a span whenever the clock says that it is over, before and after."""
+    busy.minute([0.001] * 5, minutes=10)
+    start, read = seconds(DAY), busy.now - 5.0
+    span = ("tiny", "1.0.0")
+    found = list(read_operations(tmp_path / "log", *span, start, read - LAG))
+    busy.now += 50  # it is set back just before the next line is due
+    busy.steady += 50
+    read = busy.now
+    found += list(read_operations(tmp_path / "log", *span, busy.now - 55 - LAG, read - LAG))
+    busy.now -= 600 - 10
+    busy.steady += 10
+    ahead = []
+    for _ in range(40):
+        busy.does([0.001] * 3)
+        busy.writer.write(busy.now)
+        ahead.append(busy.writer._last - busy.now)
+        busy.now += MINUTE
+        busy.steady += MINUTE
+    assert ahead[0] > 500
+    assert ahead[-1] == 0
+    later = list(read_operations(tmp_path / "log", *span, read - LAG, busy.now))
+    assert min(each.time for each in later) > read
+    times = [each.time for each in found + later]
+    assert times == sorted(times)
+    assert added(found + later)["requests"] == 10 * 5 + 40 * 3
+
+
 def test_what_could_not_be_written_is_in_the_next_line(busy: Busy, tmp_path: Path) -> None:
     busy.minute([0.001])
     folder = next((tmp_path / "log" / FOLDER).iterdir())
@@ -143,12 +191,77 @@ def test_alerts_are_those_of_the_workbook() -> None:
         ({"latency": {"fast": "50ms"}}, "'fast' is no percentile"),
         ({"latency": "50ms"}, "write {p99: 50ms}"),
         ({"availability": 1.0}, "less than 1"),
+        ({"availability": "99.9999999999%"}, "availability leaves no error budget: at most 99.999999%"),
+        ({"latency": {"p99.99999999999": "50ms"}}, "leaves no error budget"),
+        ({"latency": {"p99": "50ms", "p99.0": "100ms"}}, "'p99' and 'p99.0' are the same percentile"),
         ({"availability": "99%", "period": "1d"}, "greater than or equal to 604800"),
     ],
 )
 def test_a_wrong_objective_is_told(settings: dict[str, Any], fault: str) -> None:
     with pytest.raises(ValidationError, match=fault):
         SloSpec(**settings)
+
+
+def test_an_objective_that_can_raise_no_alert_says_so(busy: Busy, model: Any, tmp_path: Path) -> None:
+    slo = SloSpec(availability="20%", latency={"p99": "50ms"}, period="7d")
+    busy.minute([0.004] * 10, minutes=61, failed=90)
+    said = Looking(Slo(Slo.Settings()), tmp_path / "log", model, slo).at(busy.now)
+    assert [test.column for test in said.tests] == ["latency_p99"]
+    assert "availability can raise no alert" in said.figures["availability"]["why"]
+    assert said.figures["availability"]["budget_left"] == pytest.approx(1 - 0.9 / 0.8)
+    assert "why" not in said.figures["latency_p99"]
+
+
+class Other:
+    """Another version of the same model."""
+
+    name, version = "tiny", "2.0.0"
+
+
+def test_a_deployment_renews_no_budget(busy: Busy, model: Any, tmp_path: Path) -> None:
+    """As the rules for Prometheus, which add up by model."""
+    busy.minute([0.004] * 95, minutes=60, failed=5)
+    one, two = (
+        Looking(Slo(Slo.Settings()), tmp_path / "log", which, objective()).at(busy.now)
+        for which in (model, Other())
+    )
+    assert one.figures == two.figures
+    assert [test.value for test in two.tests] == [test.value for test in one.tests]
+    assert two.figures["availability"]["budget_left"] < -3
+
+
+def test_what_is_remembered_of_the_period_is_what_reading_it_again_gives(
+    busy: Busy, model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slo, rng = objective(latency={"p99": "50ms"}, period="8d"), np.random.default_rng(2)
+    asked: list[float] = []
+    real = spent.read_operations
+
+    def read(*args: Any) -> Any:
+        asked.append(args[4] - args[3])
+        return real(*args)
+
+    monkeypatch.setattr(spent, "read_operations", read)
+    looking = Looking(Slo(Slo.Settings()), tmp_path / "log", model, slo)
+    for hour in range(12 * 24):
+        busy.does(usual(rng, 5) * 4, failed=int(rng.poisson(0.1)))
+        busy.now += HOUR
+        busy.writer.write(busy.now - rng.integers(0, 3600))
+        if hour % 7 == 0 or hour > 280:
+            said = looking.at(busy.now, 7 * HOUR)
+            assert len(looking.memory["hours"]) <= 8 * 24
+            json.dumps(looking.memory)
+            if hour % 5 == 0:
+                fresh = Looking(Slo(Slo.Settings()), tmp_path / "log", model, slo).at(busy.now)
+                assert said.figures == fresh.figures, hour
+                asked.pop()
+    assert max(asked[1:]) <= 3 * 86_400 + 8 * HOUR, "the rest is remembered"
+    other = objective(availability="99.5%", latency={"p95": "50ms"}, period="8d")
+    memory = looking.memory
+    changed = Looking(Slo(Slo.Settings()), tmp_path / "log", model, other)
+    changed.memory = memory
+    plain = Looking(Slo(Slo.Settings()), tmp_path / "log", model, other)
+    assert changed.at(busy.now).figures == plain.at(busy.now).figures
 
 
 def test_a_budget_that_burns_is_found_and_one_failure_of_few_is_not(
@@ -281,6 +394,26 @@ def test_false_alarms_are_as_rare_as_asked_for(model: Any, tmp_path: Path) -> No
     assert alarms <= 17, alarms
 
 
+def test_nights_of_few_requests_are_no_alarm(model: Any, tmp_path: Path) -> None:
+    """Windows of 60 to 1,500 requests, whose errors and slow ones differ from hour to hour: 480 at 1 % each."""
+    alarms = windows = 0
+    for seed in range(6):
+        busy, rng = Busy(tmp_path / str(seed)), np.random.default_rng(50 + seed)
+        looking = [Looking(kind(kind.Settings()), tmp_path / str(seed), model) for kind in (Latency, Errors)]
+        for hour in range(100):
+            load = 60 if hour % 24 < 8 else 1500
+            failed = int(rng.binomial(load, 0.02 * rng.lognormal(0, 0.3)))
+            busy.does(usual(rng, load - failed) * rng.lognormal(0, 0.1), failed=failed)
+            busy.now += HOUR
+            busy.writer.write(busy.now - 60)
+            tests = [test for each in looking for test in each.at(busy.now).tests]
+            if hour >= 20:
+                windows += 1
+                alarms += decide(tests, 500, 0.01).alarm
+    assert windows == 480
+    assert alarms <= 12, alarms
+
+
 @pytest.mark.parametrize(
     ("change", "found"),
     [
@@ -336,6 +469,41 @@ def test_a_season_compares_with_the_same_hour(busy: Busy, model: Any, tmp_path: 
         busy.writer.write(busy.now - 60)
         last = {each: decide(each.at(busy.now).tests, 500, 0.0014).alarm for each in (plain, daily)}
     assert last == {plain: False, daily: True}
+
+
+@pytest.mark.parametrize(
+    ("watchers", "fault"),
+    [
+        ({"throughput": {"season": "1d"}}, "only 8 are of the same time.*write `remember: 480`"),
+        ({"throughput": {"season": "7d", "every": 3}}, "every"),
+        ({"latency": {"remember": 5, "least": 200}}, "of 5 windows there are never 200"),
+        ({"errors": {"season": "30d", "remember": 5000}}, "lower `least`, or make `every` longer"),
+        ({"cost": {"cpu_hour": math.inf}}, "finite number"),
+    ],
+)
+def test_what_can_never_be_judged_is_refused(watchers: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ValidationError, match=fault):
+        MonitorSpec(watchers=[watchers])
+
+
+def test_a_season_that_is_remembered_is_taken() -> None:
+    for settings in ({"season": "1d", "remember": 480}, {"season": "1d", "least": 8}, {"season": "1h"}):
+        assert MonitorSpec(watchers=[{"throughput": settings}]).watchers == {"throughput": settings}
+    assert MonitorSpec(every="1d", rows=1, watchers=[{"throughput": {"season": "7d", "remember": 140}}])
+
+
+@pytest.mark.parametrize("kind", [Latency, Throughput, Resources, Errors])
+def test_who_waits_for_windows_says_how_many(kind: Any, busy: Busy, model: Any, tmp_path: Path) -> None:
+    looking = Looking(kind(kind.Settings(least=5)), tmp_path / "log", model)
+    told = []
+    for _ in range(7):
+        busy.does([0.004] * 9, cpu=0.1)
+        busy.now += HOUR
+        busy.writer.write(busy.now - 60)
+        said = looking.at(busy.now)
+        told.append(said.figures.get("waiting"))
+        assert bool(said.tests) == (told[-1] is None)
+    assert told == [*({"windows": n, "wanted": 5} for n in range(5)), None, None]
 
 
 # figures ---------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import sqlite3
@@ -19,6 +20,7 @@ from log_support import Server, watching
 from log_support import at as log_at
 
 from bessemer.cli import group
+from bessemer.core.errors import EnvironmentFault
 from bessemer.monitor.alerts_spec import AlertsSpec
 from bessemer.monitor.courier import Courier, Couriers
 from bessemer.monitor.outbox import Outbox
@@ -313,6 +315,57 @@ def test_old_notices_are_forgotten_and_those_that_wait_are_not(
     found.forget(text(at(5)))
     assert [each.event for each in found.notices()] == ["open 2"]
     assert states(tmp_path) == {"webhook dead": 1}
+
+
+def test_delivered_windows_are_counted_as_long_as_others(
+    tmp_path: Path, listener: Listener, clock: Clock
+) -> None:
+    """Their notices go when everybody has them; that they were delivered is known for as long as windows are kept."""
+    clock.now = at(0).replace(tzinfo=dt.UTC).timestamp()
+    found = outbox(tmp_path, clock, webhook(listener, send=["window"]))
+    found.announce([notice(i, kind="window", at=text(at(0))) for i in range(3)])
+    courier(found)[0].deliver()
+    assert found.notices() == []
+    found.forget(text(at(-5)))
+    assert [each.delivered for each in found.deliveries()] == [3]
+    found.forget(text(at(5)))
+    assert [each.delivered for each in found.deliveries()] == [0]
+
+
+@pytest.mark.parametrize(
+    ("lame", "says"),
+    [("PRAGMA max_page_count = 1", "make room on its disk"), ("BEGIN EXCLUSIVE", "another process holds it")],
+)
+def test_advice_about_a_store_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lame: str, says: str
+) -> None:
+    """Full: the store may not grow. Held: somebody writes for longer than one waits."""
+    store = MonitorStore(tmp_path / "monitor.db")
+    connect = sqlite3.connect
+    full = "PRAGMA" in lame
+
+    def connected(path: Any, timeout: float) -> sqlite3.Connection:
+        one = connect(path, timeout=0.05)
+        if full:
+            one.execute(lame)
+        return one
+
+    other = connect(tmp_path / "monitor.db", isolation_level=None)
+    if not full:
+        other.execute(lame)
+    monkeypatch.setattr(sqlite3, "connect", connected)
+    with pytest.raises(EnvironmentFault, match=says) as caught:
+        store.keep(kept(0, *[drift(f"c{i}", found=True) for i in range(500)]))
+    assert "remove" not in str(caught.value)
+    other.close()
+
+
+def test_what_is_no_store_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "monitor.db"
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(EnvironmentFault, match="name another file") as caught:
+        MonitorStore(path)
+    assert "remove" not in str(caught.value)
 
 
 def test_alerts_of_a_version_that_is_gone_lapse(tmp_path: Path, clock: Clock) -> None:

@@ -146,6 +146,15 @@ def test_it_counts_what_is_there(tmp_path: Path, model: Model, reference: Refere
     assert rank[top].tolist() == sorted(rank.tolist(), reverse=True)[:3]
 
 
+def test_a_time_that_python_has_not_is_an_example(tmp_path: Path, model: Model, reference: Reference) -> None:
+    data = planted(50, 1.0, 3)
+    values = data["désactivé"].cast(pa.int64()).to_pylist()
+    values[7] = 9_000_000_000_000_000_000
+    column = pa.array(values, pa.int64()).cast(data.schema.field("désactivé").type)
+    answer = said(tmp_path, model, reference, with_column(data, "désactivé", column), rank=0.5, examined=50)
+    assert "r7" in {row["prediction_id"] for row in answer.figures["examples"]}
+
+
 def test_blame_is_how_much_a_usual_value_would_change(model: Model, reference: Reference) -> None:
     rows = usual_rows(30, 5)
     rows = with_column(rows, "contract", ["Two year"] * 30)

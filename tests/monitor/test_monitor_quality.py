@@ -65,6 +65,7 @@ def test_volume_learns_the_day_and_finds_the_outage(model: Model, tmp_path: Path
     assert test.p_value < 1e-9
     assert test.of == "service"
     assert "rows an hour" in test.text
+    assert test.text.endswith("before, at this hour of the day")
 
 
 def test_volume_counts_rows_an_hour_and_not_rows(model: Model, tmp_path: Path) -> None:
@@ -77,6 +78,9 @@ def test_volume_counts_rows_an_hour_and_not_rows(model: Model, tmp_path: Path) -
         ).memory
     assert only(watch(watcher, model, rows.slice(0, 900), tmp_path, memory, start=48, hours=3)).p_value > 0.5
     assert only(watch(watcher, model, rows.slice(0, 900), tmp_path, memory, start=48, hours=1)).p_value < 1e-6
+    assert only(watch(watcher, model, rows, tmp_path, memory, start=48)).text.endswith(
+        "before, over all hours"
+    )
 
 
 # staleness ----------------------------------------------------------------------------------------
@@ -119,6 +123,45 @@ def test_a_gap_within_a_window_counts_from_the_last_row_before_it(model: Model, 
     gap = only(watch(watcher, model, late, tmp_path, before.memory, start=1, hours=7))
     assert gap.value == pytest.approx(6.6, abs=0.05)
     assert "then they came again" in gap.text
+
+
+def gaps_told(model: Model, folder: Path, open_at: Any, weeks: int, **settings: Any) -> list[tuple[int, str]]:
+    """Day and text of what is told of windows of an hour, or of a day where nothing comes."""
+    watcher, memory, found = Staleness(StalenessSettings(**settings)), {}, []
+    hour, rows, none = 0, logged(model, given(3, 1)), logged(model, given(0, 1))
+    while hour < weeks * WEEK:
+        some = open_at(hour)
+        hours = 1 if some else next((k for k in range(1, 24) if open_at(hour + k)), 24)
+        table = (
+            rows.set_column(1, "time", pa.array([at(hour + 0.5)] * 3, pa.timestamp("us"))) if some else none
+        )
+        said = watch(watcher, model, table, folder, memory, start=hour, hours=hours)
+        memory = json.loads(json.dumps(said.memory))
+        found += [(hour // 24, test.text) for test in said.tests if test.column == "rows"]
+        hour += hours
+    assert len(json.dumps(memory)) < 2000
+    return found
+
+
+def test_weekends_are_usual_gaps_and_an_outage_is_none(model: Model, tmp_path: Path) -> None:
+    Server(tmp_path / "log").log.close()
+
+    def office(hour: int) -> bool:
+        return (hour // 24) % 7 < 5 and 8 <= hour % 24 < 18
+
+    def down(hour: int) -> bool:
+        return office(hour) and not 22 <= hour // 24 < 28
+
+    told = gaps_told(model, tmp_path, office, 5)
+    assert {day // 7 for day, _ in told} == {0, 1}, "two weekends make it usual"
+    assert not any("came again" in text for _, text in told), (
+        "what was told while it lasted is not told after it"
+    )
+    later = [(day, text) for day, text in gaps_told(model, tmp_path, down, 5) if day > 14]
+    assert later, "a week without rows is longer than a weekend"
+    assert all("usual gaps are up to" in text for _, text in later)
+    strict = gaps_told(model, tmp_path, office, 5, rows="1d")
+    assert {day // 7 for day, _ in strict} == {0, 1, 2, 3, 4}, "what is said is held to"
 
 
 def test_labels_that_no_longer_come(model: Model, tmp_path: Path) -> None:
@@ -196,11 +239,29 @@ def test_rows_asked_again_against_the_usual_share(model: Model, tmp_path: Path) 
     assert len(p) >= 205
     assert np.mean(np.array(p) < 0.05) < 0.09
     assert min(p) > 1e-4
-    assert said.figures["usual"] == pytest.approx(0.1, abs=0.02)
+    assert said.figures["usual"] == pytest.approx(0.08, abs=0.02), "of 256 rows"
     more = only(watch(watcher, model, again(logged(model, given(300, 7)), 0.4, 7), tmp_path, memory))
     assert more.p_value < 1e-6
     assert more.value > more.threshold(1e-6)
-    assert len(json.dumps(memory)) < 200
+    assert len(json.dumps(memory)) < 600
+
+
+def test_more_rows_repeat_more_and_are_no_finding(model: Model, tmp_path: Path) -> None:
+    """A night of 250 rows an hour, then the morning: of rows that are drawn from 3,000, ten times as many repeat."""
+    watcher, memory, rng = Duplicates(DuplicatesSettings()), {}, np.random.default_rng(3)
+    many = logged(model, given(3000, 1))
+    ids = many.column("prediction_id")
+    for hour in range(27):
+        n = 250 if hour < 15 else 2500
+        rows = many.take(rng.integers(0, 3000, n)).set_column(0, "prediction_id", ids.slice(0, n))
+        said = watch(watcher, model, rows, tmp_path, memory, start=hour)
+        memory = json.loads(json.dumps(said.memory))
+        assert all(test.p_value > 1e-3 for test in said.tests), hour
+    assert said.figures["share"] > 0.3
+    twice = pa.concat_tables([rows.slice(0, 1250), rows.slice(0, 1250)])
+    assert (
+        only(watch(Duplicates(DuplicatesSettings(ids=False)), model, twice, tmp_path, memory)).p_value < 1e-6
+    )
 
 
 def test_ids_that_two_predictions_share(model: Model, tmp_path: Path) -> None:
@@ -208,6 +269,17 @@ def test_ids_that_two_predictions_share(model: Model, tmp_path: Path) -> None:
     test = only(watch(Duplicates(DuplicatesSettings()), model, rows, tmp_path))
     assert (test.column, test.value, test.p_value) == ("prediction_id", 2, None)
     assert not watch(Duplicates(DuplicatesSettings(ids=False)), model, rows, tmp_path).tests
+
+
+def test_a_request_that_is_sent_again_shares_its_id_rightly(model: Model, tmp_path: Path) -> None:
+    rows = logged(model, given(40, 1))
+    again = pa.concat_tables([rows, rows])
+    assert not watch(Duplicates(DuplicatesSettings()), model, again, tmp_path).tests
+    client = ["me"] * 20 + ["them"] * 20
+    same = logged(model, given(40, 1), prediction_id=["a"] * 2 + ["b"] * 18 + ["c"] * 20, client=client)
+    test = only(watch(Duplicates(DuplicatesSettings()), model, same, tmp_path))
+    assert test.value == 37
+    assert "most are of the client 'me'" in test.text
 
 
 def test_rows_without_inputs_repeat_nothing(model: Model, tmp_path: Path) -> None:
@@ -265,6 +337,30 @@ def test_the_contract_in_the_package_is_held_by_a_table(promised: Path, tmp_path
     assert not [
         t for t in bessemer.Monitor(promised, detectors=["psi"]).check(data).tests if t.detector == "contract"
     ]
+
+
+def test_as_many_rows_may_break_the_contract_as_a_run_sets_aside(promised: Path, tmp_path: Path) -> None:
+    source, path = load(promised).contents, tmp_path / "tiny.bsm"
+    members = tiny_members("binary") | {
+        "reference.json": source.bytes("reference.json"),
+        "contract.yaml": source.bytes("contract.yaml"),
+        "provenance.json": json.dumps({"contract": {"quarantine": 0.2}}).encode(),
+    }
+    facts = {"name": "tiny", "version": "1.0.0", "created": "2026-01-01T00:00:00Z"}
+    write_package(path, members, **facts, task="binary", target="churned")
+    data = given(400, 1).to_pylist()
+    for i, row in enumerate(data):
+        row["tenure"] = 99 if i < 40 else row["tenure"]
+    found = {
+        package: {
+            f.column: f.text
+            for f in bessemer.Monitor(package, detectors=["contract"]).check(data).findings
+            if f.column == "tenure"
+        }
+        for package in (promised, path)
+    }
+    assert "1.0% may" in found[promised]["tenure"]
+    assert not found[path]
 
 
 def test_newest_within_of_the_contract_is_watched(promised: Path, tmp_path: Path) -> None:

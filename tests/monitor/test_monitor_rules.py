@@ -144,6 +144,9 @@ def series(name: str, values: str, **labels: str) -> dict[str, str]:
     return {"series": f"{name}{{{named}}}", "values": values}
 
 
+_ENDED = "bessemer_monitor_window_end_timestamp_seconds"
+
+
 def counted(ok: str, failed: str, slow: str = "") -> list[dict[str, str]]:
     found = [series("bessemer_requests_total", ok, model="m", version="1", result="ok")]
     found.append(series("bessemer_requests_total", failed, model="m", version="1", result="failed"))
@@ -220,6 +223,83 @@ def test_alerts_come_when_they_must(
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("alert", "silence", "input_series", "at", "fires"),
+    [
+        (
+            "BessemerCanaryStays",
+            86_400.0,
+            series("bessemer_model_canary", "1x3000", version="2"),
+            "5m",
+            False,
+        ),
+        (
+            "BessemerCanaryStays",
+            86_400.0,
+            series("bessemer_model_canary", "1x3000", version="2"),
+            "1430m",
+            False,
+        ),
+        (
+            "BessemerCanaryStays",
+            86_400.0,
+            series("bessemer_model_canary", "1x3000", version="2"),
+            "1450m",
+            True,
+        ),
+        (
+            "BessemerCanaryStays",
+            86_400.0,
+            series("bessemer_model_canary", "1x700 0x20 1x900", version="2"),
+            "1500m",
+            False,
+        ),
+        ("BessemerMonitorSilent", 86_400.0, series(_ENDED, "0x3000", version="1"), "1500m", False),
+        ("BessemerMonitorSilent", 86_400.0, series(_ENDED, "0x3000", version="1"), "1710m", True),
+        ("BessemerMonitorSilent", 7200.0, series(_ENDED, "0x3000", version="1"), "390m", True),
+        ("BessemerMonitorSilent", None, series(_ENDED, "0x3000", version="1"), "2900m", False),
+        ("BessemerMonitorAhead", 86_400.0, series(_ENDED, "1000000x3000", version="1"), "30m", True),
+        ("BessemerMonitorAhead", 86_400.0, series(_ENDED, "0+60x3000", version="1"), "30m", False),
+    ],
+)
+def test_a_canary_stays_after_a_day_and_a_monitor_is_silent_after_its_silence(
+    alert: str, silence: float | None, input_series: dict[str, str], at: str, fires: bool, tmp_path: Path
+) -> None:
+    bare = yaml.safe_load(files(MonitorSpec(silence=silence))["bessemer.rules.yml"])
+    found = [rule for rule in bare["groups"][0]["rules"] if rule["alert"] == alert]
+    for rule in found:
+        rule.pop("annotations")
+    (tmp_path / "bare.yml").write_text(yaml.safe_dump({"groups": [{"name": "bare", "rules": found}]}))
+    version = re.findall(r'version="(\d)"', input_series["series"])[0]
+    alerts = [{"exp_labels": {"severity": "ticket", "version": version}}] if fires else []
+    test = {
+        "rule_files": ["bare.yml"],
+        "evaluation_interval": "5m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [input_series],
+                "alert_rule_test": [{"eval_time": at, "alertname": alert, "exp_alerts": alerts}],
+            }
+        ],
+    }
+    (tmp_path / "test.yml").write_text(yaml.safe_dump(test))
+    command = [str(prometheus("promtool")), "test", "rules", "test.yml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_objective_without_alerts_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bessemer.yaml").write_text(
+        "data: x.csv\ntarget: y\nmonitor: {slo: {availability: 20%, period: 7d}}\n"
+    )
+    done = CliRunner().invoke(group, ["monitor", "rules"])
+    assert done.exception is None, done.output
+    assert "availability can raise no alert" in done.output
+    assert "# availability can raise no alert" in (tmp_path / "operations" / "bessemer.rules.yml").read_text()
 
 
 def test_the_route_is_one_that_alertmanager_takes(tmp_path: Path) -> None:

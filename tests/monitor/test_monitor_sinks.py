@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import fcntl
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -145,6 +148,35 @@ def test_mattermost_gets_attachments(listener: Listener) -> None:
     assert "blocks" not in message
 
 
+def test_slack_text_is_cut_after_it_is_escaped(listener: Listener) -> None:
+    """Slack takes 3,000 characters of a section, entities counted as they are written."""
+    long = notice(
+        title="<!channel> here", text="&" * 1990 + "<!channel>", todo="<" * 800 + "\nbessemer log tiny"
+    )
+    sink("slack", url=listener.url).send([long])
+    (message,) = listener.bodies()
+    for block in Block.parse_all(message["blocks"]):
+        block.validate_json()
+    text = message["blocks"][1]["text"]["text"]
+    assert len(text) <= 3000
+    assert re.sub(r"&(amp|lt|gt);", "", text).count("&") == 0, "no entity is cut in two"
+    assert "<!channel>" not in message["text"], "a notification must not call everybody"
+    assert "&lt;!channel&gt;" in message["text"]
+
+
+def test_mattermost_is_not_made_to_call_or_show_anything(listener: Listener) -> None:
+    nasty = "<!channel> @all @here ![x](http://evil/p.png) [click](http://evil)"
+    sink("slack", url=listener.url, flavour="mattermost").send(
+        [notice(title=nasty, text=nasty, subject=nasty)]
+    )
+    (message,) = listener.bodies()
+    (attachment,) = message["attachments"]
+    for shown in (message["text"], *(attachment[name] for name in ("fallback", "title", "text", "footer"))):
+        assert "<!" not in shown
+        assert not re.search(r"@\w", shown)
+        assert not re.search(r"(?<!\\)\[", shown)
+
+
 class Incidents:
     """What PagerDuty documents of its Events API v2, as an answer: it refuses what it would refuse."""
 
@@ -216,6 +248,16 @@ def test_the_console_writes_lines_for_people_and_machines(capsys: pytest.Capture
     assert Notice.from_json(json.loads(err.splitlines()[-1])) == notice()
 
 
+def test_alertmanager_ends_what_has_become_more_severe(listener: Listener) -> None:
+    """Its severity is a label, so that it is another alert there."""
+    risen = notice(1, severity="critical", body={**notice().body, "was": "warning"})
+    sink("alertmanager", url=listener.url).send([notice(0, severity="warning"), risen])
+    now = dt.datetime.now(dt.UTC)
+    (alerts,) = listener.bodies()
+    over = {each["labels"]["severity"]: dt.datetime.fromisoformat(each["endsAt"]) <= now for each in alerts}
+    assert over == {"warning": True, "critical": False}
+
+
 # files -----------------------------------------------------------------------------------------------
 
 
@@ -238,6 +280,18 @@ def test_a_file_grows_by_whole_lines_and_is_turned(tmp_path: Path) -> None:
         "told.jsonl.2",
         "told.jsonl.lock",
     ]
+
+
+def test_a_file_that_somebody_else_holds_is_tried_again_later(tmp_path: Path) -> None:
+    path = tmp_path / "told.jsonl"
+    one = sink("file", path=str(path), timeout="0.1s")
+    with path.with_name("told.jsonl.lock").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(SinkFault, match="another process has held") as caught:
+            one.send([notice(0)])
+        assert not caught.value.permanent
+    one.send([notice(0)])
+    assert lines(path) == [0]
 
 
 def test_a_line_that_a_kill_has_cut_is_taken_off(tmp_path: Path) -> None:

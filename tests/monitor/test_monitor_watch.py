@@ -112,7 +112,11 @@ def test_the_command(server: Server, package: Path, tmp_path: Path, monkeypatch:
     words = ["monitor", str(package), "--once", "--json"]
     done = CliRunner().invoke(group, [*words, "--log", "log", "--every", "1h", "--store", "found.db"])
     assert done.exception is None, done.output
-    lines = [json.loads(line) for line in done.output.splitlines()]
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (
+        "watching tiny 1.0.0 in log: 800 rows since 2026-03-01T00:00:00, they are looked at now"
+        in done.stderr
+    )
     assert [line["alarm"] for line in lines[:2]] == [False, True]
     (tmp_path / "bessemer.yaml").write_text(
         "data: x.csv\ntarget: churned\nserve: {log: {folder: log}}\nmonitor: {every: 2h, store: other.db}\n"
@@ -123,3 +127,8 @@ def test_the_command(server: Server, package: Path, tmp_path: Path, monkeypatch:
     assert (tmp_path / "other.db").exists()
     wrong = CliRunner().invoke(group, [*words, "--log", "log", "--false-alarms", "1 per fortnight"])
     assert "'fortnight' is no period" in str(wrong.exception)
+    short = CliRunner().invoke(group, [*words, "--log", "log", "--every", "0s"])
+    assert "--every: a window of 0 s is too short: write 1s or more" in str(short.exception)
+    typo = CliRunner().invoke(group, [*words, "--log", "log", "--model", "tinny", "--store", "typo.db"])
+    assert "watching tinny 1.0.0 in log: no rows yet; the log has tiny 1.0.0;" in typo.stderr
+    assert not typo.stdout

@@ -91,6 +91,14 @@ def test_nothing_new_keeps_the_served_model(folder: Path) -> None:
     assert "same model" in one.why
 
 
+def test_a_package_that_has_lost_is_not_the_next_champion(folder: Path) -> None:
+    first = retrainer(folder).champion()
+    grow(folder, turned=True, n=2000)
+    write_project(folder, pq.read_table(folder / "data.parquet"), rows=5000)
+    assert retrainer(folder).run(BY_HAND).outcome == "kept"
+    assert retrainer(folder).champion() == first
+
+
 def test_too_few_fresh_rows_decide_nothing(folder: Path) -> None:
     write_project(folder, rows(2000, 1), rows=5000)
     grow(folder, turned=True)

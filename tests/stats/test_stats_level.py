@@ -128,3 +128,30 @@ def test_it_is_of_bounded_size_and_goes_on_where_it_was() -> None:
     assert again.expected(hour).mean == pytest.approx(seasonal.expected(hour).mean)
     later, _ = weeks(2, 12, 0.2)
     assert len(json.dumps(later.to_json())) < 20_000
+
+
+@pytest.mark.parametrize(("name", "known"), [("nightly", 7), ("weekly", 21)])
+def test_a_job_is_learned_once_its_hour_is_known(name: str, known: int) -> None:
+    """One that sends a hundred times the usual rows: each night, or on Sundays."""
+    rng, seasonal, surprised = np.random.default_rng(5), Seasonal(), []
+    for hour in range(8 * 168):
+        job = hour % 24 == 3 and (name == "nightly" or (hour // 24) % 7 == 6)
+        value = 5.7 + 4.6 * job + 0.15 * rng.normal()
+        now = seasonal.expected(hour)
+        if now is not None and surprise(value, now.mean, now.variance, now.known, max(1, now.freedom)) < 1e-5:
+            surprised.append(hour // 24)
+        seasonal.add(hour, value, 1.0)
+    assert surprised, "what it has never seen is a surprise"
+    assert max(surprised) <= known
+
+
+def test_an_hour_that_is_known_is_not_forgotten_by_one_outage() -> None:
+    seasonal, _ = weeks(3, 6, 0.15)
+    at, gone = 6 * 168 + 12, math.log(0.5)
+    now = seasonal.expected(at)
+    assert now is not None
+    seasonal.add(at, gone, 1.0)
+    after = seasonal.expected(at + 168)
+    assert after is not None
+    assert after.mean > now.mean - 0.2
+    assert surprise(gone, after.mean, after.variance, after.known, after.freedom) < 1e-6

@@ -38,6 +38,35 @@ def test_the_discrepancy_is_that_of_its_definition() -> None:
     assert found.critical(found.p_value) == pytest.approx(found.value, rel=1e-6)
 
 
+def test_what_is_not_finite_is_refused() -> None:
+    """NaN is greater than nothing: a test would never find anything."""
+    reference = MeanFeatures.of(np.random.default_rng(1).normal(size=(4000, 5)))
+    window = np.zeros((100, 5))
+    for wrong in (np.nan, np.inf):
+        window[3, 2] = wrong
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            MeanTest.whitened(reference).seen(window)
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            MeanTest(10, np.array([wrong]), np.ones(1), (1.0, 1.0, 1.0))
+
+
+def test_nothing_and_nothing_is_nothing() -> None:
+    none = MeanFeatures(0, np.zeros(3), np.zeros((3, 3)))
+    assert none.merged(none).rows == 0
+    some = MeanFeatures.of(np.random.default_rng(1).normal(size=(40, 3)))
+    for both in (none.merged(some), some.merged(none)):
+        assert both.rows == 40
+        np.testing.assert_allclose(both.covariance, some.covariance)
+
+
+def test_directions_have_one_sign_where_parts_are_equal() -> None:
+    """Of two parts that are equal but for the last digits the first is positive."""
+    for tilt in (-1e-12, 0, 1e-12):
+        covariance = np.array([[1 + tilt, -0.9], [-0.9, 1 - tilt]])
+        found = Components.of(MeanFeatures(10, np.zeros(2), covariance))
+        np.testing.assert_allclose(found.directions, [[0.5**0.5, -(0.5**0.5)]], atol=1e-9)
+
+
 @pytest.mark.parametrize("scaled", [False, True])
 def test_p_values_are_even_where_nothing_has_changed(scaled: bool) -> None:
     """Features that are skewed, of which some hardly ever vary, at 200 rows: by many references and windows."""

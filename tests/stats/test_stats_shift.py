@@ -27,10 +27,14 @@ def test_sums_are_those_of_each_group() -> None:
     assert math.isnan(sums.mean[3])
 
 
-def test_risen_is_welch_where_the_window_varies_more() -> None:
+@pytest.mark.parametrize(("then", "here"), [(1, 2), (2, 1)])
+def test_risen_is_welch_with_the_greater_spread_on_both_sides(then: float, here: float) -> None:
     rng = np.random.default_rng(1)
-    before, now = rng.normal(0, 1, 300), rng.normal(0.1, 2, 80)
-    wanted = stats.ttest_ind(now, before, equal_var=False, alternative="greater").pvalue
+    before, now = rng.normal(0, then, 300), rng.normal(0.1, here, 80)
+    spread = max(before.std(ddof=1), now.std(ddof=1))
+    wanted = stats.ttest_ind_from_stats(
+        *(now.mean(), spread, 80, before.mean(), spread, 300), equal_var=False, alternative="greater"
+    ).pvalue
     assert risen(one(before), one(now))[0] == pytest.approx(wanted)
 
 
@@ -47,6 +51,20 @@ def test_risen_is_honest_where_losses_lean(shape: str) -> None:
     )
     assert (p < 0.01).mean() < 0.015
     assert (p < 0.001).mean() < 0.002
+
+
+def test_risen_is_honest_where_the_test_rows_are_few() -> None:
+    """40 test rows of rare events against 1,000: those that had none of them by chance also varied less."""
+    rng = np.random.default_rng(12)
+
+    def losses(n: int) -> np.ndarray:
+        said = rng.beta(0.2, 6, n)
+        squares: np.ndarray = ((rng.random(n) < said) - said) ** 2
+        return squares
+
+    p = np.array([risen(one(losses(40)), one(losses(1000)))[0] for _ in range(4000)])
+    assert (p < 0.01).mean() <= 0.01
+    assert (p < 0.001).mean() <= 0.002
 
 
 def test_few_rows_are_not_judged() -> None:
@@ -110,6 +128,26 @@ def test_gaps_are_honest_and_blind_to_what_all_share() -> None:
     closed = gap_moved(drawn(4000, rate), drawn(2000, np.array([0.4, 0.4, 0.4])))
     assert closed.min() < 1e-4
     assert gaps(drawn(10**6, rate))[0] == pytest.approx(0.5 - (0.3 * 0.4 + 0.5 * 0.3) / 0.8, abs=0.01)
+
+
+@pytest.mark.parametrize(("then", "here"), [(40, 400), (400, 40), (1000, 30)])
+def test_gaps_of_rare_events_in_small_groups_are_honest(then: int, here: int) -> None:
+    """A normal test of them is 5 to 11 times too sure at 0.001."""
+    rng, runs = np.random.default_rng(6), 6000
+
+    def drawn(group: int) -> Sums:
+        events = np.stack([rng.binomial(group, 0.02, runs), rng.binomial(5000, 0.02, runs)]).astype(float)
+        return Sums(np.repeat([[float(group)], [5000.0]], runs, axis=1), events, events)
+
+    before, now = drawn(then), drawn(here)
+
+    def of(sums: Sums, k: int) -> Sums:
+        return Sums(sums.rows[:, k], sums.total[:, k], sums.squares[:, k])
+
+    p = np.array([gap_moved(of(before, k), of(now, k), 1.0)[0] for k in range(runs)])
+    for level in (0.01, 0.001):
+        assert (p < level).mean() <= level
+    assert (p < 0.05).mean() > 0.001, "nor is it blind"
 
 
 def test_exceeds_is_the_binomial_tail() -> None:

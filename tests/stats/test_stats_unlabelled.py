@@ -77,14 +77,14 @@ def test_corrected_probabilities_are_right_bin_by_bin(task: Any) -> None:
     excess = [float(((truth == which) - p[rows, which])[place == k].mean()) for k in range(4)]
     found = corrected(task, p, predicted, edges, np.array(excess))
     assert np.allclose(found.sum(axis=1), 1)
-    assert np.abs(np.array(excess)).max() > 0.03
+    assert np.abs(np.array(excess)).max() > 0.06
     for k in range(4):
         gap = (truth == which)[place == k].mean() - found[rows, which][place == k].mean()
-        assert abs(gap) < 0.01, "but for what is cut off at 0 and 1"
+        assert abs(gap) < 0.02, "but for what is cut off at 0 and 1"
     if task == "multiclass":
-        others = [np.delete(each, [w]) for each, w in zip(p[:50], which[:50], strict=True)]
-        now = [np.delete(each, [w]) for each, w in zip(found[:50], which[:50], strict=True)]
-        assert np.allclose([o / o.sum() for o in others], [o / o.sum() for o in now])
+        for before, after, k in zip(p[:50], found[:50], which[:50], strict=True):
+            others, now = np.delete(before, k), np.delete(after, k)
+            assert np.allclose(others / others.sum() * now.sum(), now)
 
 
 def test_a_probability_of_one_leaves_its_rest_to_all() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from bessemer.core import canonical
 from bessemer.core.artifact import ArtifactRef
@@ -60,6 +62,9 @@ def put_inputs(
     graph, signature = preprocessor(columns)
     files = {f"{name}.X.npy": npy(part.X) for name, part in parts.items()}
     files |= {f"{name}.y.npy": npy(part.y) for name, part in parts.items()}
+    table = io.BytesIO()
+    pq.write_table(pa.table({c: parts["train"].X[:, i] for i, c in enumerate(columns)}), table)
+    files["train.parquet"] = table.getvalue()
     facts = {"rows": {name: len(part) for name, part in parts.items()}, "task": task, "classes": classes}
     features = features or [{"name": c, "group": c, "kind": "number", "meaning": c} for c in columns]
     return {

@@ -7,18 +7,23 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from sklearn.ensemble import IsolationForest as Forest
 from sklearn.metrics import roc_auc_score
+from stage_support import make_context
 
 from bessemer.core.errors import DataError, PackageError
 from bessemer.core.signature import Field, Signature
 from bessemer.monitor.watchers.outliers import OutliersSettings
 from bessemer.package.session import GraphSession
 from bessemer.package.trees.model import Trees
+from bessemer.prepare.spec import PrepareSpec
+from bessemer.prepare.stage import run as prepare
 from bessemer.report.spec import ReportSpec
 from bessemer.report.whatif import model_facts
 from bessemer.testing.learners import rows
@@ -32,6 +37,7 @@ from bessemer.train.outliers.rank import KNOTS, ranking
 from bessemer.train.outliers.steps import steps
 from bessemer.train.parity import run_graph
 from bessemer.train.spec import TrainSpec
+from bessemer.train.stage import run as train
 
 
 def mixed(n: int, seed: int, gaps: float = 0.1) -> np.ndarray:
@@ -205,10 +211,52 @@ def test_without_validation_rows_training_rows_are_held_out(train_stage: Any, va
     assert any("ranked among 200 that it did not see" in str(data) for _, data in emitted)
 
 
+def many_texts(n: int, seed: int) -> pa.Table:
+    """Few rows of each of 120 texts, which say something of the target."""
+    rng = np.random.default_rng(seed)
+    text, x = rng.integers(0, 120, n), rng.normal(size=n)
+    y = rng.random(n) < 1 / (1 + np.exp(-2 * (text % 7 - 3)))
+    columns = {"x": x, "skewed": rng.lognormal(size=n), "text": [f"text {k}" for k in text]}
+    return pa.table({**columns, "y": ["yes" if each else "no" for each in y]})
+
+
+def shipped(folder: Path, table: pa.Table) -> GraphSession:
+    """What the real stages make of it, with an outlier score, where there are few validation rows."""
+    ctx = make_context(folder)
+    pq.write_table(table, folder / "data.parquet")
+    meta = {"rows": len(table), "unlabelled": 0, "target": "y", "task": "binary", "classes": ["no", "yes"]}
+    refs = {
+        "labelled": ctx.store.put(
+            "labelled", {"data.parquet": folder / "data.parquet"}, {**meta, "counts": {}}
+        )
+    }
+    columns = {"text": {"as": "categorical", "encode": ["target_mean"]}}
+    spec = PrepareSpec.model_validate({"columns": columns, "split": {"valid": 0.1, "test": 0.05}})
+    refs |= prepare(spec, refs, ctx)
+    model = ctx.open(train(TrainSpec(learner="constant", outliers=True), refs, ctx)["model"])
+    return GraphSession(model.bytes("model.onnx"), Signature.from_json(model.json("signature.json")).inputs)
+
+
+def test_usual_rows_rank_no_higher_than_they_should_where_texts_are_encoded_by_their_target(
+    tmp_path: Path,
+) -> None:
+    """Held-out rows have the features that the graph gives to those who ask, not those that training learnt from."""
+    shares = []
+    for seed in range(8):
+        session = shipped(tmp_path / str(seed), many_texts(700, seed))
+        rank = session.run(many_texts(2000, 100 + seed).drop_columns(["y"]), ["outlier"])["outlier"]
+        shares.append([(rank >= least).mean() for least in (0.5, 0.8, 0.9)])
+    # held-out rows had a part in the means of their texts, which makes them a little odder than rows to come
+    half, fifth, tenth = np.mean(shares, axis=0)
+    assert 0.35 < half < 0.55
+    assert 0.13 < fifth < 0.22
+    assert 0.06 < tenth < 0.11
+
+
 def test_a_column_of_that_name_is_refused(tmp_path: Any) -> None:
     taken = [Field("outlier", "number", "float32")]
     with pytest.raises(DataError, match="a column is named 'outlier'"):
-        fit_module.fit_outliers({"ecod": {}}, None, taken, None)  # type: ignore[arg-type]
+        fit_module.fit_outliers({"ecod": {}}, None, None, taken, None)  # type: ignore[arg-type]
 
 
 def test_a_graph_that_says_something_else_is_refused() -> None:

@@ -80,7 +80,7 @@ def test_first_run_writes_a_contract_the_data_keeps(room: Room) -> None:
     assert rules["ok"] == {"type": "boolean", "nullable": False}
     assert rules["day"] == {"type": "timestamp", "nullable": False}
     assert "# newest_within: 7d" in text
-    assert room.store.get(out["contract"]).meta == {"inferred": True, "rules": 13}
+    assert room.store.get(out["contract"]).meta == {"inferred": True, "rules": 13, "quarantine": 0.01}
     assert room.store.get(out["quarantine"]).meta == {"rows": 0, "by_rule": {}}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bessemer.core.errors import Fault, ProjectError, did_you_mean
+from bessemer.core.errors import DataError, Fault, ProjectError, did_you_mean
 
 Class = bool | int | str
 
@@ -42,6 +42,24 @@ def label(value: Class) -> str:
     ('true', '3', 'a')
     """
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def check_case(classes: Sequence[Class], target: str) -> None:
+    """
+    Raises:
+        DataError: two classes differ only in upper and lower case.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in map(label, classes):
+        groups.setdefault(name.lower(), []).append(name)
+    twice = [" and ".join(f"'{name}'" for name in group) for group in groups.values() if len(group) > 1]
+    if twice:
+        shown = "; ".join(twice[:5]) + (f" and {len(twice) - 5} more" if len(twice) > 5 else "")
+        raise DataError(
+            f"classes of '{target}' differ only in case: {shown}",
+            why="outputs are named by their classes, and upper and lower case are the same to SQL",
+            fix=f'write each one way, as with `acquire: {{sql: ...}}`: lower("{target}")',
+        )
 
 
 def with_positive(classes: list[Class], positive: Class | None) -> list[Class]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bessemer.annotate.classes import Class, label, ordered, with_positive
+from bessemer.annotate.classes import Class, check_case, label, ordered, with_positive
 from bessemer.annotate.spec import AnnotateSpec
 from bessemer.annotate.task import Target, choose
 from bessemer.core.errors import DataError, Fault, ProjectError, did_you_mean
@@ -95,6 +95,7 @@ def _labelled(spec: AnnotateSpec, labels: _Labels, data: Artifact, ctx: Context)
         unlabelled += len(rare)
         task = "binary" if len(counts) == 2 else "multiclass"
         classes = ordered(list(counts))
+        check_case(classes, labels.name)
         if rare:
             ctx.warn(f"{len(rare)} classes with a single row are set aside: {_listed(rare)}")
     classes = with_positive(classes, spec.positive)

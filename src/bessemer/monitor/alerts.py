@@ -9,12 +9,13 @@ from typing import Any
 
 from bessemer.monitor.advice import title_of, todo_of
 from bessemer.monitor.alerts_spec import AlertsSpec
+from bessemer.monitor.finding import TESTED
 from bessemer.monitor.notice import Notice, NoticeKind, Severity
 from bessemer.monitor.store import Kept
 
-_TESTED = {"input": "columns", "output": "outputs", "client": "clients", "service": "service"}
 _ORDER: tuple[Severity, ...] = ("info", "warning", "error", "critical")
 _LISTED = 20
+_MORE = "more"
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,11 @@ class Judged:
                 self._is_not_there(alert)
 
     def _found(self, alerts: Mapping[str, Alert]) -> dict[str, Mapping[str, Any]]:
-        """What counts, by subject: what is open already, then the surest until there are `most`, then others as one."""
+        """What counts, by subject: what is open already, then the most severe, of them the surest, then others as one.
+
+        What is less severe takes no room from what is more: of each severity, one opens until `most` of it or worse are
+        open.
+        """
         window = self._window
         before = (
             {subject_of(window, each) for each in self._earlier.check["findings"]} if self._earlier else set()
@@ -97,30 +102,45 @@ class Judged:
         every = {subject_of(window, each): each for each in window.check["findings"]}
         new = {subject: each for subject, each in every.items() if subject not in before}
         kept = {subject: each for subject, each in new.items() if subject in alerts}
-        room = max(0, self._spec.most - len(alerts))
-        others = [subject for subject in new if subject not in alerts]
-        kept |= {subject: new[subject] for subject in others[:room]}
-        if rest := [new[subject] for subject in others[room:]]:
+        others = {subject: each for subject, each in new.items() if subject not in alerts}
+        open_now = [_ORDER.index(each.severity) for each in alerts.values() if not _is_more(each.finding)]
+        rest = []
+        for subject in sorted(others, key=lambda subject: -self._rank(others[subject])):
+            rank = self._rank(others[subject])
+            if sum(each >= rank for each in open_now) < self._spec.most:
+                kept[subject] = others[subject]
+                open_now.append(rank)
+            else:
+                rest.append(others[subject])
+        if rest:
             finding = _together(rest)
             kept[subject_of(window, finding)] = finding
         return kept
 
+    def _rank(self, finding: Mapping[str, Any]) -> int:
+        return _ORDER.index(self._spec.severity_of(finding["kind"]))
+
     def _is_there(self, alert: Alert | None, subject: str, finding: Mapping[str, Any]) -> None:
         window, at = self._window, self._at
+        severity = self._spec.severity_of(finding["kind"])
         if alert is None:
-            severity = self._spec.severity_of(finding["kind"])
             new = Alert(subject, window.model, window.version, severity, window.start, at, at, finding)
             self._keep(new, "open")
             return
         grown = replace(alert, seen=at, finding=finding, windows=alert.windows + 1, clear=0)
-        if self._age(alert.told) >= self._spec.remind:
+        if not at_least(alert.severity, severity):
+            # who wants only what is severe has not heard of it yet
+            self._keep(replace(grown, told=at, severity=severity), "again", alert.severity)
+        elif self._age(alert.told) >= self._spec.remind:
             self._keep(replace(grown, told=at), "again")
         else:
             self.opened[subject] = grown
 
-    def _keep(self, alert: Alert, event: str) -> None:
+    def _keep(self, alert: Alert, event: str, was: str = "") -> None:
+        """Keep it open and tell it. was: how severe it was when it was told before, where that was less."""
         self.opened[alert.subject] = alert
-        self.notices.append(notice(alert, "finding", f"{event} {self._event}", self._at, self._window))
+        told = notice(alert, "finding", f"{event} {self._event}", self._at, self._window)
+        self.notices.append(replace(told, body={**told.body, "was": was}) if was else told)
 
     def _is_not_there(self, alert: Alert) -> None:
         clear = alert.clear + self._was_looked_for(alert.finding)
@@ -190,13 +210,21 @@ def window_notice(window: Kept, at: str) -> Notice:
     )
 
 
+def _is_more(finding: Mapping[str, Any]) -> bool:
+    return bool(finding["detector"] == _MORE)
+
+
 def _together(findings: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """Many findings as one: who is woken reads one message, and what is open stays bounded."""
+    """Many findings as one: who is woken reads one message, and what is open stays bounded.
+
+    Args:
+        findings: the most severe first, whose kind it has.
+    """
     listed = [f"'{each['column']}' ({each['detector']})" for each in findings[:_LISTED]]
     more = f" and {len(findings) - _LISTED} more" if len(findings) > _LISTED else ""
     return {
-        "detector": "more",
-        "column": "more",
+        "detector": _MORE,
+        "column": _MORE,
         "of": "service",
         "kind": findings[0]["kind"],
         "statistic": "findings",
@@ -208,5 +236,5 @@ def _together(findings: list[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _tested(window: Kept, finding: Mapping[str, Any]) -> bool:
-    tests = window.check.get(_TESTED[finding["of"]], {})
+    tests = window.check.get(TESTED[finding["of"]], {})
     return finding["detector"] in tests.get(finding["column"], {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from bessemer.core.plugin_settings import Named, parse_named
 from bessemer.core.spec import Duration, Spec
@@ -71,7 +71,10 @@ class AlertsSpec(Spec):
         description="Not seen for so long, it is over, also where nobody could look for it.",
     )
     most: int = Field(
-        20, ge=1, description="The most that is open one by one; what is found beyond it is told as one."
+        20,
+        ge=1,
+        description="Of each severity, the most that is open one by one, worse counted in; what is found beyond it is "
+        "told as one.",
     )
     give_up: Duration = Field(
         3 * 86_400.0, ge=1, description="What a receiver has not taken for so long is set aside, and shown."
@@ -82,6 +85,19 @@ class AlertsSpec(Spec):
     severity: dict[Kind, Severity] = Field(
         default_factory=dict, description="Of findings, by their kind, where it is another than usual."
     )
+
+    @model_validator(mode="after")
+    def _stands_until_it_is_said_again(self) -> AlertsSpec:
+        """Where a receiver ends alerts by itself, they must not end and begin while the finding lasts."""
+        for named in self.to:
+            kind, settings = next(iter(named.items()))
+            lasts = getattr(SINKS.load(kind).Settings.model_validate(settings), "lasts", None)
+            if lasts is not None and lasts <= self.remind:
+                raise ValueError(
+                    f"{label_of(named)}: `lasts` is {lasts:g} s, and the same is said again after `remind`, "
+                    f"{self.remind:g} s: the alert would end while the finding is there; set `lasts` to more than that"
+                )
+        return self
 
     def severity_of(self, kind: Kind) -> Severity:
         return self.severity.get(kind, SEVERITIES[kind])

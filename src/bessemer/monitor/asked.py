@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ from bessemer.stats.queries import Points
 NOBODY = "(no name)"
 #: So many rows are remembered, so that one that is asked again is not taken for a new one.
 _ROWS = 16_384
+#: And the last so many of each of so many clients, whatever the others ask: as many as rows are compared with.
+_OWN_ROWS, _OWN_CLIENTS = 128, 128
 _BATCH_ROWS = 65_536
 
 
@@ -33,26 +35,53 @@ class Asked:
 
 
 class Repeated:
-    """The rows that clients have asked lately: health checks and retries ask the same again and mean nothing by it."""
+    """The rows that clients have asked lately: health checks and retries ask the same again and mean nothing by it.
 
-    def __init__(self, memory: str = "") -> None:
-        self._known: dict[int, None] = dict.fromkeys(unpacked(memory, np.uint64).tolist())
+    The last of all clients together are known, and the last of each: one that asks much makes nobody else's forgotten.
+    """
 
-    def fresh(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Which of some rows, by a number of row and client (n,), are asked for the first time, bool (n,)."""
-        known, found = self._known, np.zeros(len(keys), dtype=bool)
-        for at, key in enumerate(keys.tolist()):
-            if key in known:
-                del known[key]  # it goes to the end: what is asked every minute is never forgotten
-            else:
-                found[at] = True
-                if len(known) >= _ROWS:
-                    del known[next(iter(known))]
-            known[key] = None
+    def __init__(self, memory: Mapping[str, Any] | None = None) -> None:
+        kept = memory or {}
+        self._known: dict[int, None] = dict.fromkeys(unpacked(kept.get("all", ""), np.uint64).tolist())
+        self._own: dict[str, dict[int, None]] = {
+            client: dict.fromkeys(unpacked(keys, np.uint64).tolist())
+            for client, keys in kept.get("own", {}).items()
+        }
+
+    def fresh(self, clients: Sequence[str], keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which of some rows, by client and by a number of row and client, are asked for the first time, bool (n,)."""
+        found = np.zeros(len(keys), dtype=bool)
+        for at, (client, key) in enumerate(zip(clients, keys.tolist(), strict=True)):
+            known = _newest(self._known, key, _ROWS)
+            found[at] = not (_newest(self._of(client), key, _OWN_ROWS) or known)
         return found
 
-    def memory(self) -> str:
-        return packed(np.fromiter(self._known, dtype=np.uint64, count=len(self._known)))
+    def _of(self, client: str) -> dict[int, None]:
+        own = self._own.pop(client, None)
+        if own is None:
+            own = {}
+            if len(self._own) >= _OWN_CLIENTS:
+                del self._own[next(iter(self._own))]  # who was not heard of for longest
+        self._own[client] = own
+        return own
+
+    def memory(self) -> dict[str, Any]:
+        return {"all": _keys(self._known), "own": {client: _keys(own) for client, own in self._own.items()}}
+
+
+def _newest(known: dict[int, None], key: int, most: int) -> bool:
+    """Put a key at the end: what is asked every minute is never forgotten. Gives whether it was there."""
+    there = key in known
+    if there:
+        del known[key]
+    elif len(known) >= most:
+        del known[next(iter(known))]
+    known[key] = None
+    return there
+
+
+def _keys(known: dict[int, None]) -> str:
+    return packed(np.fromiter(known, dtype=np.uint64, count=len(known)))
 
 
 def usual_of(watched: Watched) -> tuple[Usual | None, dict[str, Any]]:
@@ -82,7 +111,8 @@ def asked(watched: Watched, usual: Usual, repeated: Repeated, ignore: Collection
 
 
 def _by_client(batch: Any, usual: Usual, repeated: Repeated, ignore: Collection[str]) -> Iterator[Asked]:
-    fresh = np.flatnonzero(repeated.fresh(_column(batch, "both")))
+    who = batch.column("client").fill_null("").to_pylist()
+    fresh = np.flatnonzero(repeated.fresh(who, _column(batch, "both")))
     batch = batch.take(fresh)
     if not batch.num_rows:
         return

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
+from bessemer.core.blas import one_thread
 from bessemer.monitor.finding import Finding, Of, Test
 from bessemer.monitor.performance import Performance
 from bessemer.monitor.plugins import DETECTORS
@@ -56,6 +57,7 @@ class Check:
         return value
 
 
+@one_thread()
 def compared(reference: Reference, window: Window, detectors: Sequence[str], of: Of = "input") -> list[Test]:
     """What each detector says of a window of inputs, or of outputs."""
     tests = (test for name in detectors for test in DETECTORS.load(name)().tests(reference, window))

@@ -68,9 +68,10 @@ class Counts:
         for client, found in ready.items():
             self._last.pop(client, None)
             self._last[client] = found
-        return [Judged(client, *found, self._likely(client, found, usual)) for client, found in ready.items()]
+        return [Judged(client, *found, self.likely(client, found, usual)) for client, found in ready.items()]
 
-    def _likely(self, client: str, found: tuple[int, int], usual: Mapping[str, Chance]) -> float:
+    def likely(self, client: str, found: tuple[int, int], usual: Mapping[str, Chance]) -> float:
+        """How likely so many events or more, of so many rows, are of a client that means no harm."""
         likely = max(tail(*found, chance) for chance in usual.values())
         others = [each for name, each in self._last.items() if name != client]
         if len(others) >= OTHERS:

@@ -15,7 +15,7 @@ from bessemer.validate.spec import ValidateSpec
 if TYPE_CHECKING:
     from bessemer.package.model import Model
 
-#: The share of rows that may break a rule: as many as a run sets aside before it stops.
+#: The share of rows that may break a rule, where the package does not say how many a run sets aside before it stops.
 ALLOWED = float(ValidateSpec.model_fields["quarantine"].default)
 _MEMBER = "contract.yaml"
 #: Rules that are counted in one query.
@@ -27,6 +27,11 @@ def contract_of(model: Model) -> Contract | None:
     if _MEMBER not in model.contents:
         return None
     return read(model.contents.text(_MEMBER), _MEMBER)
+
+
+def allowed(model: Model) -> float:
+    """The share of rows that may break a rule: what a run of the project sets aside before it stops."""
+    return float((model.provenance.get("contract") or {}).get("quarantine", ALLOWED))
 
 
 def broken_rules(
@@ -42,17 +47,22 @@ def broken_rules(
     there = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
     inputs = {field.name for field in model.signature.inputs} & there
     columns = {name: rules for name, rules in contract.columns.items() if name in inputs}
-    return tuple(_counted(connection, relation, columns, reference, rows)) if columns else ()
+    return tuple(_counted(connection, relation, columns, reference, rows, allowed(model))) if columns else ()
 
 
 def _counted(
-    connection: Any, relation: str, columns: Mapping[str, ColumnRules], reference: Reference, rows: int
+    connection: Any,
+    relation: str,
+    columns: Mapping[str, ColumnRules],
+    reference: Reference,
+    rows: int,
+    share: float,
 ) -> Iterator[Broken]:
     typed = ", ".join(
         f"TRY_CAST({quote(n)} AS {DUCKDB[rules.type]}) AS {quote(n)}" for n, rules in columns.items()
     )
     source = f"(SELECT {typed} FROM {relation})"
-    rules = [(rule, ALLOWED) for rule in row_rules(Contract(columns=dict(columns))) if _told(rule, reference)]
+    rules = [(rule, share) for rule in row_rules(Contract(columns=dict(columns))) if _told(rule, reference)]
     rules += [
         (RowRule(f"{name}: max_missing", name, f"{quote(name)} IS NULL"), own.max_missing)
         for name, own in columns.items()
@@ -63,15 +73,15 @@ def _counted(
         # of a column without any value DuckDB counts NULL, as a sum of nothing is
         counts = ", ".join(f"coalesce(count_if({rule.broken}), 0)" for rule, _ in group)
         found = connection.execute(f"SELECT {counts} FROM {source}").fetchone()
-        for (rule, allowed), count in zip(group, found, strict=True):
-            yield Broken(rule.column, rule.name.removeprefix(f"{rule.column}: "), int(count), rows, allowed)
+        for (rule, may), count in zip(group, found, strict=True):
+            yield Broken(rule.column, rule.name.removeprefix(f"{rule.column}: "), int(count), rows, may)
     for name in (name for name, own in columns.items() if own.unique):
         c = quote(name)
         each = f"SELECT count(*) AS n FROM {source} WHERE {c} IS NOT NULL GROUP BY {c}"
         different, known = connection.execute(
             f"SELECT count(*), coalesce(sum(n), 0) FROM ({each})"
         ).fetchone()
-        yield Broken(name, "unique", int(known) - int(different), rows, ALLOWED)
+        yield Broken(name, "unique", int(known) - int(different), rows, share)
 
 
 def _told(rule: RowRule, reference: Reference) -> bool:

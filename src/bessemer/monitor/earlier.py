@@ -9,23 +9,25 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bessemer.core.spec import Duration, Spec
 from bessemer.monitor.finding import Test
+from bessemer.monitor.slo import span
 from bessemer.monitor.watched import Watched
-from bessemer.stats.history import newcomer_critical, newcomer_p
-from bessemer.stats.two_sample import shares_p
+from bessemer.stats.history import newcomer_critical, newcomer_p, newcomer_share_p
 
 #: Windows differ by about 5 % whatever happens.
 FLOOR = 0.05
+#: So many windows can be remembered.
+MOST = 5000
 
 
 class EarlierSpec(Spec):
     """What a watcher remembers."""
 
     remember: int = Field(
-        200, ge=5, le=5000, description="How many earlier windows a window is compared with, at most."
+        200, ge=5, le=MOST, description="How many earlier windows a window is compared with, at most."
     )
     least: int = Field(20, ge=5, description="How many earlier windows there must be before it is judged.")
     season: Duration | None = Field(
@@ -33,6 +35,34 @@ class EarlierSpec(Spec):
         ge=60,
         description="Only windows that far before, or a multiple: 1d compares with the same hour of the day.",
     )
+
+    @model_validator(mode="after")
+    def _enough(self) -> EarlierSpec:
+        if self.remember < self.least:
+            raise ValueError(
+                f"of {self.remember} windows there are never {self.least}: raise `remember`, or lower `least`"
+            )
+        return self
+
+    def check(self, every: float) -> None:
+        """Whether windows of so many seconds can ever be judged.
+
+        Raises:
+            ValueError: they cannot: too few of those that are remembered are of the same time of the season.
+        """
+        if self.season is None or self.season <= every:
+            return
+        found, wanted = int(self.remember * every / self.season), math.ceil(self.least * self.season / every)
+        if found < self.least:
+            raise ValueError(
+                f"of {self.remember} windows of {span(every)} only {found} are of the same time of a season of "
+                f"{span(self.season)}, and {self.least} are wanted: "
+                + (
+                    f"write `remember: {wanted}`"
+                    if wanted <= MOST
+                    else "lower `least`, or make `every` longer"
+                )
+            )
 
 
 @dataclass(frozen=True)
@@ -64,6 +94,11 @@ class Earlier:
 
     def enough(self, earlier: Sequence[object]) -> bool:
         return len(earlier) >= self.spec.least
+
+    def waiting(self, watched: Watched) -> dict[str, Any]:
+        """A figure that says how many windows there are, as long as they are too few."""
+        found = self.column(0, watched)
+        return {} if self.enough(found) else {"waiting": {"windows": len(found), "wanted": self.spec.least}}
 
 
 def ended(watched: Watched) -> float:
@@ -99,21 +134,12 @@ def ratio_test(
 
 
 def share_p(events: float, total: float, earlier: Sequence[tuple[float, float]]) -> float:
-    """How likely a share so great is, from the shares of earlier windows (events and totals).
+    """How likely a share so great is, from the shares of earlier windows (events and totals; empty ones say nothing).
 
-    It must be above them by chance of its requests (their score test) and by chance of windows, too: what is slow or
-    fails comes in heaps.
+    Chance is that of requests and that of windows: what is slow or fails comes in heaps.
     """
-    before, whole = (sum(column) for column in zip(*earlier, strict=True))
-    if not total or not whole or events / total <= before / whole:
-        return 1.0
-    by_requests = shares_p((before, events), (whole, total))
-    return max(by_requests, newcomer_p(_angle(events, total), [_angle(*each) for each in earlier]))
-
-
-def _angle(events: float, total: float) -> float:
-    """Freeman and Tukey's (1950) angle of a share: its spread does not depend on it."""
-    return math.asin(math.sqrt(events / (total + 1))) + math.asin(math.sqrt((events + 1) / (total + 1)))
+    known = [each for each in earlier if each[1] > 0]
+    return newcomer_share_p(events, total, known) if total and len(known) > 1 else 1.0
 
 
 def _critical(probability: float, *, earlier: tuple[float, ...], both: bool, down: bool) -> float:

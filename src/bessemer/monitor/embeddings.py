@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bessemer.core.blas import one_thread
 from bessemer.core.errors import DataError, FormatError
 from bessemer.stats.arrays import Floats
 from bessemer.stats.mean_features import ROWS_A_FEATURE, Discrepancy, MeanFeatures, MeanTest
@@ -48,20 +50,27 @@ class EmbeddingReference:
         """The reference of vectors, float (n, d); n is 400 or more, 6,400 for all 128 features.
 
         Raises:
-            DataError: they are not rows of finite numbers, they are too few, or all are the same.
+            DataError: they are not rows of finite numbers, these are too great, they are too few, or all are the same.
         """
         values = _checked(vectors)
         count = min(FEATURES, len(values) // ROWS_A_FEATURE)
         if count < LEAST_FEATURES:
             least = LEAST_FEATURES * ROWS_A_FEATURE
             raise DataError(f"{len(values)} vectors are too few for a reference", fix=f"give {least} or more")
-        centre = values.mean(axis=0)
-        scale = float(np.sqrt(values.var(axis=0).sum()))
+        with np.errstate(over="ignore", invalid="ignore"):
+            # as JSON keeps it, so that what comes back from there measures alike
+            centre = values.mean(axis=0).astype(np.float32).astype(np.float64)
+            scale = float(np.sqrt(values.var(axis=0).sum()))
+        if not (np.isfinite(centre).all() and np.isfinite(scale)):
+            raise DataError(
+                "numbers are too great to be measured", fix="give vectors as the model makes them"
+            )
         if not scale > 0:
             raise DataError("all vectors are the same", fix="give vectors that differ")
         empty = MeanFeatures(0, np.zeros(count), np.zeros((count, count)))
         return cls(centre, scale, empty).merged(values)
 
+    @one_thread()
     def merged(self, vectors: ArrayLike) -> EmbeddingReference:
         """The reference with more vectors (n, d): as if they had been there, but for where the centre is."""
         found = self.features
@@ -87,13 +96,21 @@ class EmbeddingReference:
         k = len(self.features.mean)
         return replace(self, features=MeanFeatures(0, np.zeros(k), np.zeros((k, k))))
 
+    @one_thread()
     def compare(self, vectors: ArrayLike) -> Discrepancy:
         """The maximum mean discrepancy of vectors (m, d), m of 50 or more, from the reference, and its p-value.
 
         Raises:
-            DataError: they are not rows of d finite numbers, or too few.
+            DataError: they are not rows of d finite numbers, one is too far away to be measured, they are too few, or
+                the reference has too few.
         """
         values = self._own(vectors)
+        least = ROWS_A_FEATURE * len(self.features.mean)
+        if self.features.rows < least:
+            raise DataError(
+                f"the reference has {self.features.rows} vectors, too few to compare with",
+                fix=f"fill it by `merged` or `added` with {least} or more",
+            )
         test = MeanTest.whitened(self.features)
         seen = test.seen(self._features(values[:_BATCH]))
         for start in range(_BATCH, len(values), _BATCH):
@@ -126,12 +143,28 @@ class EmbeddingReference:
                 raise ValueError(f"format {value['format']}; this version reads {FORMAT}")
             mean = unpack(value["mean"])
             covariance = unpack(value["covariance"]).reshape(len(mean), len(mean))
-            features = MeanFeatures(int(value["rows"]), mean, covariance)
-            return cls(unpack(value["centre"]), float(value["scale"]), features)
-        except (KeyError, TypeError, ValueError) as error:
+            features = MeanFeatures(operator.index(value["rows"]), mean, covariance)
+            found = cls(unpack(value["centre"]), float(value["scale"]), features)
+            found._check()
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise FormatError(
                 "this is no reference of embeddings", why=str(error), fix="make it again"
             ) from error
+        return found
+
+    def _check(self) -> None:
+        """Raises ValueError where it could not have been made by `of`."""
+        mean, covariance = self.features.mean, self.features.covariance
+        if self.features.rows < 0 or not len(self.centre) or not LEAST_FEATURES <= len(mean) <= FEATURES:
+            raise ValueError(
+                f"{self.features.rows} vectors of {len(self.centre)} numbers, {len(mean)} features of them"
+            )
+        if not all(np.isfinite(part).all() for part in (self.centre, mean, covariance)):
+            raise ValueError("numbers are NaN or infinite")
+        if not (np.isfinite(self.scale) and self.scale > 0):
+            raise ValueError(f"the scale is {self.scale}")
+        if not np.allclose(covariance, covariance.T) or (np.diag(covariance) < 0).any():
+            raise ValueError("the covariance is none")
 
     def _own(self, vectors: ArrayLike) -> Floats:
         values = _checked(vectors)
@@ -145,11 +178,26 @@ class EmbeddingReference:
     def _features(self, values: Floats) -> Floats:
         count = len(self.features.mean)
         weights = np.stack([frequencies(f"{_LABEL}\0{i}", count) for i in range(values.shape[1])])
-        return cosines(((values - self.centre) / self.scale @ weights).astype(np.float32), _LABEL)
+        with np.errstate(over="ignore", invalid="ignore"):
+            phases = ((values - self.centre) / self.scale @ weights).astype(np.float32)
+        if not np.isfinite(phases).all():
+            far = values[~np.isfinite(phases).all(axis=1)]
+            raise DataError(
+                f"{len(far)} of the vectors are too far away to be measured: a number is {np.abs(far).max():.3g}",
+                fix="leave them out, or find out why the model makes them",
+            )
+        return cosines(phases, _LABEL)
 
 
 def _checked(vectors: ArrayLike) -> Floats:
-    values = np.asarray(vectors, dtype=np.float64)
+    try:
+        values = np.asarray(vectors, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            "embeddings are rows of numbers, all of one length",
+            why=str(error)[:200],
+            fix="give an array (n, d)",
+        ) from error
     if values.ndim != 2 or not values.size or not np.isfinite(values).all():
         raise DataError(
             f"embeddings are rows of finite numbers, and this has the shape {values.shape}",

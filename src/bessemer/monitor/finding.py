@@ -11,6 +11,9 @@ Kind = Literal["schema", "quality", "drift", "performance", "concept", "adversar
 #: `column` is an input of the model, an output (a metric counts as one), a client, or something of the service.
 Of = Literal["input", "output", "client", "service"]
 
+#: Where `Check.to_json` has what the tests of each of them said.
+TESTED: dict[Of, str] = {"input": "columns", "output": "outputs", "client": "clients", "service": "service"}
+
 #: What the tests of whole rows have in the place of a column.
 WHOLE_ROWS = "whole rows"
 

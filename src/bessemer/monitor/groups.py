@@ -11,6 +11,7 @@ import numpy as np
 from bessemer.core.errors import UsageError, did_you_mean
 from bessemer.core.grouping import Grouping
 from bessemer.monitor.drawn import Drawn
+from bessemer.monitor.reference import Reference
 from bessemer.monitor.watched import Watched
 from bessemer.stats.arrays import Floats, Ints
 from bessemer.stats.shift import Sums
@@ -48,6 +49,20 @@ class Groups:
         return None if found is None else np.asarray(found, dtype=np.float64)
 
 
+def check_groups(reference: Reference, asked: Sequence[str], where: str) -> None:
+    """
+    Raises:
+        UsageError: a column is asked for that the package has no groups of; `where` says in which setting.
+    """
+    known = reference.facts.get("groups")
+    for name in asked:
+        if known is not None and name not in known:
+            raise UsageError(
+                f"monitor: watchers: {where}: the package has no groups of '{name}'",
+                fix=did_you_mean(name, known),
+            )
+
+
 def groups_of(
     watched: Watched, asked: Sequence[str], usual: Sequence[str], where: str
 ) -> list[Groups] | None:
@@ -61,12 +76,7 @@ def groups_of(
     known = watched.reference.facts.get("groups")
     if known is None:
         return None
-    for name in asked:
-        if name not in known:
-            raise UsageError(
-                f"monitor: watchers: {where}: the package has no groups of '{name}'",
-                fix=did_you_mean(name, known),
-            )
+    check_groups(watched.reference, asked, where)
     names = asked or [name for name in usual if name in known]
     return [
         Groups(name, Grouping.from_json(known[name]["grouping"]), known[name])

@@ -14,8 +14,8 @@ from bessemer.core.errors import DataError, MissingExtra
 from bessemer.stats.arrays import Floats
 from bessemer.stats.image_features import SIDE, image_features
 
-#: An image with more pixels than this is refused: a small file may claim any size.
-MOST_PIXELS = 100_000_000
+#: An image with more pixels than this is refused before it is decoded: a small file may claim any size.
+MOST_PIXELS = 50_000_000
 
 
 def image_embeddings(images: Sequence[bytes | str | Path | NDArray[Any]]) -> Floats:
@@ -23,7 +23,7 @@ def image_embeddings(images: Sequence[bytes | str | Path | NDArray[Any]]) -> Flo
 
     Args:
         images: each the bytes or the path of a PNG or JPEG, or an array: (h, w) or (h, w, 3) of uint8, or of floats in
-            [0, 1].
+            [0, 1]; of `MOST_PIXELS` at most. Of grey PNGs of 16 bits, the brightest is white as of those of 8.
 
     Raises:
         DataError: one is no image. MissingExtra: Pillow is not installed (`bessemer[images]`).
@@ -40,15 +40,11 @@ def _pixels(image: bytes | str | Path | NDArray[Any], place: int) -> Floats:
     """(SIDE, SIDE, 3) in [0, 1]."""
     pillow = _pillow()
     try:
-        if isinstance(image, np.ndarray):
-            opened = pillow.fromarray(_bytes(image))
-        else:
-            source = io.BytesIO(image) if isinstance(image, bytes) else image
-            opened = pillow.open(source, formats=("PNG", "JPEG"))
-            if opened.width * opened.height > MOST_PIXELS:
-                raise ValueError(f"it has {opened.width} x {opened.height} pixels")
+        opened = pillow.fromarray(_bytes(image)) if isinstance(image, np.ndarray) else _opened(pillow, image)
         small = opened.convert("RGB").resize((SIDE, SIDE), pillow.Resampling.BOX)
-    except (OSError, ValueError, TypeError, pillow.DecompressionBombError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a decoder may raise anything of a broken file, SyntaxError too
         raise DataError(
             f"image {place} cannot be read",
             why=str(error)[:200],
@@ -57,12 +53,29 @@ def _pixels(image: bytes | str | Path | NDArray[Any], place: int) -> Floats:
     return np.asarray(small, dtype=np.float64) / 255
 
 
+def _opened(pillow: Any, image: bytes | str | Path) -> Any:
+    found = pillow.open(io.BytesIO(image) if isinstance(image, bytes) else image, formats=("PNG", "JPEG"))
+    _check_size(found.height, found.width)
+    if found.mode.startswith("I"):  # 16 bits of grey, which `convert` would cut off at 255
+        grey = np.round(np.asarray(found, dtype=np.float64) / 257)
+        return pillow.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
+    return found
+
+
 def _bytes(image: NDArray[Any]) -> NDArray[np.uint8]:
+    if image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+        raise ValueError(f"an array of the shape {image.shape} is not (h, w) or (h, w, 3)")
+    _check_size(*image.shape[:2])
     if image.dtype == np.uint8:
         return np.ascontiguousarray(image)
     if not np.issubdtype(image.dtype, np.floating) or not ((image >= 0) & (image <= 1)).all():
         raise ValueError(f"an array of {image.dtype} is not of uint8, nor of floats in [0, 1]")
     return np.asarray(np.round(image * 255), dtype=np.uint8)
+
+
+def _check_size(height: int, width: int) -> None:
+    if not 0 < height * width <= MOST_PIXELS:
+        raise ValueError(f"it has {width} x {height} pixels; between 1 and {MOST_PIXELS:,} are read")
 
 
 def _pillow() -> Any:

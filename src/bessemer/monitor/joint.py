@@ -20,8 +20,9 @@ from bessemer.stats.components import Components
 from bessemer.stats.mean_features import MeanFeatures, MeanTest, Seen
 from bessemer.stats.packed import unpack, unpack_symmetric
 
-#: What a detector may read of whole rows, as `Detector.reads` names it.
-PARTS = ("mean", "distances", "texts", "rows")
+#: What a detector may read beyond the sketches of columns, as `Detector.reads` names it: how pairs of numbers go
+#: together (`Window.pairs`), and parts of a `Joint`.
+PARTS = ("pairs", "mean", "distances", "texts", "rows")
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,11 @@ class JointReference:
         Raises:
             UsageError: the package has none.
         """
+        if self._kept is None and not self.columns:
+            raise UsageError(
+                "'domain_classifier' compares whole rows, and no column of this package says anything of a row",
+                fix="name other detectors",
+            )
         if self._kept is None:
             raise UsageError(
                 "'domain_classifier' compares with training rows, and this package has none",
@@ -131,9 +137,11 @@ def joined(
     """Read whole rows.
 
     Args:
-        relation: what stands after FROM. there: its columns. rows: how many it has. parts: those of `PARTS` to make.
+        relation: what stands after FROM. there: its columns. rows: how many it has. parts: those of `PARTS` to make;
+            `pairs` is none of a row.
         scores: of columns of numbers, where they have been read before.
     """
+    parts = set(parts) - {"pairs"}
     if not rows or not parts:
         return None
     known = JointReference(reference)
@@ -142,7 +150,7 @@ def joined(
         wanted = [(name, test) for name, test in known.texts.items() if name in there]
         texts = {name: _seen(test, read_texts(connection, relation, name, rows)) for name, test in wanted}
     columns = known.columns
-    if not columns or not all(column.name in there for column in columns) or set(parts) == {"texts"}:
+    if not columns or not all(column.name in there for column in columns) or parts == {"texts"}:
         return Joint(texts=texts)
     codes = read_codes(connection, relation, columns, reference.facts["columns"], rows, scores)
     return Joint(

@@ -23,6 +23,8 @@ from bessemer.stats.metrics.outcome import class_indices
 if TYPE_CHECKING:
     import pyarrow as pa
 
+#: The form of a hash in the log.
+HASHED = "^[0-9a-f]{32}$"
 _EPOCH = dt.datetime(1970, 1, 1)
 
 
@@ -100,7 +102,7 @@ class _Hashes:
             values = batch.column(name).drop_null()
             if len(values):
                 self._seen.add(name)
-                if not pc.all(pc.match_substring_regex(values, "^[0-9a-f]{32}$")).as_py():
+                if not pc.all(pc.match_substring_regex(values, HASHED)).as_py():
                     self._possible.discard(name)
 
 

@@ -231,15 +231,19 @@ class Outbox:
     def forget(self, before: str) -> None:
         """Remove what was told before a time and waits for nobody; what waits too long, for whomever, waits no more."""
         late = self._clock() - self._spec.give_up
+        first = dt.datetime.fromisoformat(before).replace(tzinfo=dt.UTC).timestamp()
         old = "SELECT seq FROM notices n WHERE at < ? AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = n.seq "
         with self._store.transaction() as connection:
             connection.execute(
                 "UPDATE deliveries SET state = 'dead' WHERE state = 'waiting' AND queued <= ?", (late,)
             )
+            old = f"{old} AND d.state = 'waiting')"
+            connection.execute(f"DELETE FROM deliveries WHERE seq IN ({old})", (before,))
+            connection.execute(f"DELETE FROM notices WHERE seq IN ({old})", (before,))
+            # windows that were delivered have no notice any more; that they were is counted as long as others are
             connection.execute(
-                f"DELETE FROM notices WHERE seq IN ({old} AND d.state = 'waiting'))", (before,)
+                "DELETE FROM deliveries WHERE queued < ? AND seq NOT IN (SELECT seq FROM notices)", (first,)
             )
-            connection.execute("DELETE FROM deliveries WHERE seq NOT IN (SELECT seq FROM notices)")
 
 
 def _bounded(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

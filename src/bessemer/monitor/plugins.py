@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Detector(Protocol):
     """Compares a window with the reference, column by column.
 
-    One that reads whole rows says in `reads` which parts of a `Joint` it reads: they are made for those who ask.
+    One that reads more than sketches of columns says in `reads` what (see `joint.PARTS`): it is made for those who ask.
     """
 
     kind: ClassVar[Kind]
@@ -33,7 +33,8 @@ class Watcher(Protocol):
     """Looks at the rows of a prediction log, window after window, and may remember what it has seen.
 
     again: whether it also looks at a window again when labels may have come. Settings: what the project file may say.
-    One that has `empty = True` is also shown windows without rows.
+    One that has `empty = True` is also shown windows without rows. One that has `check(model, reference)` is asked
+    before it watches a package: it raises UsageError where its settings name what the package does not have.
     """
 
     kind: ClassVar[Kind]
@@ -128,7 +129,7 @@ DETECTORS: PluginTable[Detector] = PluginTable(
 
 
 def parts_read(detectors: Sequence[str]) -> frozenset[str]:
-    """What detectors read of whole rows (see `joint.PARTS`)."""
+    """What detectors read beyond the sketches of columns (see `joint.PARTS`)."""
     return frozenset(part for name in detectors for part in getattr(DETECTORS.load(name), "reads", ()))
 
 

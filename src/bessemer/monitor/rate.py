@@ -32,9 +32,16 @@ def parse_rate(value: Any) -> float:
     number, period = found.groups()
     if period not in _PERIODS:
         raise ValueError(f"'{period}' is no period; {did_you_mean(period, _PERIODS)}")
-    if not float(number) > 0:
+    if (times := _number(number, value)) <= 0:
         raise ValueError(f"{value!r} never comes: write 1 per year for hardly ever")
-    return float(number) / _PERIODS[period]
+    return times / _PERIODS[period]
+
+
+def _number(text: str, value: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{value!r} is not a rate: '{text}' is no number; write 1 per month") from None
 
 
 Rate = Annotated[float, BeforeValidator(parse_rate, json_schema_input_type=str)]

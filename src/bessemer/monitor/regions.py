@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bessemer.monitor.logged import HASHED
 from bessemer.monitor.reference import Reference, Sketch
 from bessemer.stats.arrays import Floats, Ints, shown
 from bessemer.stats.multiple import holm
@@ -64,6 +65,18 @@ def _grouping(sketch: Sketch, groups: Sequence[Any]) -> Grouping:
 
 def _said(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def is_plain(grouping: Grouping, column: pa.Array) -> bool:
+    """Whether values are those of the input: rows that are labelled now may have been logged when it was hashed."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_string(column.type):
+        return True
+    if grouping.sketch.edges is not None:
+        return False
+    return not pc.any(pc.match_substring_regex(column, HASHED)).as_py()
 
 
 def tallied(grouping: Grouping, column: pa.Array, wrong: Floats, expected: Floats) -> Floats:

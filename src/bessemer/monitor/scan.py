@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
+from bessemer.core.blas import one_thread
 from bessemer.core.sql import quote
 from bessemer.monitor.joint import joined
 from bessemer.monitor.reference import Pairs, Reference, Sketch
@@ -27,7 +29,7 @@ def scan(connection: Any, relation: str, reference: Reference, parts: Collection
 
     Args:
         connection: a DuckDB connection. relation: what stands after FROM.
-        parts: what detectors read of whole rows (see `joint.PARTS`); more passes are made for it.
+        parts: what detectors read of rows and of pairs of columns (see `joint.PARTS`); more passes are made for it.
 
     A value that is not of its column's type counts as wrong and as missing; a column of another type is cast.
     """
@@ -42,13 +44,19 @@ def scan(connection: Any, relation: str, reference: Reference, parts: Collection
         if name in there
     }
     absent = tuple(name for name in reference.columns if name not in there)
-    named = [name for name in reference.pairs.columns if name in columns]
+    with one_thread() if parts else nullcontext():
+        scores = _scores(connection, relation, reference, columns, rows) if "pairs" in parts else {}
+        joint = joined(connection, relation, reference, there, rows, parts, scores)
+        return Window(rows, columns, absent, _pairs(scores), joint=joint)
+
+
+def _scores(
+    connection: Any, relation: str, reference: Reference, there: Collection[str], rows: int
+) -> dict[str, Floats]:
+    """Of the columns that go together in the reference, those that are there."""
+    named = [name for name in reference.pairs.columns if name in there and rows]
     sketches = reference.facts["columns"]
-    scores = {
-        name: scored_numbers(connection, relation, name, sketches[name], rows) for name in named if rows
-    }
-    joint = joined(connection, relation, reference, there, rows, parts, scores)
-    return Window(rows, columns, absent, _pairs(scores), joint=joint)
+    return {name: scored_numbers(connection, relation, name, sketches[name], rows) for name in named}
 
 
 def _pairs(scores: Mapping[str, Floats]) -> Pairs | None:

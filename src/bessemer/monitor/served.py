@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bessemer.monitor.watched import Watched
@@ -21,6 +22,7 @@ class Served:
     memory: the most bytes that a process had. waiting: the most requests that waited at once in a process.
     starts: how many processes began; slowest: seconds that the slowest of them took until it could answer.
     refused: by status, what was refused before a model saw it (of all models). dropped: records that were lost.
+    unreadable: lines of the days' files that could not be read.
     """
 
     done: Mapping[str, Any]
@@ -31,6 +33,7 @@ class Served:
     slowest: float = 0.0
     refused: Mapping[str, int] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
+    unreadable: int = 0
 
     def count(self, name: str) -> float:
         return float(self.done.get(name, 0))
@@ -45,7 +48,9 @@ def served(watched: Watched) -> Served | None:
     """What was done in a window; None where no server has written anything."""
     window = watched.window
     since, until = (_seconds(moment) - LAG for moment in (window.start, window.end))
-    return summed(read_operations(watched.log, watched.name, watched.model.version, since, until))
+    odd: Counter[str] = Counter()
+    found = summed(read_operations(watched.log, watched.name, watched.model.version, since, until, odd))
+    return None if found is None else replace(found, unreadable=odd.total())
 
 
 def summed(intervals: Iterable[Interval]) -> Served | None:

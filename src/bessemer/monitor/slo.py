@@ -18,6 +18,8 @@ from bessemer.core.spec import Duration, Share, Spec, parse_duration
 from bessemer.serve.statistics import LATENCIES
 
 _EDGES = LATENCIES[:-1]
+#: Of a smaller budget one bad request in a hundred million is more than all of it.
+LEAST_BUDGET = 1e-8
 
 
 def span(seconds: float) -> str:
@@ -43,7 +45,12 @@ def milliseconds(seconds: float) -> str:
 def _latency(value: Any) -> Any:
     if not isinstance(value, dict):
         raise ValueError(f"{value!r} says nothing of latency: write {{p99: 50ms}}")
-    return {str(name): _within(str(name), seconds) for name, seconds in value.items()}
+    found = {str(name): _within(str(name), seconds) for name, seconds in value.items()}
+    known: dict[float, str] = {}
+    for name in found:
+        if (same := known.setdefault(float(name[1:]), name)) != name:
+            raise ValueError(f"'{same}' and '{name}' are the same percentile: leave one of them out")
+    return found
 
 
 def _within(name: str, value: Any) -> float:
@@ -84,6 +91,11 @@ class SloSpec(Spec):
     def _something(self) -> SloSpec:
         if self.availability is None and not self.latency:
             raise ValueError("`slo` promises nothing: give `availability: 99.9%` or `latency: {p99: 50ms}`")
+        for each in self.objectives():
+            if each.budget < LEAST_BUDGET:
+                raise ValueError(
+                    f"{each.label} leaves no error budget: at most {1 - LEAST_BUDGET:%} can be promised"
+                )
         return self
 
     def objectives(self) -> list[Objective]:
@@ -166,3 +178,17 @@ def burns(period: float, budget: float) -> list[Burn]:
     """
     found = [Burn(long, short, round(spent * period / long, 6), how) for long, short, spent, how in _BURNS]
     return [burn for burn in found if burn.factor >= 1 and burn.factor * budget < 1]
+
+
+def never_alerts(slo: SloSpec) -> dict[str, str]:
+    """The objectives that no alert can be given for, and why, in words.
+
+    >>> list(never_alerts(SloSpec(availability="20%", period="7d")))
+    ['availability']
+    """
+    return {
+        each.label: f"{each.label} can raise no alert: of a budget of {each.budget:.4g} no burn over "
+        f"{span(slo.period)} that is worth one is possible; promise more, or over a longer period"
+        for each in slo.objectives()
+        if not burns(slo.period, each.budget)
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bessemer.core.errors import did_you_mean
 from bessemer.core.plugin_settings import Named, parse_named
@@ -24,12 +24,40 @@ def _known(value: Any) -> Any:
     return value
 
 
+def _long_enough(seconds: float) -> float:
+    if seconds < 1:
+        raise ValueError(f"a window of {seconds:g} s is too short: write 1s or more, as 15m or 1h")
+    return seconds
+
+
 def _usual_watchers() -> Named:
     return {name: {} for name in USUAL_WATCHERS}
 
 
 def _watchers(value: Any) -> Named:
-    return parse_named(value, WATCHERS, "a watcher", ", ".join(USUAL_WATCHERS))
+    """A list is all there are; a mapping changes some of the usual ones, adds others, and leaves out what is false.
+
+    >>> found = _watchers({"age": False, "cusum": {"odds": 2.0}})
+    >>> "age" in found, found["cusum"], "skew" in found
+    (False, {'odds': 2.0}, True)
+    """
+    if not isinstance(value, dict):
+        return parse_named(value, WATCHERS, "a watcher", ", ".join(USUAL_WATCHERS))
+    out = {name for name, settings in value.items() if settings is False}
+    wanted = [{name: {} if settings in (True, False) else settings} for name, settings in value.items()]
+    found = {**_usual_watchers(), **parse_named(wanted, WATCHERS, "a watcher", ", ".join(USUAL_WATCHERS))}
+    return {name: settings for name, settings in found.items() if name not in out}
+
+
+def _check_season(name: str, settings: Any, every: float) -> None:
+    from bessemer.monitor.earlier import EarlierSpec
+
+    spec = WATCHERS.load(name).Settings.model_validate(settings)
+    try:
+        if isinstance(spec, EarlierSpec):
+            spec.check(every)
+    except ValueError as error:
+        raise ValueError(f"settings of {name}: {error}") from None
 
 
 MONTHLY = parse_rate("1 per month")
@@ -42,8 +70,8 @@ class MonitorSpec(Spec):
     900.0
     """
 
-    every: Duration = Field(
-        3600.0, ge=1, description="The length of a window, and how often one is looked at."
+    every: Annotated[Duration, AfterValidator(_long_enough)] = Field(
+        3600.0, description="The length of a window, and how often one is looked at."
     )
     rows: int = Field(
         200, ge=1, description="The fewest rows of a window; one with fewer goes on until it has them."
@@ -61,10 +89,14 @@ class MonitorSpec(Spec):
         list(USUAL), description="What is watched; see the table of detectors."
     )
     watchers: Annotated[
-        Named, BeforeValidator(_watchers, json_schema_input_type=list[str | dict[str, Any]])
+        Named,
+        BeforeValidator(
+            _watchers, json_schema_input_type=list[str | dict[str, Any]] | dict[str, bool | dict[str, Any]]
+        ),
     ] = Field(
         default_factory=_usual_watchers,
-        description="What else is watched in the log, each a name or {name: {setting: value}}.",
+        description="What else is watched in the log: a mapping {name: {setting: value}} beside the usual ones (false "
+        "leaves one out), or a list of all there are to be.",
     )
     alerts: Alerts = Field(
         default_factory=AlertsSpec,
@@ -89,6 +121,13 @@ class MonitorSpec(Spec):
     )
     store: str = Field(".bessemer/monitor.db", description="The file in which windows and findings are kept.")
     keep: Duration = Field(365 * 86_400.0, description="Windows older than this are forgotten.")
+
+    @model_validator(mode="after")
+    def _seasons(self) -> MonitorSpec:
+        for name, settings in self.watchers.items():
+            if "season" in settings:
+                _check_season(name, settings, self.every)
+        return self
 
     @property
     def false_alarm(self) -> float:

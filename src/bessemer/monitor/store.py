@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
@@ -45,6 +46,31 @@ CREATE INDEX IF NOT EXISTS deliveries_seq ON deliveries (seq);
 """
 
 
+#: What to do, by SQLite's primary result code; nothing that would lose what is kept.
+_FIXES = {
+    sqlite3.SQLITE_BUSY: "another process holds it: wait until that is done, or end it",
+    sqlite3.SQLITE_LOCKED: "another process holds it: wait until that is done, or end it",
+    sqlite3.SQLITE_FULL: "make room on its disk",
+    sqlite3.SQLITE_IOERR: "see its disk: it may be full or failing",
+    sqlite3.SQLITE_CANTOPEN: "see whether its folder is there and may be written",
+    sqlite3.SQLITE_READONLY: "see the rights of the file and its folder",
+    sqlite3.SQLITE_PERM: "see the rights of the file and its folder",
+    sqlite3.SQLITE_CORRUPT: "name another file, and keep this one: `sqlite3 FILE .recover` may read parts of it",
+    sqlite3.SQLITE_NOTADB: "name another file",
+}
+
+
+def unusable(path: Path, error: sqlite3.Error) -> EnvironmentFault:
+    """What is said where a store cannot be read or written.
+
+    >>> str(unusable(Path("a.db"), sqlite3.OperationalError("unknown")).what)
+    'cannot use a.db'
+    """
+    code = getattr(error, "sqlite_errorcode", None)
+    fix = _FIXES.get(code & 0xFF, "") if code is not None else ""
+    return EnvironmentFault(f"cannot use {path}", why=str(error), fix=fix or "name another file")
+
+
 @dataclass(frozen=True)
 class Kept:
     """A window as it is kept: times as ISO 8601 (UTC), the check as `Check.to_json` gives it.
@@ -77,7 +103,7 @@ class MonitorStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         with self.transaction() as connection:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -94,9 +120,7 @@ class MonitorStore:
             finally:
                 connection.close()
         except sqlite3.Error as error:
-            raise EnvironmentFault(
-                f"cannot use {self._path}", why=str(error), fix="name another file, or remove this one"
-            ) from error
+            raise unusable(self._path, error) from error
 
     def keep(
         self,
@@ -158,16 +182,57 @@ class MonitorStore:
             ).fetchone()[0]
         return None if found is None else str(found)
 
-    def windows(self, model: str, version: str | None = None, since: str = "") -> list[Kept]:
-        """The windows of a model from a time on, the oldest first."""
+    def windows(
+        self,
+        model: str,
+        version: str | None = None,
+        since: str = "",
+        *,
+        most: int | None = None,
+        oldest: bool = False,
+    ) -> list[Kept]:
+        """The windows of a model from a time on, the oldest first.
+
+        Args:
+            most: only so many, the newest of them; the oldest with `oldest`.
+        """
+        order = "start, version" if oldest or most is None else "start DESC, version DESC"
         with self.transaction() as connection:
             rows = connection.execute(
                 'SELECT model, version, start, "end", rows, looks, "check" FROM windows '
-                "WHERE model = ? AND (? IS NULL OR version = ?) AND start >= ? ORDER BY start, version",
-                (model, version, version, since),
+                f"WHERE model = ? AND (? IS NULL OR version = ?) AND start >= ? ORDER BY {order} LIMIT ?",
+                (model, version, version, since, -1 if most is None else most),
             ).fetchall()
         names = ("model", "version", "start", "end", "rows", "looks")
-        return [Kept(**dict(zip(names, row, strict=False)), check=json.loads(row[-1])) for row in rows]
+        found = [Kept(**dict(zip(names, row, strict=False)), check=json.loads(row[-1])) for row in rows]
+        return found if "DESC" not in order else found[::-1]
+
+    def unfinished(self, model: str, version: str, looks: int) -> list[tuple[str, str, int]]:
+        """Start, end and looks of the windows that were looked at no more often than that, the oldest first."""
+        with self.transaction() as connection:
+            rows = connection.execute(
+                'SELECT start, "end", looks FROM windows WHERE (model, version) = (?, ?) AND looks <= ? ORDER BY start',
+                (model, version, looks),
+            ).fetchall()
+        return [(str(start), str(end), int(count)) for start, end, count in rows]
+
+    def retract(self, model: str, version: str, after: str) -> int:
+        """Remove the windows of a version that end after a time; gives how many."""
+        with self.transaction() as connection:
+            gone = connection.execute(
+                'DELETE FROM windows WHERE (model, version) = (?, ?) AND "end" > ?', (model, version, after)
+            ).rowcount
+            connection.execute(
+                "DELETE FROM findings WHERE (model, version) = (?, ?) AND NOT EXISTS (SELECT 1 FROM windows w "
+                "WHERE (w.model, w.version, w.start) = (findings.model, findings.version, findings.start))",
+                (model, version),
+            )
+            return gone
+
+    def lock(self, model: str, version: str) -> Path:
+        """The lock of whoever looks at the windows of a version."""
+        mark = hashlib.sha256(json.dumps([model, version]).encode()).hexdigest()[:12]
+        return self._path.with_name(f".{self._path.name}.{mark}.lock")
 
     def forget(self, before: str) -> int:
         """Remove what is older than a time; gives how many windows went."""

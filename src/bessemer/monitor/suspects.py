@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 
-from bessemer.core.errors import did_you_mean
+from bessemer.core.errors import BessemerError, did_you_mean
 from bessemer.core.spec import Duration, Spec
-from bessemer.core.suspects import Suspect, SuspectsFile
+from bessemer.core.suspects import MOST, Action, Suspect, SuspectsFile
 from bessemer.monitor.finding import Finding
+
+log = logging.getLogger("bessemer.monitor")
 
 Deed = Literal["alert", "watermark", "throttle", "step_up"]
 DEEDS: tuple[Deed, ...] = get_args(Deed)
@@ -77,13 +80,14 @@ def act(
     """Write down the clients of some findings, where something is to be done to them.
 
     Doing it twice changes nothing, so that a kill between this and the window's commit does no harm. A window that
-    ended longer ago than the action lasts is history.
+    ended longer ago than the action lasts is history. What cannot be done, as where a file is broken, is said in the
+    log and in what is given back: the watch goes on.
 
     Args:
         end: of the window; now: both naive, UTC.
 
     Returns:
-        who, what and until when (ISO 8601), for the figures of the window.
+        who, what and until when (ISO 8601), for the figures of the window; `fault` where it could not be done.
     """
     until = end + dt.timedelta(seconds=spec.lasts)
     if until <= now:
@@ -93,13 +97,27 @@ def act(
         deed = spec.actions.get(finding.detector, "alert")
         if deed == "alert" or finding.of != "client" or finding.column.startswith("("):
             continue  # a name in brackets is no client's: it stands for several
-        suspect = Suspect(
-            *(finding.column, deed, _unix(now), _unix(until), finding.text, finding.detector),
-            key=_key(spec, finding.column) if deed == "step_up" else "",
-        )
-        SuspectsFile(Path(spec.file)).put(suspect)
-        done.append({"client": suspect.name, "action": deed, "until": until.isoformat(), "by": suspect.by})
+        row = {"client": finding.column, "action": deed, "until": until.isoformat(), "by": finding.detector}
+        fault = _done(spec, finding, deed, (now, until, end))
+        done.append({**row, "fault": fault} if fault else row)
     return done
+
+
+def _done(
+    spec: SuspectsSpec, finding: Finding, deed: Action, moments: tuple[dt.datetime, dt.datetime, dt.datetime]
+) -> str:
+    """Do it, or say why it cannot be done."""
+    since, until, seen = map(_unix, moments)
+    file, name = SuspectsFile(Path(spec.file)), finding.column
+    try:
+        key = _key(spec, name) if deed == "step_up" else ""
+        file.put(Suspect(name, deed, since, until, finding.text, finding.detector, key=key, seen=seen))
+        fault = "" if name in file.read(since) else f"{MOST:,} clients are suspected already"
+    except BessemerError as error:
+        fault = str(error)
+    if fault:
+        log.warning("nothing is done to '%s', which %s has found: %s", name, finding.detector, fault)
+    return fault
 
 
 def _key(spec: SuspectsSpec, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -13,9 +14,10 @@ import numpy as np
 
 from bessemer.core import plugin_settings
 from bessemer.core.errors import DataError
+from bessemer.core.lock import Busy, exclusive
 from bessemer.core.sql import literal, quote
 from bessemer.monitor.check import Check, compared, decide
-from bessemer.monitor.finding import Test
+from bessemer.monitor.finding import TESTED, Test
 from bessemer.monitor.joint import check_parts
 from bessemer.monitor.judge import SEED, judged
 from bessemer.monitor.logged import LoggedWindow, filled, read_window, said
@@ -24,10 +26,21 @@ from bessemer.monitor.outbox import Outbox
 from bessemer.monitor.plugins import WATCHERS, Watcher, parts_read
 from bessemer.monitor.scan import scan
 from bessemer.monitor.spec import MonitorSpec
+from bessemer.monitor.steady import FAULTS
 from bessemer.monitor.store import Kept, MonitorStore
 from bessemer.monitor.suspects import act
 from bessemer.monitor.tables import opened
 from bessemer.monitor.watched import Said, Watched
+
+log = logging.getLogger("bessemer.monitor")
+
+#: By how much clocks may differ.
+_SLACK = dt.timedelta(hours=1)
+_BUSY = Busy(
+    "another monitor watches this version in this store",
+    "two would look at every window twice, and remember it twice",
+    "end one of them, or name another store: --store FILE",
+)
 
 
 class Watch:
@@ -40,7 +53,7 @@ class Watch:
         spec: the settings.
         name: the model's name at the server, where it is not the package's.
 
-    `tick` does what is due and may be called as often as one likes, by one process at a time.
+    `tick` does what is due and may be called as often as one likes; one process at a time has the version in a store.
     """
 
     def __init__(
@@ -52,6 +65,9 @@ class Watch:
         self.outbox = Outbox(store, spec.alerts)
         check_parts(monitor.reference, parts_read(spec.detectors))
         self._watchers: dict[str, Watcher] = plugin_settings.opened(spec.watchers, WATCHERS)
+        for watcher in self._watchers.values():
+            if (ask := getattr(watcher, "check", None)) is not None:
+                ask(self.model, monitor.reference)
         if not log.is_dir():
             raise DataError(
                 f"no prediction log in '{log}'",
@@ -64,39 +80,57 @@ class Watch:
         Args:
             now: naive, UTC.
         """
-        yield from self._again(now)
+        with exclusive(self._store.lock(self.name, self.version), busy=_BUSY):
+            self._retract(now)
+            yield from self._again(now)
+            yield from self._whole(now)
+            oldest = _text(now - dt.timedelta(seconds=self._spec.keep))
+            self._store.forget(oldest)
+            self.outbox.lapse(self.name, now)
+            self.outbox.forget(oldest)
+
+    def _retract(self, now: dt.datetime) -> None:
+        """A clock that was ahead has left windows of a time to come: they are looked at again when it is there."""
+        ahead = self._store.retract(self.name, self.version, _text(now + _SLACK))
+        if ahead:
+            log.warning(
+                "%d windows of %s %s end in the future: this machine's clock was ahead, or is behind now; they are "
+                "looked at again in their time",
+                ahead,
+                self.name,
+                self.version,
+            )
+
+    def _whole(self, now: dt.datetime) -> Iterator[Kept]:
+        """The windows that are whole by now and were never looked at."""
+        spec = self._spec
         last = self._store.last(self.name, self.version)
         # what would be forgotten at once is not looked at: a log may reach further back than the store
-        oldest = now - dt.timedelta(seconds=self._spec.keep)
+        oldest = now - dt.timedelta(seconds=spec.keep)
         start = None if last is None else dt.datetime.fromisoformat(last)
         start = None if start is not None and start < oldest else start
-        spec = self._spec
-        span = (start or oldest, now)
-        for begin, end in filled(
+        whole = filled(
             self._log,
             self.name,
             self.version,
-            span,
+            (start or oldest, now),
             spec.every,
             spec.rows,
             goes_on=start is not None,
             longest=spec.silence,
-        ):
+        )
+        for begin, end in whole:
             yield self._look(begin, end, now, looks=1)
-        self._store.forget(_text(oldest))
-        self.outbox.lapse(self.name, now)
-        self.outbox.forget(_text(oldest))
 
     def _again(self, now: dt.datetime) -> Iterator[Kept]:
+        """The windows that have come of age since they were last looked at, however long nobody has watched."""
         ages = sorted(self._spec.again)
-        since = _text(now - dt.timedelta(seconds=2 * ages[-1])) if ages else ""
-        for window in self._store.windows(self.name, self.version, since) if ages else []:
-            end = dt.datetime.fromisoformat(window.end)
-            due = sum((now - end).total_seconds() >= age for age in ages)
-            if window.looks <= due:
-                yield self._look(
-                    dt.datetime.fromisoformat(window.start), end, now, looks=due + 1, earlier=window
-                )
+        for start, end, looks in self._store.unfinished(self.name, self.version, len(ages)):
+            due = sum((now - dt.datetime.fromisoformat(end)).total_seconds() >= age for age in ages)
+            if looks <= due:
+                (window,) = self._store.windows(self.name, self.version, start, most=1, oldest=True)
+                begun, done = (dt.datetime.fromisoformat(moment) for moment in (start, end))
+                yield self._look(begun, done, now, looks=due + 1, earlier=window)
 
     def _look(
         self,
@@ -113,8 +147,13 @@ class Watch:
             path = Path(folder) / "window.parquet"
             window = read_window(self._log, self.name, self.version, signature, start, end, path)
             found, memories = self._check(window, now, looks)
-        check = found.to_json() if earlier is None else carried(found.to_json(), earlier.check)
-        kept = Kept(self.name, self.version, _text(start), _text(end), window.rows, looks, check)
+        check: Mapping[str, Any] = found.to_json()
+        rows = window.rows
+        if earlier is not None:
+            # rows that are gone from the log since were looked at: what was found then holds
+            gone = rows < earlier.rows
+            check, rows = (earlier.check, earlier.rows) if gone else (carried(check, earlier.check), rows)
+        kept = Kept(self.name, self.version, _text(start), _text(end), rows, looks, check)
         self._store.keep(kept, memories, lambda connection: self.outbox.judge(connection, kept, now, earlier))
         return kept
 
@@ -133,7 +172,9 @@ class Watch:
             tests += answer.tests
             shown[name] = dict(answer.figures)
         check = decide(tests, window.rows, self._spec.false_alarm, figures, shown)
-        if looks == 1 and (done := act(self._spec.suspects, check.findings, window.end, now)):
+        told = {(name, client) for name, answer in answers.items() for client in answer.only_told}
+        meant = [each for each in check.findings if (each.detector, each.column) not in told]
+        if looks == 1 and (done := act(self._spec.suspects, meant, window.end, now)):
             check = replace(check, figures={**check.figures, "suspects": done})
         return check, _memories(answers, check) if looks == 1 else {}
 
@@ -167,11 +208,21 @@ class Watch:
                 np.random.default_rng(SEED),
                 slo=self._spec.slo,
             )
-            yield name, watcher.watch(watched)
+            yield name, _said(name, watcher, watched)
 
 
-#: Where `Check.to_json` has what the tests of each kind of column said.
-_TESTED = {"input": "columns", "output": "outputs", "client": "clients", "service": "service"}
+def _said(name: str, watcher: Watcher, watched: Watched) -> Said:
+    """What a watcher says; one that fails, a plug-in perhaps, ends neither the others nor the watch, and is told of."""
+    try:
+        return watcher.watch(watched)
+    except FAULTS:  # the machine is at fault: the window is looked at again
+        raise
+    except Exception as error:  # the border: plug-ins of others run here
+        log.warning("the watcher '%s' failed", name, exc_info=True)
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        told = f"the watcher '{name}' failed, and says nothing of this window: {why}"
+        failed = Test(name, f"watcher {name}", "operations", "failures", 1, told, of="service")
+        return Said((failed,), {"failed": why}, watched.memory)
 
 
 def carried(now: Mapping[str, Any], earlier: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,12 +235,12 @@ def carried(now: Mapping[str, Any], earlier: Mapping[str, Any]) -> dict[str, Any
             name: {**earlier[key].get(name, {}), **now[key].get(name, {})}
             for name in {**earlier[key], **now[key]}
         }
-        for key in _TESTED.values()
+        for key in TESTED.values()
     }
     held = [
         each
         for each in earlier["findings"]
-        if each["detector"] not in now[_TESTED[each["of"]]].get(each["column"], {})
+        if each["detector"] not in now[TESTED[each["of"]]].get(each["column"], {})
     ]
     findings = [*now["findings"], *held]
     figures = {**earlier["figures"], **now["figures"]}

@@ -57,9 +57,11 @@ class Said:
     memory: JSON that it gets back at the next window, kept in the same transaction as the window; of bounded size.
     Ignored where a window is looked at again.
     memory_if_found: what it gets in the place of `memory` where one of its tests is a finding: to begin anew.
+    only_told: clients to whom nothing is done because of these tests, whatever the settings say.
     """
 
     tests: tuple[Test, ...] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
     memory: Mapping[str, Any] = field(default_factory=dict)
     memory_if_found: Mapping[str, Any] | None = None
+    only_told: frozenset[str] = frozenset()

@@ -43,7 +43,8 @@ class Broken:
 class Window:
     """rows: how many there are. columns: those that are there, of the model's inputs. absent: those that are not.
 
-    pairs: of the columns that go together in the reference, correlations and how many rows they are of, (k, k) each.
+    pairs: of the columns that go together in the reference, correlations and how many rows they are of, (k, k) each;
+        None where no detector asks.
     broken: the rules of the package's contract; empty where it has none, or nobody asks.
     joint: what is kept of whole rows; None where no detector asks.
     """

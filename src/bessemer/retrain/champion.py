@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,15 +44,19 @@ def artifact_of(project: Project, run: Run, name: str) -> Artifact:
     return project.artifact(name, run.id)
 
 
-def latest_package(project: Project) -> Path:
+def latest_package(project: Project, lost: Collection[Path]) -> Path:
     """The package of the newest run that made one.
+
+    Args:
+        lost: packages that were made again and were not to be served.
 
     Raises:
         UsageError: there is none.
     """
     for run in project.runs():
-        if run.status == "done" and run.package is not None and run.package.is_file():
-            return run.package
+        made = run.package if run.status == "done" else None
+        if made is not None and made.is_file() and made.resolve() not in lost:
+            return made
     raise UsageError("there is no package yet to train again", fix="bessemer run, then serve what it made")
 
 

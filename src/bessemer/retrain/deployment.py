@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bessemer.core.control import ask
-from bessemer.core.errors import UsageError
+from bessemer.core.errors import BessemerError, EnvironmentFault, UsageError
 from bessemer.monitor.retrain_spec import DeploySpec
 from bessemer.retrain.records import Outcome
 
@@ -20,40 +20,71 @@ def served(spec: DeploySpec, model: str) -> Path | None:
     """The package that takes most of a model's requests; None where the server has no such model.
 
     Raises:
-        EnvironmentFault: the server does not answer. UsageError: it refuses, or the package is not on a disk of this
-            machine.
+        EnvironmentFault: the server does not answer.
+        UsageError: it refuses, or what it has loaded is no longer in a file of this machine.
     """
     versions = _model(spec, model).get("versions", {})
     traffic = {name: each for name, each in versions.items() if each["role"] == "traffic"}
     if not traffic:
         return None
-    source = str(max(traffic.values(), key=lambda each: float(each["share"]))["source"])
+    name, best = max(traffic.items(), key=lambda item: float(item[1]["share"]))
+    source = str(best["source"])
     if "://" in source:
         raise UsageError(
             f"the served package is at {source}",
             why="it is compared here",
             fix="name a copy: --champion FILE",
         )
+    if best.get("digest") not in (None, digest(Path(source))):
+        raise UsageError(
+            f"{source} is no longer the package that the server has loaded as version {name}",
+            why="it was written over: each version must have a file of its own",
+            fix="change `version:` before `bessemer run`, or name the served package: --champion FILE",
+        )
     return Path(source)
 
 
-def deploy(
-    spec: DeploySpec, model: str, version: str, package: Path, sleep: Callable[[float], None] = time.sleep
-) -> tuple[Outcome, str]:
-    """Give a package to the server, unless it has it already, and wait until its trial has ended.
+def digest(package: Path) -> str:
+    """What the server tells of a package that it has loaded; '' where there is none in the file."""
+    from bessemer.package import load
+
+    try:
+        return load(package).manifest.digest
+    except BessemerError:
+        return ""
+
+
+def deploy(spec: DeploySpec, package: Path) -> None:
+    """Give a package to the server.
 
     Raises:
         EnvironmentFault: the server does not answer. UsageError: it refuses.
     """
-    if version not in _model(spec, model).get("versions", {}):
-        ask(spec.server, spec.key_env, "POST", "/deployments", _body(spec, package))
-    waited = 0.0
-    while (found := _model(spec, model)).get("canary"):
-        if waited >= spec.patience:
-            return "deployed", f"it was still on trial after {waited:.0f} s"
-        sleep(_EVERY)
-        waited += _EVERY
-    return _ended(found, version)
+    ask(spec.server, spec.key_env, "POST", "/deployments", _body(spec, package))
+
+
+def outcome(
+    spec: DeploySpec, model: str, version: str, sleep: Callable[[float], None] = time.sleep
+) -> tuple[Outcome, str]:
+    """Wait for the end of a trial, and give what came of it. A server that is away for a while is waited for as well.
+
+    Raises:
+        EnvironmentFault: the server did not answer until patience ended.
+    """
+    waited, every = 0.0, _EVERY
+    while True:
+        try:
+            found = _model(spec, model)
+        except EnvironmentFault:
+            if waited >= spec.patience:
+                raise
+        else:
+            if not found.get("canary"):
+                return _ended(found, version)
+            if waited >= spec.patience:
+                return "deployed", f"it was still on trial after {waited:.0f} s"
+        sleep(every)
+        waited, every = waited + every, min(30.0, every * 1.1)
 
 
 def _body(spec: DeploySpec, package: Path) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from bessemer.monitor.store import MonitorStore
 
 #: What it is at; a killed one goes on there.
 Step = Literal["training", "comparing", "deploying", "ended"]
-#: deployed: it was to have all requests at once, or nobody waited for the end of its trial. promoted, rolled_back: what
+#: deployed: it has some of the requests, and nobody waited for the end of its trial. promoted, rolled_back: what
 #: came of its trial. ready: it won, and there is nowhere to deploy it. kept: the served model stays.
 Outcome = Literal["", "deployed", "promoted", "rolled_back", "ready", "kept", "failed"]
 
@@ -28,6 +29,7 @@ class Retraining:
     """One retraining of a model.
 
     cause, reason: why. champion: the package that was served. version, package: of the challenger.
+    attempts: how often it was begun or gone on with. posted: the package was given to the server, or was about to be.
     comparison: what the comparison gave, as JSON. why: the outcome in words. times: naive, UTC.
     """
 
@@ -42,13 +44,20 @@ class Retraining:
     outcome: Outcome = ""
     why: str = ""
     package: str = ""
+    attempts: int = 1
+    posted: bool = False
     comparison: Mapping[str, Any] = field(default_factory=dict)
     ended: dt.datetime | None = None
 
     @property
     def serves(self) -> bool:
-        """Whether its model answers requests now."""
-        return self.outcome in ("deployed", "promoted")
+        """Whether its model answers all requests now."""
+        return self.outcome == "promoted"
+
+    @property
+    def lost(self) -> bool:
+        """Whether its model was not to be served."""
+        return self.outcome in ("kept", "failed", "rolled_back")
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; times are ISO 8601."""
@@ -94,11 +103,18 @@ class Retrainings:
             connection.execute("INSERT INTO retrainings VALUES (?, ?, ?, ?, ?)", _row(made))
         return made
 
-    def update(self, one: Retraining, **changes: Any) -> Retraining:
-        """Write down how far one has come."""
+    def update(
+        self,
+        one: Retraining,
+        also: Callable[[sqlite3.Connection, Retraining], None] | None = None,
+        **changes: Any,
+    ) -> Retraining:
+        """Write down how far one has come. also: what belongs into the same transaction."""
         made = replace(one, **changes)
         with self._store.transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO retrainings VALUES (?, ?, ?, ?, ?)", _row(made))
+            if also is not None:
+                also(connection, made)
         return made
 
     def all(self, model: str | None = None) -> list[Retraining]:

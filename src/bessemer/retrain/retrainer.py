@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bessemer.core.errors import BessemerError, GateError
-from bessemer.core.lock import exclusive
+from bessemer.core.lock import Busy, exclusive
 from bessemer.evaluate.compare import primary_metric
 from bessemer.monitor.notice import Notice, Severity
 from bessemer.monitor.outbox import Outbox
@@ -16,7 +16,7 @@ from bessemer.monitor.retrain_spec import RetrainSpec
 from bessemer.monitor.spec import MonitorSpec
 from bessemer.monitor.store import MonitorStore
 from bessemer.retrain.champion import artifact_of, latest_package, run_of
-from bessemer.retrain.deployment import deploy, served
+from bessemer.retrain.deployment import deploy, outcome, served
 from bessemer.retrain.duel import duel, verdict
 from bessemer.retrain.holdout import fresh_rows
 from bessemer.retrain.records import Outcome, Retraining, Retrainings
@@ -25,6 +25,15 @@ from bessemer.retrain.triggers import Reason
 if TYPE_CHECKING:
     from bessemer.api import Project
     from bessemer.core.runner import Sink
+
+
+#: How often one that was killed is gone on with.
+_ATTEMPTS = 3
+_BUSY = Busy(
+    "this project's model is being trained again already",
+    "two at once would make two versions of one cause",
+    "wait for it: bessemer retrain --history",
+)
 
 
 def utc_now() -> dt.datetime:
@@ -53,14 +62,16 @@ class Retrainer:
         self.project, self.records, self._now = project, Retrainings(store), now
         self.spec = spec.retrain or RetrainSpec()
         self._deploy = self.spec.deploy if deploying else None
-        self._outbox = Outbox(store, spec.alerts)
+        self.outbox = Outbox(store, spec.alerts)
 
     def champion(self) -> Path:
         """The served package: what the server says, else the winner of the last retraining, else the newest run's."""
         if self._deploy is not None and (found := served(self._deploy, self.project.name)):
             return found
-        won = [one for one in self.records.all(self.project.name) if one.outcome == "ready"]
-        return Path(won[-1].package) if won else latest_package(self.project)
+        done = self.records.all(self.project.name)
+        won = [one for one in done if one.outcome in ("ready", "promoted", "deployed")]
+        lost = {Path(one.package).resolve() for one in done if one.lost and one.package}
+        return Path(won[-1].package) if won else latest_package(self.project, lost)
 
     def more_rows(self, champion: Path) -> float:
         """How many more rows the sources have than the champion was made of, as a share of those."""
@@ -78,24 +89,30 @@ class Retrainer:
         """Go through with a retraining, or with one that was killed; what a fault stops has failed and says why.
 
         Raises:
-            EnvironmentFault: another process is at it. UsageError: there is no served model to compare with.
+            EnvironmentFault: another process is at it. UsageError: there is no served model to compare with, or it is
+                not known what it has trained on.
         """
-        with exclusive(self.project.folder / ".bessemer" / "retrain.lock"):
-            one = self.unfinished() or self._begin(reason, champion or self.champion())
+        with exclusive(self.project.folder / ".bessemer" / "retrain.lock", busy=_BUSY):
+            one = self._begun(reason, champion)
             try:
-                one = self._through(one, list(sinks))
+                if one.attempts > _ATTEMPTS:
+                    return self._end(one, "failed", f"it was begun {_ATTEMPTS} times, and killed each time")
+                return self._through(one, list(sinks))
             except GateError as error:
-                one = self._end(one, "kept", str(error))
+                return self._end(one, "kept", str(error))
             except BessemerError as error:
-                one = self._end(one, "failed", str(error))
-            return one
+                return self._end(one, "failed", str(error))
+            except Exception as error:
+                self._end(one, "failed", f"{type(error).__name__}: {error}")
+                raise
 
-    def _begin(self, reason: Reason, champion: Path) -> Retraining:
-        version = self.project.file.top.version
-        name = self.project.name
-        return self.records.begin(
-            name, self._now(), reason.cause, reason.text, str(champion.resolve()), version
-        )
+    def _begun(self, reason: Reason, champion: Path | None) -> Retraining:
+        if (one := self.unfinished()) is not None:
+            return self.records.update(one, attempts=one.attempts + 1)
+        version, name = self.project.file.top.version, self.project.name
+        beaten = (champion or self.champion()).resolve()
+        run_of(self.project, beaten)  # a stranger is refused now, not after the training
+        return self.records.begin(name, self._now(), reason.cause, reason.text, str(beaten), version)
 
     def _through(self, one: Retraining, sinks: list[Sink]) -> Retraining:
         if one.step == "training":
@@ -106,19 +123,25 @@ class Retrainer:
             if not won:
                 return self._end(one, "kept", one.why)
             one = self.records.update(one, step="deploying")
+        return self._deployed(one)
+
+    def _deployed(self, one: Retraining) -> Retraining:
+        """Give it to the server once: what has gone from there since was taken back by somebody, or by its gates."""
         if self._deploy is None:
             return self._end(one, "ready", one.why)
-        outcome, said = deploy(self._deploy, one.model, one.version, Path(one.package))
-        return self._end(one, outcome, f"{one.why}; {said}")
+        if not one.posted:
+            one = self.records.update(one, posted=True)
+            deploy(self._deploy, Path(one.package))
+        came, said = outcome(self._deploy, one.model, one.version)
+        return self._end(one, came, f"{one.why}; {said}")
 
     def _compared(self, one: Retraining) -> tuple[Retraining, bool]:
         champion, challenger = Path(one.champion), Path(one.package)
         before, after = run_of(self.project, champion), run_of(self.project, challenger)
         models = [artifact_of(self.project, run, "model") for run in (before, after)]
         if models[0].ref == models[1].ref:
-            return self.records.update(
-                one, why="it is the same model: nothing that it learns from has changed"
-            ), False
+            why = "it is the same model: nothing that it learns from has changed"
+            return self.records.update(one, why=why), False
         splits = [artifact_of(self.project, run, "splits") for run in (before, after)]
         with fresh_rows(splits[1], splits[0]) as holdout:
             if holdout.rows < self.spec.rows:
@@ -129,10 +152,16 @@ class Retrainer:
         won, why = verdict(found, self.spec.margin)
         return self.records.update(one, comparison=found.to_json(), why=why), won
 
-    def _end(self, one: Retraining, outcome: Outcome, why: str) -> Retraining:
-        done = self.records.update(one, step="ended", outcome=outcome, why=why, ended=self._now())
-        self._outbox.announce([notice_of(done)])
-        return done
+    def _end(self, one: Retraining, came: Outcome, why: str) -> Retraining:
+        """Write down the end, and what is told of it, in one transaction."""
+        return self.records.update(
+            one,
+            lambda connection, done: self.outbox.add(connection, [notice_of(done)]),
+            step="ended",
+            outcome=came,
+            why=why,
+            ended=self._now(),
+        )
 
 
 _TITLES = {

@@ -37,7 +37,8 @@ def due(
     """The first of the causes that the project file names and that holds now; none of them while it would be too often.
 
     Args:
-        windows: of the served version, the oldest first. last: the latest retraining, whatever came of it.
+        windows: the latest ones of the served version, the oldest first.
+        last: the latest retraining, whatever came of it.
         made: when the served package was made. All times are naive and UTC.
         more_rows: how many more rows the sources have than the served model was made of, as a share; asked last.
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,13 +49,15 @@ def wave_of(key: bytes, name: str) -> Wave:
     return Wave(_SLOWEST + (_QUICKEST - _SLOWEST) * rate, 2 * np.pi * phase)
 
 
-def mark_shares(probability: ArrayLike, wave: Wave, harm: float) -> Floats:
+def mark_shares(probability: ArrayLike, wave: Wave, harm: float, edges: Collection[float] = ()) -> Floats:
     """Probabilities with a mark, float64 (n, K); the greatest one stays the greatest.
 
     Args:
         probability: (n, K), K of two or more; rows sum to 1.
         harm: by how much one is moved at most. Less where it is near 0 or 1, and not at all where another class would
             become the likeliest.
+        edges: of two classes, probabilities of the second from which on something else is said; no answer is moved
+            across one.
 
     >>> given = np.array([[0.3, 0.7], [0.5001, 0.4999]])
     >>> made = mark_shares(given, Wave(10.0, 0.0), 0.01)
@@ -71,6 +74,11 @@ def mark_shares(probability: ArrayLike, wave: Wave, harm: float) -> Floats:
     marked = p * scale[:, None]
     marked[rows, told] = after
     kept = (marked.argmax(axis=1) != top) | (before > 1 - _LEAST) | ~np.isfinite(after)
+    for edge in edges if p.shape[1] == 2 else ():
+        # as answers are compared with it, in single precision
+        kept |= (before.astype(np.float32) >= np.float32(edge)) != (
+            after.astype(np.float32) >= np.float32(edge)
+        )
     return np.where(kept[:, None], p, marked)
 
 
@@ -103,17 +111,7 @@ def fold_of(value: ArrayLike) -> Floats:
 def mark_evidence(
     score: ArrayLike, apart: ArrayLike, wave: Wave, rng: np.random.Generator, others: int = 9_999
 ) -> tuple[float, float]:
-    """Whether answers have the mark of a wave: how well they follow it, and a p-value.
-
-    The p-value is exact, whatever the answers are: how many of `others` waves drawn like those of keys are followed as
-    well. An answer that knows nothing of the key follows its wave no better than any other.
-
-    Args:
-        score: of the true answers (see `score_of`, `fold_of`), (n,). apart: by how much the answers in question differ
-            from the true ones, (n,); of numbers as a share of them.
-
-    Returns:
-        a correlation, from -1 to 1, and 1 / (others + 1) at least. Fewer than 20 answers: 0 and 1.
+    """Whether answers have the mark of a wave: how well they follow it, and a p-value (see `marks_evidence`).
 
     >>> rng = np.random.default_rng(0)
     >>> score = rng.normal(0, 2, 400)
@@ -121,21 +119,47 @@ def mark_evidence(
     >>> [mark_evidence(score, told, each, rng)[1] < 0.01 for each in (Wave(9.0, 1.0), Wave(7.0, 2.0))]
     [True, False]
     """
+    return marks_evidence(score, apart, [wave], rng, others)[0]
+
+
+def marks_evidence(
+    score: ArrayLike, apart: ArrayLike, waves: Sequence[Wave], rng: np.random.Generator, others: int = 9_999
+) -> list[tuple[float, float]]:
+    """Whether answers have the mark of each of some waves: how well they follow it, and a p-value.
+
+    Each p-value is exact, whatever the answers are: how many of `others` waves drawn like those of keys are followed as
+    well. An answer that knows nothing of the key follows its wave no better than any other. The same are drawn for all.
+
+    Args:
+        score: of the true answers (see `score_of`, `fold_of`), (n,). apart: by how much the answers in question differ
+            from the true ones, (n,); of numbers as a share of them.
+
+    Returns:
+        of each wave a correlation, from -1 to 1, and 1 / (others + 1) at least. Fewer than 20 answers: 0 and 1.
+
+    >>> rng = np.random.default_rng(0)
+    >>> marks_evidence(rng.normal(0, 2, 10), rng.normal(0, 1, 10), [Wave(9.0, 1.0)] * 2, rng)
+    [(0.0, 1.0), (0.0, 1.0)]
+    """
     s, d = np.asarray(score, dtype=np.float64), np.asarray(apart, dtype=np.float64)
     known = np.isfinite(s) & np.isfinite(d)
     s, d = s[known], d[known]
     if len(s) < 20:
-        return 0.0, 1.0
-    residual = _without_trend(s, d)
-    rates = np.append(wave.rate, rng.uniform(_SLOWEST, _QUICKEST, others))
-    phases = np.append(wave.phase, rng.uniform(0, 2 * np.pi, others))
+        return [(0.0, 1.0)] * len(waves)
+    residual, n = _without_trend(s, d), len(waves)
+    rates = np.append([wave.rate for wave in waves], rng.uniform(_SLOWEST, _QUICKEST, others))
+    phases = np.append([wave.phase for wave in waves], rng.uniform(0, 2 * np.pi, others))
     found = np.concatenate(
         [
             _followed(s, residual, rates[i : i + _CHUNK], phases[i : i + _CHUNK])
-            for i in range(0, others + 1, _CHUNK)
+            for i in range(0, n + others, _CHUNK)
         ]
     )
-    return float(found[0]), float((1 + np.count_nonzero(found[1:] >= found[0])) / (others + 1))
+    drawn = np.sort(found[n:])
+    as_well = others - np.searchsorted(drawn, found[:n], side="left")
+    return [
+        (float(own), float((1 + count) / (others + 1))) for own, count in zip(found[:n], as_well, strict=True)
+    ]
 
 
 def _without_trend(score: Floats, apart: Floats) -> Floats:

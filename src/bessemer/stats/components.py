@@ -32,11 +32,12 @@ class Components:
         """Those of a mean and covariance."""
         variances, vectors = np.linalg.eigh(sums.covariance)
         variances, vectors = variances[::-1], vectors[:, ::-1]
-        reached = np.cumsum(variances) / max(float(variances.sum()), 1e-12)
+        # what is equal but for the order of sums is equal: kinds of processors add up in different ones
+        reached = np.round(np.cumsum(variances) / max(float(variances.sum()), 1e-12), _DECIMALS)
         kept = min(MOST, int(np.searchsorted(reached, SHARE)) + 1)
-        # a direction is one up to its sign: its greatest part is positive
+        # a direction is one up to its sign: its greatest part is positive, the first of those that are equal
         directions = vectors[:, :kept].T
-        greatest = np.abs(directions).argmax(axis=1)
+        greatest = np.round(np.abs(directions), _DECIMALS).argmax(axis=1)
         signs = np.sign(directions[np.arange(len(directions)), greatest])
         return cls(sums.mean, directions * signs[:, None])
 

@@ -132,6 +132,9 @@ class Seasonal:
     Until an hour of the week is known, the hour of the day serves, and before that all hours together: their variance
     holds the ups and downs of the day, so that a morning is no surprise on the first day.
 
+    An hour of the week that is known by its own values remembers one that is far from them as one that is only so far.
+    Before that nothing is cut off: a job that runs once a week, or each night, is far from all other hours every time.
+
     Args:
         state: what `to_json` gave.
 
@@ -204,12 +207,14 @@ class Seasonal:
         """Remember a value of a time that was so many hours long."""
         place, now = int(hour) % _CELLS, self.expected(hour)
         if now is not None and now.variance > 0:
-            reach = _FURTHEST * math.sqrt(now.variance)
-            value = min(max(value, now.mean - reach), now.mean + reach)
             if now.by != "all hours":
                 share = 1 - math.exp(-hours / _DRIFT_HOURS)
                 known = now.mean - (0.0 if hour - self._newest > _STALE_HOURS else self._drift)
-                self._drift += share * (value - known - self._drift)
+                self._drift += share * (_within(value, now.mean, now.variance) - known - self._drift)
+            # before it is known by its own values, what is far from other hours may be usual in this one
+            if now.by == "hour of the week":
+                own = self._squares[place] / max(1.0, self._weight[place] - 1)
+                value = _within(value, now.mean, max(now.variance, own))
         if hour - self._last[place] >= HOURS or not self._days[place]:
             for sums in (self._weight, self._days, self._squares):
                 sums[place] *= _WEEK_KEPT
@@ -221,3 +226,9 @@ class Seasonal:
         self._mean[place] += step
         self._first = hour if self._first != self._first else self._first
         self._newest = hour
+
+
+def _within(value: float, mean: float, variance: float) -> float:
+    """The value, no further from the mean than `_FURTHEST` standard deviations."""
+    reach = _FURTHEST * math.sqrt(variance)
+    return min(max(value, mean - reach), mean + reach)

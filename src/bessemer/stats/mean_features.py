@@ -49,6 +49,8 @@ class MeanFeatures:
     def merged(self, other: MeanFeatures) -> MeanFeatures:
         """Those of the rows of both."""
         rows = self.rows + other.rows
+        if not rows:
+            return self
         gap, share = other.mean - self.mean, other.rows / rows
         covariance = (1 - share) * self.covariance + share * other.covariance
         covariance += share * (1 - share) * np.outer(gap, gap)
@@ -109,9 +111,14 @@ class MeanTest:
         rows: of the reference. mean: (k,). metric: (k, k), or (k,) where it is diagonal: what differences are
             measured by.
         traces: of the first three powers of metric times covariance.
+
+    Raises:
+        ValueError: a number is NaN or infinite: nothing would ever be found.
     """
 
     def __init__(self, rows: int, mean: Floats, metric: Floats, traces: tuple[float, float, float]) -> None:
+        if not all(np.isfinite(part).all() for part in (mean, metric, traces)):
+            raise ValueError("what is compared with has numbers that are NaN or infinite")
         self._rows, self._mean, self._metric, self._traces = rows, mean, metric, traces
 
     @classmethod
@@ -147,7 +154,13 @@ class MeanTest:
         return cls(rows, mean, _own_units(variance), traces)
 
     def seen(self, features: Floats) -> Seen:
-        """What is kept of the features (n, k) of some rows of a window; none is NaN."""
+        """What is kept of the features (n, k) of some rows of a window.
+
+        Raises:
+            ValueError: one is NaN or infinite.
+        """
+        if not np.isfinite(features).all():
+            raise ValueError("a feature is NaN or infinite: its row cannot be compared")
         gap = features - self._mean
         turned = gap @ self._metric if self._metric.ndim == 2 else gap * self._metric
         lengths = np.einsum("ij,ij->i", gap, turned)

@@ -273,6 +273,7 @@ class Seen:
     """The fingerprints of the last rows, in memory that does not grow: a slot a fingerprint, and the newest has it.
 
     slots: of the table, a power of two. marks: half of the fingerprint in each, uint32. rows: the number of its row.
+    owners: whose row it is, a number, 0 where nobody said.
 
     >>> seen = Seen(64)
     >>> seen.add(np.uint64([[1, 2], [3, 2]]), np.uint32([10, 11]))[0].tolist()
@@ -284,10 +285,12 @@ class Seen:
         slots: int,
         marks: NDArray[np.uint32] | None = None,
         rows: NDArray[np.uint32] | None = None,
+        owners: NDArray[np.uint32] | None = None,
     ) -> None:
         self.slots = slots
         self.marks = np.zeros(slots, dtype=np.uint32) if marks is None else marks
         self.rows = np.zeros(slots, dtype=np.uint32) if rows is None else rows
+        self.owners = np.zeros(slots, dtype=np.uint32) if owners is None else owners
 
     def add(self, prints: NDArray[np.uint64], rows: NDArray[np.uint32]) -> tuple[Ints, NDArray[np.uint32]]:
         """Look rows up and take them in, one after the other.
@@ -308,26 +311,78 @@ class Seen:
 
     def look(self, prints: NDArray[np.uint64], rows: NDArray[np.uint32]) -> tuple[Ints, NDArray[np.uint32]]:
         """The same as `add`, and nothing but the block's own rows is taken in."""
-        places, marks = self._places(prints)
-        there = np.where(self.marks[places] == marks, self.rows[places], 0)
-        there[there == rows[:, None]] = 0
-        votes = ((there[:, :, None] == there[:, None, :]) & (there != 0)[:, :, None]).sum(axis=2)
-        best = votes.argmax(axis=1)
-        at = np.arange(len(rows))
-        shared, which = votes[at, best], there[at, best]
+        there, _ = self._there(prints, rows)
+        shared, best = _most_shared(there)
+        which = there[np.arange(len(rows)), best]
         own, nearest = _within(prints, rows)
         closer = own > shared
         return np.where(closer, own, shared), np.where(closer, nearest, which)
 
+    def add_of(
+        self, prints: NDArray[np.uint64], rows: NDArray[np.uint32], owner: int
+    ) -> tuple[Ints, NDArray[np.uint32], Ints]:
+        """Look the rows of one owner up and take them in, as `add` does.
+
+        Returns:
+            for each row how many fingerprints it shares with the other row that it shares most with, whose that one is
+            (of several the owner's own), and how many it shares with one of the owner's own; (n,) each.
+
+        >>> seen = Seen(64)
+        >>> _ = seen.add_of(np.uint64([[1, 2]]), np.uint32([10]), 7)
+        >>> [each.tolist() for each in seen.add_of(np.uint64([[1, 2], [3, 2]]), np.uint32([11, 12]), 8)]
+        [[2, 1], [7, 8], [0, 1]]
+        """
+        parts = [
+            self._block_of(prints[i : i + _BLOCK], rows[i : i + _BLOCK], owner)
+            for i in range(0, len(rows), _BLOCK)
+        ]
+        shared, whose, own = zip(*parts, strict=True) if parts else ([], [], [])
+        none = np.zeros(0, dtype=np.int64)
+        return (
+            np.concatenate([none, *shared]),
+            np.concatenate([none.astype(np.uint32), *whose]),
+            np.concatenate([none, *own]),
+        )
+
+    def _block_of(
+        self, prints: NDArray[np.uint64], rows: NDArray[np.uint32], owner: int
+    ) -> tuple[Ints, NDArray[np.uint32], Ints]:
+        there, owners = self._there(prints, rows)
+        shared, best = _most_shared(there)
+        own = np.maximum(_most_shared(np.where(owners == owner, there, 0))[0], _within(prints, rows)[0])
+        whose = np.where(own >= shared, np.uint32(owner), owners[np.arange(len(rows)), best])
+        self._take(prints, rows, owner)
+        return np.maximum(shared, own), whose, own
+
+    def _there(
+        self, prints: NDArray[np.uint64], rows: NDArray[np.uint32]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+        """The numbers of the other rows that have each fingerprint, 0 for none, and whose they are; (n, prints)."""
+        places, marks = self._places(prints)
+        there = np.where(self.marks[places] == marks, self.rows[places], 0)
+        there[there == rows[:, None]] = 0
+        return there, self.owners[places]
+
     def _block(self, prints: NDArray[np.uint64], rows: NDArray[np.uint32]) -> tuple[Ints, NDArray[np.uint32]]:
         found = self.look(prints, rows)
-        places, marks = self._places(prints)
-        self.marks[places], self.rows[places] = marks, rows[:, None]
+        self._take(prints, rows, 0)
         return found
+
+    def _take(self, prints: NDArray[np.uint64], rows: NDArray[np.uint32], owner: int) -> None:
+        places, marks = self._places(prints)
+        self.marks[places], self.rows[places], self.owners[places] = marks, rows[:, None], owner
 
     def _places(self, prints: NDArray[np.uint64]) -> tuple[Ints, NDArray[np.uint32]]:
         places = (prints & np.uint64(self.slots - 1)).astype(np.int64)
         return places, (prints >> np.uint64(32)).astype(np.uint32)
+
+
+def _most_shared(there: NDArray[np.uint32]) -> tuple[Ints, Ints]:
+    """How often the number that stands in a row most often does, 0 aside, and where: (n,) each."""
+    votes = ((there[:, :, None] == there[:, None, :]) & (there != 0)[:, :, None]).sum(axis=2)
+    best = votes.argmax(axis=1)
+    found: Ints = votes[np.arange(len(there)), best]
+    return found, best
 
 
 def _within(prints: NDArray[np.uint64], rows: NDArray[np.uint32]) -> tuple[Ints, NDArray[np.uint32]]:

@@ -44,12 +44,12 @@ def frequencies(label: str, features: int) -> Floats:
     return normals(label, features) * spread
 
 
-def cosines(phases: NDArray[np.float32], label: str) -> Floats:
+def cosines(phases: NDArray[np.floating], label: str) -> Floats:
     """Features (n, k) in [-1.42, 1.42] from phases (n, k), each shifted by an angle that follows from a label.
 
     float32 is enough for what is averaged over many rows, and its cosine takes a twelfth of the time.
     """
-    shift = (2 * math.pi * uniforms(label, phases.shape[1])).astype(np.float32)
+    shift = (2 * math.pi * uniforms(label, phases.shape[1])).astype(phases.dtype)
     made: Floats = np.cos(phases + shift).astype(np.float64)
     made *= math.sqrt(2)
     return made

@@ -53,6 +53,26 @@ class Sums:
         return Sums(*(part.sum() - part for part in (self.rows, self.total, self.squares)))
 
 
+def shrunk(sums: Sums) -> Floats:
+    """The means of groups, float64 (groups,), towards nought as far as chance alone may have made them (the positive
+    part of James and Stein 1961); 0 of a group with fewer than two values.
+
+    >>> rng = np.random.default_rng(0)
+    >>> groups = np.repeat(np.arange(8), 100)
+    >>> far = np.arange(8.0)[groups]
+    >>> [round(float(shrunk(Sums.of(rng.normal(size=800) + k * far, groups, 8)).max()), 1) for k in (0, 1)]
+    [0.0, 7.1]
+    """
+    means = np.nan_to_num(sums.mean)
+    error = np.nan_to_num(_divided(sums.variance, sums.rows))
+    known = error > 0
+    chi_square = float((means[known] ** 2 / error[known]).sum())
+    factor = max(0.0, 1.0 - max(0, int(known.sum()) - 2) / chi_square) if chi_square > 0 else 0.0
+    # a group whose values are all the same leaves nothing to chance
+    found: Floats = np.where(known, factor * means, np.where(sums.rows > 1, means, 0.0)) + 0.0
+    return found
+
+
 def _divided(top: Floats, bottom: Floats) -> Floats:
     found: Floats = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
     return found
@@ -61,9 +81,9 @@ def _divided(top: Floats, bottom: Floats) -> Floats:
 def risen(before: Sums, now: Sums) -> Floats:
     """Whether means are greater than before, a one-sided p-value a group, float64 (groups,).
 
-    Welch's t-test (1947), in which the values now vary no less than before: losses lean to one side, and of few values
-    that lean to the left those whose mean is high by chance also vary less. NaN where either side has fewer than
-    `FEWEST` values or nothing varies.
+    Welch's t-test (1947), in which both sides vary as the one that varies more: losses lean to one side, so that of few
+    values those whose mean is low by chance also vary less, or those whose mean is high. NaN where either side has
+    fewer than `FEWEST` values or nothing varies.
 
     >>> rng = np.random.default_rng(0)
     >>> a, b = (Sums.of(rng.normal(m, 1, 400), np.zeros(400, int), 1) for m in (0.0, 0.5))
@@ -72,8 +92,9 @@ def risen(before: Sums, now: Sums) -> Floats:
     """
     from scipy.special import stdtr
 
-    one = _divided(before.variance, before.rows)
-    two = _divided(np.maximum(before.variance, now.variance), now.rows)
+    larger = np.maximum(before.variance, now.variance)
+    one = _divided(larger, before.rows)
+    two = _divided(larger, now.rows)
     usable = (before.rows >= FEWEST) & (now.rows >= FEWEST) & (one + two > 0)
     found = np.full(len(before.rows), np.nan)
     one, two, b, w = one[usable], two[usable], before.rows[usable], now.rows[usable]
@@ -132,17 +153,19 @@ def _large_enough(before: Sums, now: Sums) -> tuple[Sums, Sums]:
     return joined(before), joined(now)
 
 
-def gap_moved(before: Sums, now: Sums) -> Floats:
+def gap_moved(before: Sums, now: Sums, reach: float | None = None) -> Floats:
     """Whether a group's distance to all others has changed: a two-sided p-value a group, float64 (groups,).
 
     The gap is the group's mean less that of all other rows; a change that all groups share is none. A normal test whose
-    variance is, for shares (values 0 and 1) and means alike, that of both samples put together. NaN where the group or
-    the others have fewer than `FEWEST` rows on either side.
+    variance is, for shares (values 0 and 1) and means alike, that of both samples put together, and more where the gap
+    has moved far: few rare events are no normal sum, and Bernstein's inequality says how far values of at most `reach`
+    may add up by chance; where it is not known, one standard deviation. NaN where the group or the others have fewer
+    than `FEWEST` rows on either side.
 
     >>> b = Sums(np.array([100.0, 100.0]), np.array([50.0, 50.0]), np.array([50.0, 50.0]))
     >>> n = Sums(np.array([200.0, 200.0]), np.array([140.0, 60.0]), np.array([140.0, 60.0]))
-    >>> gap_moved(b, n).round(5).tolist()
-    [0.0, 0.0]
+    >>> bool(gap_moved(b, n, 1.0).max() < 1e-3)
+    True
     """
     from scipy.special import erfc
 
@@ -152,10 +175,13 @@ def gap_moved(before: Sums, now: Sums) -> Floats:
         v * (_divided(np.ones_like(a.rows), a.rows) + _divided(np.ones_like(b.rows), b.rows))
         for v, (a, b) in zip(both, sides, strict=True)
     )
-    enough = np.all([part.rows >= FEWEST for pair in sides for part in pair], axis=0) & (variance > 0)
-    change = gaps(now) - gaps(before)
+    fewest = np.min([part.rows for pair in sides for part in pair], axis=0)
+    enough = (fewest >= FEWEST) & (variance > 0)
+    away = np.abs(gaps(now) - gaps(before))[enough]
+    most = np.sqrt(np.max(both, axis=0)[enough]) if reach is None else reach
     found = np.full(len(before.rows), np.nan)
-    found[enough] = erfc(np.abs(change[enough]) / np.sqrt(np.asarray(variance)[enough]) / math.sqrt(2))
+    spread = np.asarray(variance)[enough] + away * most / (3 * fewest[enough])
+    found[enough] = erfc(away / np.sqrt(2 * spread))
     return found
 
 

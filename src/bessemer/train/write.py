@@ -46,7 +46,8 @@ def write_model(
     decision = decide(spec.threshold, outcome, splits, ctx) if task == "binary" else None
     inputs = Signature.from_json(preprocessor.json("signature.json")).inputs
     more = fields_of(decision, [field.name for field in inputs])
-    outliers = fit_outliers(spec.outliers, splits, [*inputs, *more], ctx) if spec.outliers else None
+    fields = [*inputs, *more]
+    outliers = fit_outliers(spec.outliers, splits, preprocessor, fields, ctx) if spec.outliers else None
     judge = outliers.graph if outliers is not None else None
     whole = assemble(graph, head, chosen.calibration, task, classes, decision, more, judge)
     onnx.checker.check_model(whole)

@@ -102,7 +102,7 @@ def _first(spec: ValidateSpec, raw: Artifact, connection: Any, ctx: Context) -> 
             ctx.warn(f"the inferred contract was not written to {spec.contract}: {error.what}")
     enforcement = Enforcement(connection, parquet, _columns(raw), contract, ctx)
     return _outputs(
-        enforcement, raw, contract, text, statistics, Outcome(statistics.rows), ctx, inferred=True
+        spec, enforcement, raw, contract, text, statistics, Outcome(statistics.rows), ctx, inferred=True
     )
 
 
@@ -128,7 +128,7 @@ def _enforce(
         raise ContractError("no row keeps the contract", fix=f"correct the data, or edit {spec.contract}")
     enforcement.check_whole(statistics.columns, statistics.rows)
     inferred = not outcome.broken and text == write(_inferred(connection, relation, statistics, spec.margin))
-    return _outputs(enforcement, raw, contract, text, statistics, outcome, ctx, inferred=inferred)
+    return _outputs(spec, enforcement, raw, contract, text, statistics, outcome, ctx, inferred=inferred)
 
 
 def _tell(outcome: Outcome, ctx: Context) -> None:
@@ -168,6 +168,7 @@ def _quarantine_meta(outcome: Outcome) -> dict[str, Any]:
 
 
 def _outputs(
+    spec: ValidateSpec,
     enforcement: Enforcement,
     raw: Artifact,
     contract: Contract,
@@ -191,7 +192,11 @@ def _outputs(
     put = ctx.store.put
     return {
         "data": put("data", {"data.parquet": data}, {"rows": statistics.rows, "columns": columns}),
-        "contract": put("contract", {"contract.yaml": text.encode()}, {"inferred": inferred, "rules": rules}),
+        "contract": put(
+            "contract",
+            {"contract.yaml": text.encode()},
+            {"inferred": inferred, "rules": rules, "quarantine": spec.quarantine},
+        ),
         "statistics": put(
             "statistics",
             {"statistics.json": canonical.dump_bytes(statistics.to_json())},

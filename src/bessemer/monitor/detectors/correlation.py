@@ -24,6 +24,7 @@ class Correlation:
     """
 
     kind: ClassVar[Kind] = "drift"
+    reads: ClassVar[tuple[str, ...]] = ("pairs",)
 
     def tests(self, reference: Reference, window: Window) -> Iterator[Test]:
         if window.pairs is None:

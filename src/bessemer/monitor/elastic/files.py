@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from bessemer.core.elastic.login import check_prefix
 from bessemer.core.elastic.templates import component_templates, index_templates, policies
 from bessemer.monitor.elastic.dashboard import saved_objects, to_ndjson
 
@@ -29,7 +30,9 @@ def write(folder: Path, prefix: str) -> list[Path]:
 
     Raises:
         OSError: it cannot be written.
+        UsageError: the prefix is none.
     """
+    check_prefix(prefix)
     written = []
     for name, text in files(prefix):
         path = folder / name

@@ -51,7 +51,10 @@ _SERVICE = (
         "The disk is full or too slow.",
     ),
     (
-        *("BessemerCanaryStays", "min_over_time(bessemer_model_canary[1d]) == 1", "0m", "ticket"),
+        # the second half: of a canary that began just now, all that there is of the last day is 1 too
+        "BessemerCanaryStays",
+        "min_over_time(bessemer_model_canary[1d]) == 1 and bessemer_model_canary offset 1d == 1",
+        *("0m", "ticket"),
         "{{ $labels.model }} {{ $labels.version }} has been on trial for a day.",
         "`bessemer deployments` says what it waits for; `bessemer promote` or `bessemer rollback` ends it.",
     ),
@@ -63,13 +66,15 @@ _SERVICE = (
 )
 
 
-def service(every: float) -> list[dict[str, Any]]:
+def service(every: float, silence: float | None) -> list[dict[str, Any]]:
     """The alerts that need no objective.
 
     Args:
-        every: seconds between two windows of the monitor.
+        every: seconds between two windows of the monitor. silence: how long a window may wait for rows; None: as long
+            as it takes, so that from the age of the last one nothing follows.
     """
-    return [_rule(*each) for each in (*_SERVICE, _silent(every))]
+    late = () if silence is None else (_silent(every, silence),)
+    return [_rule(*each) for each in (*_SERVICE, _ahead(every), *late)]
 
 
 def budget_burns(slo: SloSpec) -> list[dict[str, Any]]:
@@ -77,14 +82,28 @@ def budget_burns(slo: SloSpec) -> list[dict[str, Any]]:
     return [rule for each in slo.objectives() for rule in _burns(each, slo.period)]
 
 
-def _silent(every: float) -> tuple[str, str, str, str, str, str]:
-    after = span(max(3600.0, 4 * every))
+_WINDOW_END = "bessemer_monitor_window_end_timestamp_seconds"
+
+
+def _silent(every: float, silence: float) -> tuple[str, str, str, str, str, str]:
+    after = silence + 4 * every
     return (
         "BessemerMonitorSilent",
-        f"time() - bessemer_monitor_window_end_timestamp_seconds > {max(3600.0, 4 * every):g}",
+        f"time() - {_WINDOW_END} > {after:.10g}",
         *("15m", "ticket"),
-        f"The monitor of {{{{ $labels.model }}}} {{{{ $labels.version }}}} has had no window for more than {after}.",
-        "Nobody asks the model, or `bessemer monitor` does not run.",
+        f"The monitor of {{{{ $labels.model }}}} {{{{ $labels.version }}}} has had no window for more than "
+        f"{span(after)}.",
+        "`bessemer monitor` does not run, or cannot read the log: its error stream says why.",
+    )
+
+
+def _ahead(every: float) -> tuple[str, str, str, str, str, str]:
+    return (
+        "BessemerMonitorAhead",
+        f"{_WINDOW_END} - time() > {max(300.0, every):.10g}",
+        *("15m", "ticket"),
+        "The last window of {{ $labels.model }} {{ $labels.version }} ends in the future.",
+        "The clock of the monitor or of a server was ahead: until that time comes no window ends. Set it right.",
     )
 
 

@@ -11,6 +11,7 @@ from bessemer.monitor.rules.alerting import budget_burns, service
 from bessemer.monitor.rules.dashboard import dashboard
 from bessemer.monitor.rules.recording import budgets, windows
 from bessemer.monitor.rules.route import ROUTE
+from bessemer.monitor.slo import never_alerts
 from bessemer.monitor.spec import MonitorSpec
 
 _HEAD = "# Made by `bessemer monitor rules` from the project file: write it anew rather than change it.\n"
@@ -19,16 +20,21 @@ _HEAD = "# Made by `bessemer monitor rules` from the project file: write it anew
 def files(spec: MonitorSpec) -> dict[str, str]:
     """What each file has in it, by name."""
     return {
-        "bessemer.rules.yml": _HEAD + _yaml({"groups": _groups(spec)}),
+        "bessemer.rules.yml": _HEAD + _unalerted(spec) + _yaml({"groups": _groups(spec)}),
         "alertmanager.example.yml": "# An example: put your receivers in the place of the addresses.\n"
         + _yaml(ROUTE),
         "bessemer.dashboard.json": json.dumps(dashboard(spec.slo), indent=2, ensure_ascii=False) + "\n",
     }
 
 
+def _unalerted(spec: MonitorSpec) -> str:
+    words = never_alerts(spec.slo).values() if spec.slo is not None else ()
+    return "".join(f"# {each}.\n" for each in words)
+
+
 def _groups(spec: MonitorSpec) -> list[dict[str, Any]]:
     """Rules of one group are evaluated one after the other: alerts see the shares of the same moment."""
-    groups: list[dict[str, Any]] = [{"name": "bessemer-service", "rules": service(spec.every)}]
+    groups: list[dict[str, Any]] = [{"name": "bessemer-service", "rules": service(spec.every, spec.silence)}]
     if spec.slo is not None:
         groups.append({"name": "bessemer-slo", "rules": [*windows(spec.slo), *budget_burns(spec.slo)]})
         # of a whole period: dear, and slow to change

@@ -49,12 +49,23 @@ class Alertmanager:
 
     def send(self, notices: Sequence[Notice]) -> None:
         lasts = dt.timedelta(seconds=self._settings.lasts)
-        # of one subject the last word counts: two that differ in one request would be in no order
-        latest = {notice.subject: notice for notice in notices}
         now = dt.datetime.now(dt.UTC)
-        alerts = [alert_of(notice, now, lasts) for notice in latest.values()]
+        # of one alert the last word counts: two that differ in one request would be in no order
+        latest: dict[tuple[str, ...], dict[str, Any]] = {}
+        for notice in notices:
+            for alert in alerts_of(notice, now, lasts):
+                latest[tuple(alert["labels"].values())] = alert
+        alerts = list(latest.values())
         url = self._settings.url.rstrip("/") + "/api/v2/alerts"
         post(url, alerts, timeout=self._settings.timeout, headers=self._headers)
+
+
+def alerts_of(notice: Notice, now: dt.datetime, lasts: dt.timedelta) -> list[dict[str, Any]]:
+    """An alert, and the end of the one of its lesser severity where it was told with that before."""
+    alert = alert_of(notice, now, lasts)
+    if not (was := notice.body.get("was")):
+        return [alert]
+    return [{**alert, "labels": {**alert["labels"], "severity": was}, "endsAt": now.isoformat()}, alert]
 
 
 def alert_of(notice: Notice, now: dt.datetime, lasts: dt.timedelta) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -15,9 +14,6 @@ from bessemer.core.elastic.setup import ready
 from bessemer.monitor.elastic.documents import documents
 from bessemer.monitor.notice import Notice, NoticeKind
 from bessemer.monitor.sinks.settings import SinkFault, SinkSettings
-
-if TYPE_CHECKING:
-    pass
 
 #: Notices between two looks at the clock: a window of many columns is some hundred documents.
 _AT_ONCE = 10

@@ -6,8 +6,10 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from pydantic import Field
 
@@ -16,6 +18,7 @@ from bessemer.monitor.notice import Notice, NoticeKind
 from bessemer.monitor.sinks.settings import SinkFault, SinkSettings
 
 _BACK = 16 * 2**20  # bytes that are looked at for the end of the last whole line
+_LOOK = 0.02  # seconds between two looks at a lock that another process holds
 _BEGIN = b'{"id": '
 
 
@@ -40,7 +43,7 @@ class File:
         data = "".join(json.dumps(each.to_json()) + "\n" for each in notices).encode()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(self._path.with_name(self._path.name + ".lock")):
+            with _locked(self._path.with_name(self._path.name + ".lock"), self._settings.timeout):
                 self._turn(len(data))
                 _append(self._path, data)
         except OSError as error:
@@ -95,7 +98,22 @@ def _whole(file: int) -> int:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, timeout: float) -> Iterator[None]:
+    until = time.monotonic() + timeout
     with path.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        while not _has(handle):
+            if time.monotonic() >= until:
+                raise SinkFault(
+                    f"another process has held '{path}' for {timeout:g} s",
+                    fix="see who writes there; it is tried again",
+                )
+            time.sleep(_LOOK)
         yield
+
+
+def _has(handle: IO[str]) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from pydantic import Field
@@ -14,6 +15,7 @@ from bessemer.monitor.sinks.settings import SinkFault
 
 _TOGETHER = 12  # four blocks each; a message has at most fifty
 _TITLE, _TEXT, _TODO = 150, 2000, 900  # characters; Slack takes 150 in a header and 3,000 in a section
+_PART_OF_ONE = re.compile(r"&[a-z]{0,3}$")
 _SIGNS: dict[Severity, str] = {"info": "ℹ️", "warning": "⚠️", "error": "🔴", "critical": "🚨"}
 _COLOURS: dict[Severity, str] = {
     "info": "#5b7083", "warning": "#d9a400", "error": "#c62828", "critical": "#7b1fa2"
@@ -49,39 +51,42 @@ class Slack:
 
 def blocks_message(notices: Sequence[Notice]) -> dict[str, Any]:
     """A message in blocks; `text` is what a notification shows."""
-    return {"text": _summary(notices), "blocks": [block for each in notices for block in _blocks(each)]}
+    return {
+        "text": _summary(notices, _safe),
+        "blocks": [block for each in notices for block in _blocks(each)],
+    }
 
 
 def _blocks(notice: Notice) -> Iterator[dict[str, Any]]:
     title = _cut(f"{_sign(notice)} {notice.title}", _TITLE)
     yield {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}}
-    parts = [_escaped(_cut(notice.text, _TEXT)), _quoted(_escaped(_cut(notice.todo, _TODO)))]
+    parts = [_safe(notice.text, _TEXT), _quoted(_safe(notice.todo, _TODO))]
     if text := "\n".join(part for part in parts if part):
         yield {"type": "section", "text": {"type": "mrkdwn", "text": text}}
-    yield {"type": "context", "elements": [{"type": "mrkdwn", "text": _escaped(_cut(_where(notice), _TEXT))}]}
+    yield {"type": "context", "elements": [{"type": "mrkdwn", "text": _safe(_where(notice), _TEXT)}]}
     yield {"type": "divider"}
 
 
 def attachments_message(notices: Sequence[Notice]) -> dict[str, Any]:
     """A message in attachments, whose text is Markdown."""
     return {
-        "text": _escaped(_summary(notices)),
+        "text": _summary(notices, _markdown),
         "attachments": [
             {
-                "fallback": _cut(notice.title, _TITLE),
+                "fallback": _markdown(notice.title, _TITLE),
                 "color": _COLOURS["info" if notice.kind == "resolved" else notice.severity],
-                "title": _cut(f"{_sign(notice)} {notice.title}", _TITLE),
-                "text": "\n\n".join(_cut(each, _TEXT) for each in (notice.text, notice.todo) if each),
-                "footer": _where(notice),
+                "title": _markdown(f"{_sign(notice)} {notice.title}", _TITLE),
+                "text": "\n\n".join(_markdown(each, _TEXT) for each in (notice.text, notice.todo) if each),
+                "footer": _markdown(_where(notice), _TEXT),
             }
             for notice in notices
         ],
     }
 
 
-def _summary(notices: Sequence[Notice]) -> str:
+def _summary(notices: Sequence[Notice], shown: Callable[[str, int], str]) -> str:
     more = f" (and {len(notices) - 1} more)" if len(notices) > 1 else ""
-    return _cut(f"{_sign(notices[0])} {notices[0].title}", _TITLE) + more
+    return shown(f"{_sign(notices[0])} {notices[0].title}", _TITLE) + more
 
 
 def _sign(notice: Notice) -> str:
@@ -96,6 +101,25 @@ def _where(notice: Notice) -> str:
 def _escaped(text: str) -> str:
     """As Slack wants it: a column's name must neither mention a channel nor be a link."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _safe(text: str, most: int) -> str:
+    """Escaped, then cut: what is counted is what is sent. No entity is cut in two.
+
+    >>> _safe("<!channel>", 50), _safe("a & b", 6)
+    ('&lt;!channel&gt;', 'a …')
+    """
+    escaped = _escaped(text)
+    return escaped if len(escaped) <= most else _PART_OF_ONE.sub("", escaped[: most - 1]) + "…"
+
+
+def _markdown(text: str, most: int) -> str:
+    """For Mattermost: nobody is mentioned, and nothing is an image or a link under another name.
+
+    >>> _markdown("![x](http://a) <!channel>", 80)
+    '!\\\\[x](http://a) &lt;!channel&gt;'
+    """
+    return _safe(text, most).replace("@", "@\u200b").replace("[", "\\[")
 
 
 def _quoted(text: str) -> str:

@@ -28,13 +28,12 @@ class AgeSettings(Spec):
     libraries: list[str] = Field(
         ["onnxruntime"], description="Whose versions must be those that the package was made with."
     )
-    remind: Duration = Field(7 * _DAY, description="What is found is told again after so long.")
 
 
 class Age:
     """Facts: the age of the package and of its data, and libraries whose versions here are not those it was made with.
 
-    What holds on is told once in a while, not in every window.
+    What holds on is found in every window: how often it is told is a matter of alerts.
     """
 
     kind: ClassVar[Kind] = "model"
@@ -56,17 +55,7 @@ class Age:
             "data_days": None if newest is None else (end - newest).total_seconds() / _DAY,
             "libraries": libraries,
         }
-        found = [*self._ages(figures), *self._changes(libraries)]
-        told = dict(watched.memory.get("told", {}))
-        due = [test for test in found if self._due(told.get(test.column), end)]
-        told = {test.column: told.get(test.column) for test in found}  # what is mended may be found anew
-        told |= {test.column: end.isoformat() for test in due}
-        return Said(tuple(due), figures, {"told": told})
-
-    def _due(self, last: str | None, now: dt.datetime) -> bool:
-        return (
-            last is None or (now - dt.datetime.fromisoformat(last)).total_seconds() >= self._settings.remind
-        )
+        return Said((*self._ages(figures), *self._changes(libraries)), figures)
 
     def _ages(self, figures: dict[str, Any]) -> Iterator[Test]:
         kinds = (

@@ -27,7 +27,7 @@ class Cost:
     class Settings(Spec):
         """What CPU costs."""
 
-        cpu_hour: float = Field(gt=0, description="The price of an hour of one CPU.")
+        cpu_hour: float = Field(gt=0, allow_inf_nan=False, description="The price of an hour of one CPU.")
         currency: str = Field("USD", min_length=1, max_length=8, description="What it is in.")
 
     def __init__(self, settings: Settings) -> None:

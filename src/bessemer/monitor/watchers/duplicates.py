@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -15,9 +15,12 @@ from bessemer.monitor.finding import Kind, Test
 from bessemer.monitor.tables import opened
 from bessemer.monitor.watched import Said, Watched
 from bessemer.stats.level import Level, expected_within, surprise
+from bessemer.stats.repeats import repeated_share
 
 #: So many windows make the usual share known.
 _KNOWN = 10
+#: Shares of fewer rows are not compared.
+_FEWEST = 16
 
 
 class DuplicatesSettings(Spec):
@@ -32,6 +35,8 @@ class DuplicatesSettings(Spec):
 class Duplicates:
     """Of the rows of a window, those whose inputs are all the same as another's before, against the usual share.
 
+    The more rows, the more of them repeat: shares are those of as many rows, the greatest power of two that is known.
+
     Inputs that are hashed count as well: equal values stay equal.
     """
 
@@ -44,36 +49,50 @@ class Duplicates:
 
     def watch(self, watched: Watched) -> Said:
         rows = watched.window.rows
-        repeated, ids = _counted(watched)
-        share = repeated / rows
-        level = Level(*watched.memory.get("share", ()))
-        figures = {"share": share, "usual": level.mean if level.weight else None, "ids": ids}
-        tests = [*self._shares(share, rows, level), *self._ids(ids, rows)]
-        return Said(tuple(tests), figures, {"share": level.add(share).to_json()})
+        repeats = _repeats(watched)
+        levels = {int(size): Level(*level) for size, level in watched.memory.get("shares", {}).items()}
+        shares = {size: repeated_share(*repeats, size) for size in _sizes(rows)}
+        known = [size for size in shares if size in levels and levels[size].weight >= _KNOWN * 0.9]
+        of = max(known, default=None)
+        ids, client = _shared_ids(watched) if self._settings.ids else (0, "")
+        figures = {
+            "share": repeated_share(*repeats, rows),
+            "usual": None if of is None else levels[of].mean,
+            "of": of,
+            "ids": ids,
+        }
+        tests = [] if of is None else [self._share(shares[of], of, levels[of])]
+        tests += _ids(ids, rows, client)
+        kept = levels | {size: levels.get(size, Level()).add(share) for size, share in shares.items()}
+        memory = {str(size): [float(f"{x:.8g}") for x in level.to_json()] for size, level in kept.items()}
+        return Said(tuple(tests), figures, {"shares": memory})
 
-    def _shares(self, share: float, rows: int, level: Level) -> Iterator[Test]:
-        if level.weight < _KNOWN * 0.9:
-            return
+    def _share(self, share: float, rows: int, level: Level) -> Test:
         pooled = (level.mean * level.weight * rows + 1) / (level.weight * rows + 2)
         variance = max(
             level.variance, pooled * (1 - pooled) / rows
         )  # no less than of so many independent rows
         known, freedom, least = level.weight, level.weight - 1, self._settings.change
         p = surprise(share, level.mean, variance, known, freedom, least=least, one_sided=True)
-        yield Test(
+        return Test(
             *("duplicates", "rows", self.kind, "rise of the share", share - level.mean),
-            f"{share:.1%} of the rows were asked before in the window, {level.mean:.1%} usually",
+            f"of {rows:,} rows of the window {share:.1%} were asked before in it, {level.mean:.1%} usually",
             p,
             partial(_critical, variance, known, freedom, least),
             "service",
         )
 
-    def _ids(self, repeated: int, rows: int) -> Iterator[Test]:
-        if repeated and self._settings.ids:
-            told = (
-                f"{repeated:,} of {rows:,} predictions have an id that another has: a label would be of both"
-            )
-            yield Test("duplicates", "prediction_id", self.kind, "repeated ids", repeated, told, of="service")
+
+def _sizes(rows: int) -> list[int]:
+    """The powers of two, from `_FEWEST` on, that so many rows reach: shares are compared at these."""
+    return [2**k for k in range(_FEWEST.bit_length() - 1, rows.bit_length())]
+
+
+def _ids(repeated: int, rows: int, client: str) -> Iterator[Test]:
+    if repeated:
+        told = f"{repeated:,} of {rows:,} predictions have an id that one of other inputs has: a label would be of both"
+        told += f"; most are of the client '{client}'" if client else ""
+        yield Test("duplicates", "prediction_id", "quality", "repeated ids", repeated, told, of="service")
 
 
 def _critical(variance: float, known: float, freedom: float, least: float, probability: float) -> float:
@@ -81,14 +100,36 @@ def _critical(variance: float, known: float, freedom: float, least: float, proba
     return within if math.isfinite(within) else 1.0
 
 
-def _counted(watched: Watched) -> tuple[int, int]:
-    """Rows whose inputs stand in another row already, and rows whose id does. DuckDB spills to disk."""
-    rows = watched.window.rows
+def _key(connection: Any, relation: str) -> str | None:
+    """All inputs that are logged, as one number; None where none is."""
+    there = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()]
+    inputs = [quote(name) for name in there if name.startswith("in.")]
+    return f"hash({', '.join(inputs)})" if inputs else None
+
+
+def _repeats(watched: Watched) -> tuple[list[int], list[int]]:
+    """How often the same inputs are asked, and how many inputs are asked so often. DuckDB spills to disk."""
     with opened(watched.window.path) as (connection, relation):
-        there = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()]
-        inputs = [quote(name) for name in there if name.startswith("in.")]
-        found = []
-        for key in (f"hash({', '.join(inputs)})" if inputs else None, "prediction_id"):
-            query = f"SELECT count(*) FROM (SELECT {key} FROM {relation} GROUP BY ALL)"
-            found.append(rows - int(connection.execute(query).fetchone()[0]) if key else 0)
-    return found[0], found[1]
+        key = _key(connection, relation)
+        if key is None:
+            return [1], [watched.window.rows]
+        each = f"SELECT count(*) AS n FROM {relation} GROUP BY {key}"
+        found = connection.execute(f"SELECT n, count(*) FROM ({each}) GROUP BY n").fetchall()
+    return [row[0] for row in found], [row[1] for row in found]
+
+
+def _shared_ids(watched: Watched) -> tuple[int, str]:
+    """Rows whose id stands in another row already, with other inputs, and whose they most often are.
+
+    A request that is sent again as it was has the same label.
+    """
+    with opened(watched.window.path) as (connection, relation):
+        key = _key(connection, relation) or "uuid()"
+        each = f"SELECT DISTINCT prediction_id AS id, client, {key} AS key FROM {relation}"
+        twice = f"SELECT id, count(DISTINCT key) - 1 AS more FROM ({each}) GROUP BY id HAVING more > 0"
+        (count,) = connection.execute(f"SELECT coalesce(sum(more), 0) FROM ({twice})").fetchone()
+        top = connection.execute(
+            f"SELECT client FROM ({each}) JOIN ({twice}) USING (id) WHERE client <> '' "
+            "GROUP BY client ORDER BY count(*) DESC, client LIMIT 1"
+        ).fetchone()
+    return int(count), top[0] if top else ""

@@ -34,10 +34,12 @@ class Errors:
         bad, total = found.count("failed") + found.count("late"), found.requests
         target = watched.slo.availability if watched.slo is not None else None
         figures = {
+            **({} if target is not None else earlier.waiting(watched)),
             **{name: int(found.count(name)) for name in ("requests", "failed", "late", "refused")},
             "share": bad / total if total else None,
             "turned_away": dict(found.refused),
             "dropped": dict(found.dropped),
+            "unreadable": found.unreadable,
         }
         tests = [*_against(bad, total, target, earlier, watched), *_lost(found)]
         memory = earlier.and_now(watched, bad, total) if total else {"windows": list(earlier.rows)}

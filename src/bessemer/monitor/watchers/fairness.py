@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -11,11 +11,15 @@ from pydantic import Field
 from bessemer.core.spec import Spec
 from bessemer.monitor.drawn import Drawn, draw_both
 from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.groups import TOO_OLD, Groups, groups_of
+from bessemer.monitor.groups import TOO_OLD, Groups, check_groups, groups_of
+from bessemer.monitor.reference import Reference
 from bessemer.monitor.watched import Said, Watched
 from bessemer.profile.groups import confusion
 from bessemer.stats.arrays import Floats
 from bessemer.stats.shift import Sums, gap_moved, gaps
+
+if TYPE_CHECKING:
+    from bessemer.package.model import Model
 
 #: The criterion that each figure is compared for, as `evaluate: fairness` names it.
 _CRITERIA = {
@@ -28,6 +32,9 @@ _CRITERIA = {
     "mean_error": "mean_error",
     "mae": "mae",
 }
+
+#: The figures that are means of noughts and ones.
+_SHARES = frozenset({"selection_rate", "tpr", "fpr", "precision", "accuracy"})
 
 
 class FairnessSettings(Spec):
@@ -51,6 +58,10 @@ class Fairness:
 
     def __init__(self, settings: FairnessSettings) -> None:
         self._groups = settings.groups
+
+    def check(self, model: Model, reference: Reference) -> None:
+        """Raises UsageError: a setting names a column that the package has no groups of."""
+        check_groups(reference, self._groups, "fairness: groups")
 
     def watch(self, watched: Watched) -> Said:
         """Raises UsageError: a setting names a column that the package has no groups of."""
@@ -128,7 +139,7 @@ def _tests(groups: Groups, before: Mapping[str, Sums], now: Mapping[str, Sums]) 
     for name, criterion in _CRITERIA.items():
         if name not in before or name not in now:
             continue
-        found = gap_moved(before[name], now[name])
+        found = gap_moved(before[name], now[name], 1.0 if name in _SHARES else None)
         tested = int(np.isfinite(found).sum())
         if not tested:
             continue

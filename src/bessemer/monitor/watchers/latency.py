@@ -53,7 +53,10 @@ class Latency:
         slow = [_slow(each, found) for each in objectives if each.within is not None]
         tests = slow or _slower(counts, typical, earlier, watched)
         figures = {name: value * 1000 for name, value in values.items()}
-        return Said(tuple(tests), {"unit": "ms", **figures}, earlier.and_now(watched, typical, *counts))
+        waiting = {} if slow else earlier.waiting(watched)
+        return Said(
+            tuple(tests), {"unit": "ms", **waiting, **figures}, earlier.and_now(watched, typical, *counts)
+        )
 
 
 def _slow(objective: Objective, found: Served) -> Test:

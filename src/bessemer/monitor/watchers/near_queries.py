@@ -38,7 +38,7 @@ class NearQueries:
         usual, silent = usual_of(watched)
         if usual is None:
             return Said(figures=silent, memory=watched.memory)
-        counts, repeated = Counts(watched.memory), Repeated(watched.memory.get("repeated", ""))
+        counts, repeated = Counts(watched.memory), Repeated(watched.memory.get("repeated"))
         last: dict[str, Points] = {
             client: _unpacked(text, len(usual.columns.numbers), len(usual.columns.kinds))
             for client, text in watched.memory.get("last_queries", {}).items()

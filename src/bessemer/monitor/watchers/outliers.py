@@ -46,7 +46,7 @@ class _Seen:
 
     rows: int = 0
     beyond: int = 0
-    top: list[tuple[float, str, dict[str, Any]]] = field(default_factory=list)
+    top: list[tuple[float, str, pa.Table]] = field(default_factory=list)
 
 
 class Outliers:
@@ -87,9 +87,7 @@ class Outliers:
             beyond = np.flatnonzero(outlier >= rank)
             seen.rows, seen.beyond = seen.rows + len(outlier), seen.beyond + len(beyond)
             first = beyond[np.argsort(-outlier[beyond], kind="stable")][: self._settings.examined]
-            found = [
-                (float(outlier[i]), ids[i].as_py(), rows.slice(i, 1).to_pylist()[0]) for i in first.tolist()
-            ]
+            found = [(float(outlier[i]), ids[i].as_py(), rows.take([i])) for i in first.tolist()]
             seen.top = sorted([*seen.top, *found], key=lambda row: -row[0])[: self._settings.examined]
         return seen
 
@@ -99,7 +97,7 @@ class Outliers:
             return [], Counter()
         import pyarrow as pa
 
-        rows = pa.Table.from_pylist([row for _, _, row in seen.top], schema=_schema(watched))
+        rows = pa.concat_tables([row for _, _, row in seen.top])
         found = blamed(watched.model, rows, watched.reference.columns)
         examples, first = [], Counter[str]()
         for i, (outlier, name, _) in enumerate(seen.top):
@@ -134,11 +132,3 @@ def _batches(watched: Watched) -> Iterator[tuple[pa.Array, pa.Table]]:
         for batch in file.iter_batches(_BATCH, columns=["prediction_id", *(f"in.{name}" for name in names)]):
             columns = {name: batch.column(f"in.{name}") for name in names}
             yield batch.column("prediction_id"), pa.table(columns)
-
-
-def _schema(watched: Watched) -> pa.Schema:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    there = pq.read_schema(watched.window.path)
-    return pa.schema([pa.field(name, there.field(f"in.{name}").type) for name in watched.window.inputs])

@@ -14,7 +14,7 @@ from bessemer.core.spec import Spec
 from bessemer.monitor.finding import Kind, Test
 from bessemer.monitor.importance import ROWS, importances
 from bessemer.monitor.labelled import NO_ERRORS, Labelled, labelled, moment
-from bessemer.monitor.regions import Grouping, groupings, tallied, worst
+from bessemer.monitor.regions import Grouping, groupings, is_plain, tallied, worst
 from bessemer.monitor.watched import Said, Watched
 from bessemer.stats.arrays import Floats
 from bessemer.stats.error_bins import ErrorBins, Split, relation_p, split
@@ -92,9 +92,12 @@ class Tally:
         self.since = int(some.times[0]) if self.since is None else self.since
         self.until = int(some.times[-1])
         batch = some.batch.take(np.flatnonzero(there))
-        for name, group in self._groups.items():
-            self.sums[name] += tallied(group, batch.column(f"in.{name}"), wrong, self._rate[place])
-        if sum(part.num_rows for part in self._kept) < ROWS:
+        plain = [name for name, group in self._groups.items() if is_plain(group, batch.column(f"in.{name}"))]
+        for name in plain:
+            self.sums[name] += tallied(
+                self._groups[name], batch.column(f"in.{name}"), wrong, self._rate[place]
+            )
+        if len(plain) == len(self._groups) and sum(part.num_rows for part in self._kept) < ROWS:
             self._kept.append(batch)
 
     def memory(self) -> dict[str, Any]:

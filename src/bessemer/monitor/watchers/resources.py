@@ -42,7 +42,9 @@ class Resources:
                 tests.append(
                     ratio_test("resources", name, f"ratio of the {statistic}", logs[place], before, text)
                 )
-        return Said(tuple(tests), _figures(found), earlier.and_now(watched, *logs))
+        return Said(
+            tuple(tests), {**earlier.waiting(watched), **_figures(found)}, earlier.and_now(watched, *logs)
+        )
 
 
 def _values(found: Served) -> tuple[float, float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -11,10 +11,14 @@ from pydantic import Field
 from bessemer.core.spec import Spec
 from bessemer.monitor.drawn import Drawn, draw_both
 from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.groups import TOO_OLD, Groups, groups_of
+from bessemer.monitor.groups import TOO_OLD, Groups, check_groups, groups_of
+from bessemer.monitor.reference import Reference
 from bessemer.monitor.watched import Said, Watched
 from bessemer.profile.groups import expected_losses, losses
 from bessemer.stats.shift import Sums, risen
+
+if TYPE_CHECKING:
+    from bessemer.package.model import Model
 
 
 class SlicesSettings(Spec):
@@ -39,6 +43,10 @@ class Slices:
 
     def __init__(self, settings: SlicesSettings) -> None:
         self._columns = settings.columns
+
+    def check(self, model: Model, reference: Reference) -> None:
+        """Raises UsageError: a setting names a column that the package has no groups of."""
+        check_groups(reference, self._columns, "slices: columns")
 
     def watch(self, watched: Watched) -> Said:
         """Raises UsageError: a setting names a column that the package has no groups of."""

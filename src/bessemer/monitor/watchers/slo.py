@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
-
-import numpy as np
 
 from bessemer.core.spec import Spec
 from bessemer.monitor.earlier import ended
 from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.slo import WINDOWS, Burn, Objective, SloSpec, burns, span
+from bessemer.monitor.slo import WINDOWS, Burn, Objective, SloSpec, burns, never_alerts, span
+from bessemer.monitor.spent import Counts, Past
 from bessemer.monitor.watched import Said, Watched
-from bessemer.package.prediction_log.operations import LAG, read_operations
+from bessemer.package.prediction_log.operations import LAG
 from bessemer.stats.history import binomial_tail
-
-_MINUTE = 60.0
-#: Bad requests and all of them, by objective and window (seconds).
-Counts = Mapping[tuple[str, float], tuple[int, int]]
 
 
 class Slo:
@@ -26,6 +19,8 @@ class Slo:
 
     Of few requests one alone spends a budget fast: the p-value says how likely so many bad ones in the long window
     would be if the objective were just kept.
+
+    All versions of the model count together, as in the rules for Prometheus: a deployment renews no budget.
     """
 
     kind: ClassVar[Kind] = "operations"
@@ -43,27 +38,14 @@ class Slo:
         if slo is None:
             return Said()
         objectives = slo.objectives()
-        counts = _counts(watched, objectives, slo.period)
-        tests = [_test(each, slo, counts) for each in objectives if counts[each.label, slo.period][1]]
-        return Said(tuple(tests), {each.label: _figures(each, slo, counts) for each in objectives})
-
-
-def _counts(watched: Watched, objectives: Sequence[Objective], period: float) -> Counts:
-    """One pass over the counters of the whole period, added up by how many minutes ago they were written."""
-    spans = sorted({*WINDOWS, period})
-    until = ended(watched) - LAG
-    ages = np.zeros((len(objectives), 2, math.ceil(spans[-1] / _MINUTE)), dtype=np.int64)
-    for each in read_operations(watched.log, watched.name, watched.model.version, until - spans[-1], until):
-        if each.done:
-            age = int((until - each.time) // _MINUTE)
-            for place, objective in enumerate(objectives):
-                ages[place, :, age] += objective.counted(each.done)
-    return {
-        (objective.label, seconds): (int(bad), int(total))
-        for place, objective in enumerate(objectives)
-        for seconds in spans
-        for bad, total in [ages[place, :, : math.ceil(seconds / _MINUTE)].sum(axis=1)]
-    }
+        past = Past.of(objectives, slo.period, ended(watched) - LAG, watched.memory)
+        counts = past.counts(watched)
+        alerting = [each for each in objectives if burns(slo.period, each.budget)]
+        tests = [_test(each, slo, counts) for each in alerting if counts[each.label, slo.period][1]]
+        figures = {each.label: _figures(each, slo, counts) for each in objectives}
+        for label, words in never_alerts(slo).items():
+            figures[label]["why"] = words
+        return Said(tuple(tests), figures, past.memory())
 
 
 def _burn(objective: Objective, counts: Counts, seconds: float) -> float:
@@ -73,7 +55,7 @@ def _burn(objective: Objective, counts: Counts, seconds: float) -> float:
 
 def _test(objective: Objective, slo: SloSpec, counts: Counts) -> Test:
     """The surest of the objective's alerts, corrected for their number."""
-    alerts = burns(slo.period, objective.budget) or [Burn(WINDOWS[-1], WINDOWS[-2], 1.0, "ticket")]
+    alerts = burns(slo.period, objective.budget)
     found = [(_p(objective, alert, counts), alert) for alert in alerts]
     p, alert = min(found, key=lambda each: each[0])
     burn = min(_burn(objective, counts, seconds) for seconds in (alert.long, alert.short))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -17,22 +17,31 @@ from bessemer.core.spec import Duration, Spec
 from bessemer.core.sql import quote
 from bessemer.monitor.contract import contract_of
 from bessemer.monitor.finding import Kind, Test
+from bessemer.monitor.reference import Reference
 from bessemer.monitor.tables import opened
 from bessemer.monitor.watched import Said, Watched
 from bessemer.package.prediction_log.read import read_labels, read_log
 from bessemer.stats.level import Level, expected_within, surprise
 
+if TYPE_CHECKING:
+    from bessemer.package.model import Model
+
 #: So many windows make the usual age known; one that is up to twice the usual one is none.
 _KNOWN, _TWICE = 20, math.log(2)
 #: The logarithm of an age is taken to vary by no less than so much, squared.
 _LEAST_VARIANCE = 0.1**2
-_MINUTE = 60.0
+_MINUTE, _DAY = 60.0, 86_400.0
+#: Gaps of so long ago are usual still; one is longer than they are from this ratio on; so many are remembered.
+_LATELY, _LONGER, _GAPS = 28 * _DAY, 1.25, 20
 
 
 class StalenessSettings(Spec):
     """How long nothing may come."""
 
-    rows: Duration = Field(86_400.0, description="For so long no row may come.")
+    rows: Duration | None = Field(
+        None,
+        description="For so long no row may come; by default a day, and no longer than usual gaps such as weekends.",
+    )
     labels: Duration | None = Field(
         None, description="For so long no label may come, where labels came before; `null` does not ask."
     )
@@ -44,7 +53,8 @@ class StalenessSettings(Spec):
 
 
 class Staleness:
-    """Gaps are facts. How old the newest value of a time is, is compared with how old it usually is."""
+    """Gaps that are longer than the usual ones are facts. How old the newest value of a time is, is compared with how
+    old it usually is."""
 
     kind: ClassVar[Kind] = "quality"
     again: ClassVar[bool] = False
@@ -56,7 +66,8 @@ class Staleness:
 
     def watch(self, watched: Watched) -> Said:
         """Raises UsageError: a setting names what is no input of the model, or no time."""
-        names = self._times(watched)
+        self.check(watched.model, watched.reference)
+        names = [name for name in _times(watched.model) if name in watched.window.inputs]
         allowed = {**_promised(watched), **self._settings.inputs}
         minutes, newest = _seen(watched, names)
         figures: dict[str, Any] = {}
@@ -68,35 +79,48 @@ class Staleness:
         ]
         return Said(tuple(tests), figures, memory)
 
-    def _times(self, watched: Watched) -> list[str]:
-        times = [field.name for field in watched.model.signature.inputs if field.dtype == "timestamp"]
+    def check(self, model: Model, reference: Reference) -> None:
+        """Raises UsageError: a setting names what is no input of the model, or no time."""
+        times = _times(model)
         for name in self._settings.inputs:
             if name not in times:
                 raise UsageError(
                     f"monitor: watchers: staleness: inputs: '{name}' is no input that is a time",
                     fix=did_you_mean(name, times) if times else "leave it out: the model has no times",
                 )
-        return [name for name in times if name in watched.window.inputs]
 
     # rows -----------------------------------------------------------------------------------------
     def _gap(
         self, watched: Watched, minutes: list[float], figures: dict[str, Any], memory: dict[str, Any]
     ) -> Iterator[Test]:
-        window = watched.window
-        since = float(watched.memory.get("newest", _seconds(window.start)))
+        window, before = watched.window, watched.memory
+        since = float(before.get("newest", _seconds(window.start)))
         memory["newest"] = minutes[-1] + _MINUTE if minutes else since
         bounds = [since, *minutes, _seconds(window.end)]
-        longest, end = max((b - a, b) for a, b in pairwise(bounds))
-        figures["longest_gap"] = longest
-        if longest < self._settings.rows:
+        gaps = [(b - a, b) for a, b in pairwise(bounds)]
+        longest, end = max(gaps)
+        usual = (
+            _usual_gap(before.get("gaps", ()), _seconds(window.start)) if self._settings.rows is None else 0.0
+        )
+        figures |= {"longest_gap": longest, "usual_gap": usual or None}
+        allowed = max(_DAY if self._settings.rows is None else self._settings.rows, _LONGER * usual)
+        ended = [[length, moment] for length, moment in gaps[:-1] if length >= _DAY]
+        memory["gaps"] = [*before.get("gaps", ()), *ended][-_GAPS:]
+        memory["told"] = told = before.get("told")
+        if longest < allowed:
             return
         others = _others(watched, end - longest, end)
         figures["other_versions"] = dict(others)
         if others:  # another version answers in its place: nothing has stopped
             return
-        stopped = "and none since" if end == bounds[-1] else "then they came again"
-        told = f"no rows for {_hours(longest)}, from {_moment(end - longest)} on, {stopped}"
-        yield Test("staleness", "rows", self.kind, "hours without rows", longest / 3600, told, of="service")
+        over = end != bounds[-1]
+        if over and told == end - longest:  # it was told while it lasted
+            return
+        memory["told"] = end - longest
+        text = f"no rows for {_hours(longest)}, from {_moment(end - longest)} on, "
+        text += "then they came again" if over else "and none since"
+        text += f"; usual gaps are up to {_hours(usual)}" if usual else ""
+        yield Test("staleness", "rows", self.kind, "hours without rows", longest / 3600, text, of="service")
 
     # labels ---------------------------------------------------------------------------------------
     def _labels(self, watched: Watched, figures: dict[str, Any], memory: dict[str, Any]) -> Iterator[Test]:
@@ -153,6 +177,19 @@ class Staleness:
             p,
             partial(_critical, variance, known, freedom),
         )
+
+
+def _usual_gap(gaps: Sequence[Sequence[float]], now: float) -> float:
+    """How long gaps are that are usual: as long as two of the last weeks; nought where there were fewer.
+
+    gaps: length and end of each, in seconds. One outage makes none usual.
+    """
+    lately = sorted((length for length, end in gaps if now - end <= _LATELY), reverse=True)
+    return lately[1] if len(lately) > 1 else 0.0
+
+
+def _times(model: Model) -> list[str]:
+    return [field.name for field in model.signature.inputs if field.dtype == "timestamp"]
 
 
 def _promised(watched: Watched) -> dict[str, float]:

@@ -38,6 +38,7 @@ class Throughput:
         if earlier.enough(before):
             tests = [ratio_test("throughput", "requests", "ratio of the rate", rate, before, text, both=True)]
         figures = {
+            **earlier.waiting(watched),
             "requests_per_second": found.requests / seconds,
             "rows_per_second": found.count("rows") / seconds,
             "rows_per_run": found.count("rows") / max(1.0, found.count("batches")),

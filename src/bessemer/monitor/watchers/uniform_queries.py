@@ -30,7 +30,7 @@ class UniformQueries:
         usual, silent = usual_of(watched)
         if usual is None:
             return Said(figures=silent, memory=watched.memory)
-        counts, repeated = Counts(watched.memory), Repeated(watched.memory.get("repeated", ""))
+        counts, repeated = Counts(watched.memory), Repeated(watched.memory.get("repeated"))
         for each in asked(watched, usual, repeated, self._settings.ignore):
             unlikely = usual.surprise(each.points) > usual.limit
             counts.add(each.client, int(unlikely.sum()), len(unlikely))

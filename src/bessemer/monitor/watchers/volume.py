@@ -17,6 +17,12 @@ from bessemer.stats.level import Expected, Seasonal, expected_within, surprise
 #: A Monday, 00:00 UTC.
 _MONDAY = dt.datetime(1970, 1, 5)
 
+_AT = {
+    "hour of the week": "at this hour of the week",
+    "hour of the day": "at this hour of the day",
+    "all hours": "over all hours",
+}
+
 
 class VolumeSettings(Spec):
     """What is a change of the volume."""
@@ -65,7 +71,7 @@ class Volume:
         spread = partial(expected_within, variance, known, freedom, least=self._least)
         return Test(
             *("volume", "rows", self.kind, "logarithm of the ratio", abs(value - expected.mean)),
-            f"{math.exp(value):,.4g} rows an hour, {math.exp(expected.mean):,.4g} before at this hour",
+            f"{math.exp(value):,.4g} rows an hour, {math.exp(expected.mean):,.4g} before, {_AT[expected.by]}",
             p,
             spread,
             "service",

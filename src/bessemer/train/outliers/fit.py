@@ -10,9 +10,11 @@ import numpy as np
 
 from bessemer.core.errors import DataError, PackageError
 from bessemer.core.plugin_settings import Named, opened
+from bessemer.core.signature import Signature
 from bessemer.package.graph import serialize
 from bessemer.package.outliers import OUTLIER, SCORE
 from bessemer.package.runtime import open_session
+from bessemer.package.session import GraphSession
 from bessemer.train.outliers.method import Judge
 from bessemer.train.outliers.plugins import OUTLIERS
 from bessemer.train.outliers.rank import ranked
@@ -29,6 +31,8 @@ _FEWEST = 200
 #: What the graph's float32 may be off by.
 TOLERANCE = 1e-5
 _BATCH = 16_384
+#: Rows that are read at once.
+_READ = 4096
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,14 @@ class Outliers:
     facts: Mapping[str, Any]
 
 
-def fit_outliers(asked: Named, splits: Artifact, inputs: Sequence[Field], ctx: Context) -> Outliers:
+def fit_outliers(
+    asked: Named, splits: Artifact, preprocessor: Artifact, inputs: Sequence[Field], ctx: Context
+) -> Outliers:
     """The judge that ships.
 
     Args:
         asked: the method and its settings.
+        preprocessor: what makes the features of rows that are asked about.
         inputs: those of the model.
 
     Raises:
@@ -55,7 +62,7 @@ def fit_outliers(asked: Named, splits: Artifact, inputs: Sequence[Field], ctx: C
     (name,) = asked
     method = opened(asked, OUTLIERS)[name]
     rng = ctx.rng("outliers")
-    fitted, held = _rows(splits, rng)
+    fitted, held = _rows(splits, preprocessor, rng)
     judge = method.fit(fitted, int(rng.integers(2**31 - 1)))
     scores = scored(judge, held)
     ctx.note(f"outliers: {name} of {len(fitted):,} rows, ranked among {len(held):,} that it did not see")
@@ -74,7 +81,9 @@ def _check_names(inputs: Sequence[Field]) -> None:
             )
 
 
-def _rows(splits: Artifact, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _rows(
+    splits: Artifact, preprocessor: Artifact, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Features to learn from, and features of rows that are held out: the validation rows, where there are enough."""
     train, valid = (
         np.load(splits.path(f"{part}.X.npy"), mmap_mode="r", allow_pickle=False)
@@ -86,7 +95,29 @@ def _rows(splits: Artifact, rng: np.random.Generator) -> tuple[np.ndarray, np.nd
     order = rng.permutation(len(train))
     fifth = max(1, len(train) // 5)
     held = np.sort(order[: min(fifth, HELD_OUT)])
-    return _drawn(train, np.sort(order[fifth:]), rng), np.ascontiguousarray(train[held])
+    return _drawn(train, np.sort(order[fifth:]), rng), _as_served(splits, preprocessor, held)
+
+
+def _as_served(splits: Artifact, preprocessor: Artifact, rows: np.ndarray) -> np.ndarray:
+    """Features of some training rows, (N, F) float32, by the graph that ships: what training rows learn from has the
+    target means of the other folds, and no row that is asked about has those.
+
+    Args:
+        rows: their places (N,), rising.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    inputs = Signature.from_json(preprocessor.json("signature.json")).inputs
+    session = GraphSession(preprocessor.bytes("preprocessor.onnx"), inputs, threads=1)
+    texts = [field.name for field in inputs if field.dtype == "string"]
+    done, parts = 0, []
+    with pq.ParquetFile(splits.path("train.parquet"), read_dictionary=texts) as file:
+        for batch in file.iter_batches(_READ, columns=[field.name for field in inputs]):
+            here = rows[(rows >= done) & (rows < done + batch.num_rows)] - done
+            parts.append(session.run(batch.take(pa.array(here)), ["features"])["features"])
+            done += batch.num_rows
+    return np.ascontiguousarray(np.concatenate(parts))
 
 
 def _drawn(X: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
