@@ -96,7 +96,7 @@ def test_every_plugin_is_documented_and_loads() -> None:
 
 
 def test_alerts_have_their_page_with_every_setting_and_receiver() -> None:
-    from bessemer.monitor.alerts_spec import AlertsSpec
+    from bessemer.monitor.alerts.spec import AlertsSpec
     from bessemer.monitor.plugins import SINKS
 
     text = page_of("alerts")

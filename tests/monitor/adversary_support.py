@@ -17,9 +17,9 @@ from attacks import Rows, joined, size, take
 
 from bessemer.core.sql import connect
 from bessemer.monitor.finding import Test
-from bessemer.monitor.logged import LoggedWindow
 from bessemer.monitor.reference import Reference
-from bessemer.monitor.watched import Watched
+from bessemer.monitor.watching.logged import LoggedWindow
+from bessemer.monitor.watching.watched import Watched
 from bessemer.profile.columns import sketch_columns
 from bessemer.profile.queries import describe_queries
 

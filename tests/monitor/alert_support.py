@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from bessemer.monitor.alerts.notice import Notice
 from bessemer.monitor.check import decide
 from bessemer.monitor.finding import Test
-from bessemer.monitor.notice import Notice
 from bessemer.monitor.store import Kept
 
 DAY = dt.datetime(2026, 3, 1)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from bessemer.monitor.logged import LoggedWindow
 from bessemer.monitor.slo import SloSpec
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.logged import LoggedWindow
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.serve.log.operations import Operations
 from bessemer.serve.telemetry.facts import ServerFacts, Usage
 from bessemer.testing.dialects import repository

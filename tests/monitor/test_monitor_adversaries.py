@@ -15,15 +15,15 @@ from log_support import Server, at, seconds, watching
 from package_support import given, labels
 
 from bessemer.core.suspects import SuspectsFile
-from bessemer.monitor.asked import NOBODY, Repeated
 from bessemer.monitor.finding import Finding
 from bessemer.monitor.finding import Test as Told
 from bessemer.monitor.reference import Reference
 from bessemer.monitor.spec import MonitorSpec
-from bessemer.monitor.suspects import SuspectsSpec, act
 from bessemer.monitor.watchers.fingerprints import FEW, Fingerprints
 from bessemer.monitor.watchers.near_queries import NearQueries
 from bessemer.monitor.watchers.uniform_queries import UniformQueries
+from bessemer.monitor.watching.asked import NOBODY, Repeated
+from bessemer.monitor.watching.suspects import SuspectsSpec, act
 from bessemer.serve.guards.keyfile import add_key, revoke_key, shown_key
 from bessemer.serve.log.entry import Entry, Label
 from bessemer.testing.models import CLASSES, INPUTS
@@ -376,7 +376,7 @@ def test_a_broken_file_ends_nothing(
 
 def test_what_only_an_alert_may_follow_from_is_not_acted_on(package: Path, tmp_path: Path) -> None:
     """A watcher that cannot tell who is at fault says so, and the setting does not overrule it."""
-    from bessemer.monitor.watched import Said
+    from bessemer.monitor.watching.watched import Said
 
     server = Server(tmp_path / "log")
     server.answer(0.5, 250, 1)

@@ -12,11 +12,11 @@ from alert_support import absent, at, drift, kept, probing, text, worse
 
 from bessemer.cli import group
 from bessemer.core.errors import BessemerError
-from bessemer.monitor.advice import BY_DETECTOR, BY_KIND, title_of, todo_of
-from bessemer.monitor.alerts import Alert, Judged, lapsed
-from bessemer.monitor.alerts_spec import SEVERITIES, AlertsSpec
+from bessemer.monitor.alerts.advice import BY_DETECTOR, BY_KIND, title_of, todo_of
+from bessemer.monitor.alerts.notice import Notice
+from bessemer.monitor.alerts.open_alerts import Alert, Judged, lapsed
+from bessemer.monitor.alerts.spec import SEVERITIES, AlertsSpec
 from bessemer.monitor.finding import Kind
-from bessemer.monitor.notice import Notice
 from bessemer.monitor.plugins import DETECTORS
 from bessemer.monitor.spec import MonitorSpec
 from bessemer.monitor.store import Kept
@@ -249,7 +249,7 @@ def test_two_of_a_kind_have_names() -> None:
 
 
 def test_a_secret_that_is_not_there_is_said_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bessemer.monitor.receiver import receivers_of
+    from bessemer.monitor.alerts.receiver import receivers_of
 
     named = [
         {"slack": {"url_env": "SLACK_URL"}},

@@ -17,14 +17,14 @@ from pydantic import ValidationError
 import bessemer
 from bessemer.core.errors import UsageError
 from bessemer.core.plugin_settings import opened
-from bessemer.monitor.importance import importances
-from bessemer.monitor.logged import read_window
 from bessemer.monitor.plugins import WATCHERS
 from bessemer.monitor.reference import Reference
 from bessemer.monitor.spec import MonitorSpec
-from bessemer.monitor.watched import Said, Watched
 from bessemer.monitor.watchers import error_stream
 from bessemer.monitor.watchers.error_stream import Tail
+from bessemer.monitor.watching.importance import importances
+from bessemer.monitor.watching.logged import read_window
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.package.prediction_log.read import labelled_between
 from bessemer.testing.models import INPUTS, tiny_model
 

@@ -23,8 +23,8 @@ from bessemer.core.elastic.faults import ElasticFault, of_answer
 from bessemer.core.elastic.setup import set_up
 from bessemer.core.elastic.templates import KINDS, PROPERTIES, component_templates, index_templates, policies
 from bessemer.core.errors import UsageError
-from bessemer.monitor.alerts import window_notice
-from bessemer.monitor.courier import Couriers
+from bessemer.monitor.alerts.courier import Couriers
+from bessemer.monitor.alerts.open_alerts import window_notice
 from bessemer.monitor.elastic.dashboard import ROWS, WIDTH, charts, saved_objects, to_ndjson
 from bessemer.monitor.elastic.documents import documents
 from bessemer.monitor.elastic.files import files, write

@@ -15,12 +15,12 @@ from package_support import given, labels
 from watcher_support import NAMES, logged, watch
 
 from bessemer.core.errors import UsageError
-from bessemer.monitor.drawn import draw, draw_both
-from bessemer.monitor.groups import TOO_OLD
-from bessemer.monitor.logged import LoggedWindow
 from bessemer.monitor.watchers.calibration import Calibration, CalibrationSettings
 from bessemer.monitor.watchers.fairness import Fairness, FairnessSettings
 from bessemer.monitor.watchers.slices import Slices, SlicesSettings
+from bessemer.monitor.watching.drawn import draw, draw_both
+from bessemer.monitor.watching.groups import TOO_OLD
+from bessemer.monitor.watching.logged import LoggedWindow
 from bessemer.package.model import Model, load
 from bessemer.package.write import write_package
 from bessemer.testing.models import TASKS, tiny_members

@@ -19,9 +19,9 @@ import pytest
 from alert_support import Listener, listening
 from served_support import Client, Process, serving, until, watching
 
-from bessemer.monitor.alerts import window_notice
-from bessemer.monitor.alerts_spec import AlertsSpec
-from bessemer.monitor.outbox import Outbox
+from bessemer.monitor.alerts.open_alerts import window_notice
+from bessemer.monitor.alerts.outbox import Outbox
+from bessemer.monitor.alerts.spec import AlertsSpec
 from bessemer.monitor.store import MonitorStore
 from bessemer.package.prediction_log.read import read_labels, read_log
 

@@ -22,11 +22,11 @@ from log_support import Server, at, seconds
 from package_support import given
 from watcher_support import logged, watch
 
-from bessemer.monitor.logged import read_window
 from bessemer.monitor.watchers.age import Age, AgeSettings
 from bessemer.monitor.watchers.nan import Nan, NanSettings
 from bessemer.monitor.watchers.skew import Skew, SkewSettings
 from bessemer.monitor.watchers.speed import Speed, SpeedSettings
+from bessemer.monitor.watching.logged import read_window
 from bessemer.package.model import Model, load
 from bessemer.package.write import write_package
 from bessemer.serve.log.entry import Entry

@@ -14,7 +14,6 @@ from operations_support import DAY, MINUTE, Busy, Looking, seconds
 from pydantic import ValidationError
 
 import bessemer
-from bessemer.monitor import spent
 from bessemer.monitor.check import decide
 from bessemer.monitor.plugins import WATCHERS
 from bessemer.monitor.slo import SloSpec, burns
@@ -27,6 +26,7 @@ from bessemer.monitor.watchers.latency import Latency
 from bessemer.monitor.watchers.resources import Resources
 from bessemer.monitor.watchers.slo import Slo
 from bessemer.monitor.watchers.throughput import Throughput
+from bessemer.monitor.watching import spent
 from bessemer.package.prediction_log.operations import FOLDER, LAG, added, read_operations
 
 HOUR = 3600.0

@@ -21,10 +21,10 @@ from log_support import at as log_at
 
 from bessemer.cli import group
 from bessemer.core.errors import EnvironmentFault
-from bessemer.monitor.alerts_spec import AlertsSpec
-from bessemer.monitor.courier import Courier, Couriers
-from bessemer.monitor.outbox import Outbox
-from bessemer.monitor.receiver import Receiver
+from bessemer.monitor.alerts.courier import Courier, Couriers
+from bessemer.monitor.alerts.outbox import Outbox
+from bessemer.monitor.alerts.receiver import Receiver
+from bessemer.monitor.alerts.spec import AlertsSpec
 from bessemer.monitor.sinks.settings import SinkSettings
 from bessemer.monitor.store import MonitorStore
 

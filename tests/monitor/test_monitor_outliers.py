@@ -16,15 +16,15 @@ from window_support import reference_of
 import bessemer
 from bessemer.core.signature import Field
 from bessemer.core.spec import Spec
-from bessemer.monitor.blame import blamed, typical
-from bessemer.monitor.logged import LoggedWindow
 from bessemer.monitor.plugins import USUAL_WATCHERS
 from bessemer.monitor.reference import Reference, Sketch
 from bessemer.monitor.spec import MonitorSpec
 from bessemer.monitor.store import MonitorStore
 from bessemer.monitor.watch import Watch
-from bessemer.monitor.watched import Said, Watched
 from bessemer.monitor.watchers.outliers import Outliers, OutliersSettings
+from bessemer.monitor.watching.blame import blamed, typical
+from bessemer.monitor.watching.logged import LoggedWindow
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.package.model import Model
 from bessemer.package.write import write_package
 from bessemer.serve.log.entry import Entry

@@ -18,13 +18,13 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.parser import text_string_to_metric_families
 
 from bessemer.cli import group
-from bessemer.monitor.earlier import EarlierSpec
 from bessemer.monitor.metrics import LastWindow
 from bessemer.monitor.rules.write import files
 from bessemer.monitor.slo import SloSpec
 from bessemer.monitor.spec import MonitorSpec
 from bessemer.monitor.store import Kept, MonitorStore
 from bessemer.monitor.watchers.cost import Cost
+from bessemer.monitor.watching.earlier import EarlierSpec
 from bessemer.serve.statistics import LATENCIES, Statistics
 from bessemer.serve.telemetry.facts import ModelFacts, ServerFacts
 from bessemer.serve.telemetry.prometheus import render

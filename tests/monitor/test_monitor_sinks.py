@@ -26,7 +26,7 @@ from smtp_support import Mails, authority
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from bessemer.monitor.notice import Notice
+from bessemer.monitor.alerts.notice import Notice
 from bessemer.monitor.plugins import SINKS
 from bessemer.monitor.sinks.pagerduty import events_of
 from bessemer.monitor.sinks.settings import SinkFault

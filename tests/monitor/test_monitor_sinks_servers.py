@@ -15,9 +15,9 @@ from alert_support import Listener, at, drift, kept, listening, notice
 from confluent_kafka import Consumer
 
 import noida
-from bessemer.monitor.alerts_spec import AlertsSpec
-from bessemer.monitor.courier import Courier
-from bessemer.monitor.outbox import Outbox
+from bessemer.monitor.alerts.courier import Courier
+from bessemer.monitor.alerts.outbox import Outbox
+from bessemer.monitor.alerts.spec import AlertsSpec
 from bessemer.monitor.plugins import SINKS
 from bessemer.monitor.sinks.settings import SinkFault
 from bessemer.monitor.store import MonitorStore

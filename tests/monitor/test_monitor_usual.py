@@ -15,10 +15,10 @@ from log_support import Server, at, watching
 
 from bessemer.cli import group
 from bessemer.core.errors import UsageError
-from bessemer.monitor.logged import read_window
 from bessemer.monitor.plugins import USUAL_WATCHERS
 from bessemer.monitor.store import MonitorStore
 from bessemer.monitor.watch import carried
+from bessemer.monitor.watching.logged import read_window
 from bessemer.testing.models import tiny_signature
 
 OURS = ("volume", "staleness", "duplicates", "nan", "skew", "age")

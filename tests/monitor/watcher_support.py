@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from log_support import DAY, at
 
-from bessemer.monitor.logged import LoggedWindow
 from bessemer.monitor.reference import reference_of
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.logged import LoggedWindow
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.package.model import Model
 from bessemer.package.prediction_log.model import LoggedModel
 from bessemer.testing.models import CLASSES, INPUTS

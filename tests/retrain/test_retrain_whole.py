@@ -20,7 +20,7 @@ from retrain_support import rows, write_project
 from bessemer.api import Project
 from bessemer.core.errors import EnvironmentFault, UsageError
 from bessemer.core.lock import exclusive
-from bessemer.monitor.outbox import Outbox
+from bessemer.monitor.alerts.outbox import Outbox
 from bessemer.monitor.store import MonitorStore
 from bessemer.retrain.champion import artifact_of, run_of
 from bessemer.retrain.holdout import fresh_rows

@@ -22,7 +22,7 @@ from serve_packages import PUBLIC, write_tiny
 from bessemer.cli import group
 from bessemer.core.errors import UsageError
 from bessemer.core.suspects import MOST, Suspect, SuspectsFile
-from bessemer.monitor.trace import trace
+from bessemer.monitor.watching.trace import trace
 from bessemer.package.model import load
 from bessemer.serve.app import App, House
 from bessemer.serve.errors import RequestError

@@ -6,8 +6,8 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
-from bessemer.monitor.alerts_spec import AlertsSpec
-from bessemer.monitor.outbox import Outbox
+from bessemer.monitor.alerts.outbox import Outbox
+from bessemer.monitor.alerts.spec import AlertsSpec
 from bessemer.monitor.store import Kept, MonitorStore
 from bessemer.retrain.records import Retrainings
 

@@ -187,7 +187,7 @@ def trace_command(
     says of them: the probability of the positive (or of the likeliest) class, or a number."""
     from bessemer.cli._console import out, print_json, rows_table
     from bessemer.core.errors import UsageError
-    from bessemer.monitor.trace import trace
+    from bessemer.monitor.watching.trace import trace
     from bessemer.package.model import load
     from bessemer.serve.guards.keyfile import read_keys
 

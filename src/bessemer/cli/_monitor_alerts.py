@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from bessemer.monitor.alerts_spec import AlertsSpec
-    from bessemer.monitor.outbox import Outbox
+    from bessemer.monitor.alerts.outbox import Outbox
+    from bessemer.monitor.alerts.spec import AlertsSpec
 
 
 @click.command("alerts")
@@ -27,7 +27,7 @@ def alerts_command(model: str | None, store: Path | None, retry: bool, trial: bo
     """Show which findings are open, and what each receiver has, waits for and was not given."""
     from bessemer.cli._console import print_json
     from bessemer.core.errors import UsageError
-    from bessemer.monitor.outbox import Outbox
+    from bessemer.monitor.alerts.outbox import Outbox
     from bessemer.monitor.store import MonitorStore
 
     spec, default = _settings()
@@ -58,7 +58,7 @@ def _settings() -> tuple[AlertsSpec, str]:
 
 def _retry(outbox: Outbox) -> None:
     from bessemer.cli._console import err
-    from bessemer.monitor.courier import Couriers
+    from bessemer.monitor.alerts.courier import Couriers
 
     couriers = Couriers(outbox, lambda text: err.print(text, markup=False, soft_wrap=True))
     outbox.retry()
@@ -69,7 +69,7 @@ def _try(spec: AlertsSpec, as_json: bool) -> None:
     """A test notice to each receiver, past the outbox: it says what came of it, and nothing is sent later."""
     from bessemer.cli._console import out, print_json
     from bessemer.core.errors import UsageError
-    from bessemer.monitor.trial import tried
+    from bessemer.monitor.alerts.trial import tried
 
     if not spec.to:
         raise UsageError("no receiver is named", fix="monitor: {alerts: [console]} in the project file")
@@ -97,7 +97,7 @@ def _print(outbox: Outbox, model: str | None) -> None:
     from rich.table import Table
 
     from bessemer.cli._console import out
-    from bessemer.monitor.advice import title_of
+    from bessemer.monitor.alerts.advice import title_of
 
     alerts = outbox.alerts(model)
     if not alerts:

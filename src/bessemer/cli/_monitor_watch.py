@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bessemer.cli._monitor_metrics import told
 from bessemer.core.errors import BessemerError, UsageError
-from bessemer.monitor.courier import Couriers
+from bessemer.monitor.alerts.courier import Couriers
 from bessemer.monitor.monitor import Monitor
 from bessemer.monitor.steady import Steady
 from bessemer.monitor.watch import Watch

@@ -49,7 +49,7 @@ def command(
     from bessemer.cli._console import err, out, print_json
     from bessemer.cli._live import view
     from bessemer.core.errors import UsageError
-    from bessemer.monitor.courier import Couriers
+    from bessemer.monitor.alerts.courier import Couriers
     from bessemer.monitor.store import MonitorStore
     from bessemer.retrain.retrainer import Retrainer
     from bessemer.retrain.triggers import Reason

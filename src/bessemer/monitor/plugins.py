@@ -9,11 +9,11 @@ from bessemer.core.plugins import PluginRef, PluginTable
 
 if TYPE_CHECKING:
     from bessemer.core.spec import Spec
+    from bessemer.monitor.alerts.notice import Notice
     from bessemer.monitor.finding import Kind, Test
-    from bessemer.monitor.notice import Notice
     from bessemer.monitor.reference import Reference
     from bessemer.monitor.sinks.settings import SinkSettings
-    from bessemer.monitor.watched import Said, Watched
+    from bessemer.monitor.watching.watched import Said, Watched
     from bessemer.monitor.window import Window
 
 

@@ -9,12 +9,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from bessemer.core.errors import did_you_mean
 from bessemer.core.plugin_settings import Named, parse_named
 from bessemer.core.spec import Duration, Spec
-from bessemer.monitor.alerts_spec import Alerts, AlertsSpec
+from bessemer.monitor.alerts.spec import Alerts, AlertsSpec
 from bessemer.monitor.plugins import DETECTORS, USUAL, USUAL_WATCHERS, WATCHERS
 from bessemer.monitor.rate import Rate, parse_rate
 from bessemer.monitor.retrain_spec import Retrain
 from bessemer.monitor.slo import SloSpec
-from bessemer.monitor.suspects import Suspects, SuspectsSpec
+from bessemer.monitor.watching.suspects import Suspects, SuspectsSpec
 
 
 def _known(value: Any) -> Any:
@@ -50,7 +50,7 @@ def _watchers(value: Any) -> Named:
 
 
 def _check_season(name: str, settings: Any, every: float) -> None:
-    from bessemer.monitor.earlier import EarlierSpec
+    from bessemer.monitor.watching.earlier import EarlierSpec
 
     spec = WATCHERS.load(name).Settings.model_validate(settings)
     try:

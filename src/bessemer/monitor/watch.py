@@ -16,21 +16,21 @@ from bessemer.core import plugin_settings
 from bessemer.core.errors import DataError
 from bessemer.core.lock import Busy, exclusive
 from bessemer.core.sql import literal, quote
+from bessemer.monitor.alerts.outbox import Outbox
 from bessemer.monitor.check import Check, compared, decide
 from bessemer.monitor.finding import TESTED, Test
 from bessemer.monitor.joint import check_parts
 from bessemer.monitor.judge import SEED, judged
-from bessemer.monitor.logged import LoggedWindow, filled, read_window, said
 from bessemer.monitor.monitor import Monitor
-from bessemer.monitor.outbox import Outbox
 from bessemer.monitor.plugins import WATCHERS, Watcher, parts_read
 from bessemer.monitor.scan import scan
 from bessemer.monitor.spec import MonitorSpec
 from bessemer.monitor.steady import FAULTS
 from bessemer.monitor.store import Kept, MonitorStore
-from bessemer.monitor.suspects import act
 from bessemer.monitor.tables import opened
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.logged import LoggedWindow, filled, read_window, said
+from bessemer.monitor.watching.suspects import act
+from bessemer.monitor.watching.watched import Said, Watched
 
 log = logging.getLogger("bessemer.monitor")
 

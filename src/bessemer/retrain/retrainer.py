@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from bessemer.core.errors import BessemerError, GateError
 from bessemer.core.lock import Busy, exclusive
 from bessemer.evaluate.compare import primary_metric
-from bessemer.monitor.notice import Notice, Severity
-from bessemer.monitor.outbox import Outbox
+from bessemer.monitor.alerts.notice import Notice, Severity
+from bessemer.monitor.alerts.outbox import Outbox
 from bessemer.monitor.retrain_spec import RetrainSpec
 from bessemer.monitor.spec import MonitorSpec
 from bessemer.monitor.store import MonitorStore

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
-from bessemer.monitor.notice import Notice, NoticeKind
+from bessemer.monitor.alerts.notice import Notice, NoticeKind
 from bessemer.monitor.plugins import Sink
 from bessemer.monitor.sinks.settings import SinkFault, SinkSettings
 

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from bessemer.monitor.alerts import Alert
+from bessemer.monitor.alerts.open_alerts import Alert
 from bessemer.monitor.store import Kept, unusable
 from bessemer.retrain.records import Retraining
 

@@ -12,8 +12,8 @@ from threading import Lock
 from typing import Any
 
 from bessemer.core.errors import EnvironmentFault
-from bessemer.monitor.advice import title_of, todo_of
-from bessemer.monitor.alerts import Alert
+from bessemer.monitor.alerts.advice import title_of, todo_of
+from bessemer.monitor.alerts.open_alerts import Alert
 from bessemer.monitor.store import Kept
 from bessemer.stats.arrays import tidy
 from bessemer.web.reading import Reading, reading, wal

@@ -11,7 +11,7 @@ from typing import Any
 
 from bessemer.core.elastic.bulk import Document
 from bessemer.core.elastic.templates import field_name, index_name
-from bessemer.monitor.notice import Notice
+from bessemer.monitor.alerts.notice import Notice
 
 _TESTED = {"columns": "input", "outputs": "output", "clients": "client", "service": "service"}
 _OF_FINDING = ("detector", "column", "of", "statistic", "value", "threshold", "p_value")

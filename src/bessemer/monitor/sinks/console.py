@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from bessemer.monitor.notice import Notice
+from bessemer.monitor.alerts.notice import Notice
 from bessemer.monitor.sinks.settings import SinkFault, SinkSettings
 
 

@@ -11,8 +11,8 @@ from bessemer.core.elastic.bulk import Sent, send
 from bessemer.core.elastic.faults import ElasticFault
 from bessemer.core.elastic.login import ElasticIndices, connect
 from bessemer.core.elastic.setup import ready
+from bessemer.monitor.alerts.notice import Notice, NoticeKind
 from bessemer.monitor.elastic.documents import documents
-from bessemer.monitor.notice import Notice, NoticeKind
 from bessemer.monitor.sinks.settings import SinkFault, SinkSettings
 
 #: Notices between two looks at the clock: a window of many columns is some hundred documents.

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from bessemer.core.exchange import Deadline
-from bessemer.monitor.notice import Notice
+from bessemer.monitor.alerts.notice import Notice
 from bessemer.monitor.sinks.settings import SinkFault, SinkSettings, Variable, secret
 
 _SUBJECT = 200  # characters

@@ -14,7 +14,7 @@ from typing import IO
 from pydantic import Field
 
 from bessemer.core.spec import Size
-from bessemer.monitor.notice import Notice, NoticeKind
+from bessemer.monitor.alerts.notice import Notice, NoticeKind
 from bessemer.monitor.sinks.settings import SinkFault, SinkSettings
 
 _BACK = 16 * 2**20  # bytes that are looked at for the end of the last whole line

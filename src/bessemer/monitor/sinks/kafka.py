@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
-from bessemer.monitor.notice import Notice, NoticeKind
+from bessemer.monitor.alerts.notice import Notice, NoticeKind
 from bessemer.monitor.sinks.settings import SinkFault, SinkSettings, Variable, secret
 
 if TYPE_CHECKING:

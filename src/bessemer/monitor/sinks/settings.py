@@ -9,7 +9,7 @@ from pydantic import Field
 
 from bessemer.core.errors import BessemerError, UsageError
 from bessemer.core.spec import Duration, Spec
-from bessemer.monitor.notice import NoticeKind, Severity
+from bessemer.monitor.alerts.notice import NoticeKind, Severity
 
 #: The name of an environment variable with a secret: secrets stand in no file.
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]

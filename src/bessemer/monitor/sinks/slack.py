@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from bessemer.monitor.notice import Notice, Severity
+from bessemer.monitor.alerts.notice import Notice, Severity
 from bessemer.monitor.sinks.http import HttpSettings, address_of, headers_of, post
 from bessemer.monitor.sinks.settings import SinkFault
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from bessemer.core.errors import UsageError
-from bessemer.monitor.notice import Notice
+from bessemer.monitor.alerts.notice import Notice
 from bessemer.monitor.sinks.http import HttpSettings, address_of, headers_of, post
 from bessemer.monitor.sinks.settings import SinkFault, Variable, secret
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from bessemer.core.spec import Duration, Spec
 from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.watched import Said, Watched
 
 _DAY = 86_400.0
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bessemer.core.spec import Spec
-from bessemer.monitor.drawn import draw
 from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.drawn import draw
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.profile.groups import excesses, places
 from bessemer.stats.shift import Sums, moved
 

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from bessemer.core.spec import Spec
 from bessemer.monitor.finding import Kind
-from bessemer.monitor.served import served
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.served import served
+from bessemer.monitor.watching.watched import Said, Watched
 
 
 class Cost:

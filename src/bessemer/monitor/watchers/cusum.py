@@ -12,8 +12,8 @@ from pydantic import Field
 
 from bessemer.core.spec import Spec
 from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.labelled import NO_ERRORS, known_errors, labelled, moment
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.labelled import NO_ERRORS, known_errors, labelled, moment
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.stats.bernoulli_cusum import Chart, chart
 from bessemer.stats.cusum_chance import critical_level, reached_p
 from bessemer.stats.error_bins import ErrorBins

@@ -13,7 +13,7 @@ from bessemer.core.spec import Share, Spec
 from bessemer.core.sql import quote
 from bessemer.monitor.finding import Kind, Test
 from bessemer.monitor.tables import opened
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.stats.level import Level, expected_within, surprise
 from bessemer.stats.repeats import repeated_share
 

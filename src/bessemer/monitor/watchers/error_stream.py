@@ -10,8 +10,8 @@ import numpy as np
 
 from bessemer.core.spec import Spec
 from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.labelled import NO_ERRORS, known_errors, labelled, moment
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.labelled import NO_ERRORS, known_errors, labelled, moment
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.stats.latest_rise import Rise, latest_rise
 
 #: So many errors are remembered, a bit each; when there are more, the older half goes.

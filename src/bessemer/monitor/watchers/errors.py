@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
-from bessemer.monitor.earlier import Earlier, EarlierSpec, share_p
 from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.served import Served, served
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.earlier import Earlier, EarlierSpec, share_p
+from bessemer.monitor.watching.served import Served, served
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.stats.history import binomial_critical, binomial_tail
 
 

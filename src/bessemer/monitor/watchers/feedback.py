@@ -10,12 +10,12 @@ import numpy as np
 from pydantic import Field
 
 from bessemer.core.spec import Spec
-from bessemer.monitor.asked import NOBODY, recent
-from bessemer.monitor.clients import CLIENTS, OTHERS
 from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.logged import outputs_in
 from bessemer.monitor.scored import truth_of
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.asked import NOBODY, recent
+from bessemer.monitor.watching.clients import CLIENTS, OTHERS
+from bessemer.monitor.watching.logged import outputs_in
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.package.prediction_log.read import labels_given
 from bessemer.stats.arrays import Floats
 from bessemer.stats.givers import compare_givers, label_surprise

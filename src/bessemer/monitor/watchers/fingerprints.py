@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bessemer.core.spec import Spec
-from bessemer.monitor.asked import Asked, Repeated, asked, recent, usual_of
-from bessemer.monitor.clients import CLIENTS, ClientSettings, Counts, Judged
 from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.packed import packed, unpacked
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.asked import Asked, Repeated, asked, recent, usual_of
+from bessemer.monitor.watching.clients import CLIENTS, ClientSettings, Counts, Judged
+from bessemer.monitor.watching.packed import packed, unpacked
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.package.queries import SLOTS, Usual
 from bessemer.stats.queries import Chance, Seen, tail
 

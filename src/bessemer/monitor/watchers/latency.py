@@ -8,11 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from bessemer.monitor.earlier import Earlier, EarlierSpec, ratio_test, share_p
 from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.served import Served, served
 from bessemer.monitor.slo import Objective, milliseconds
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.earlier import Earlier, EarlierSpec, ratio_test, share_p
+from bessemer.monitor.watching.served import Served, served
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.serve.statistics import LATENCIES
 from bessemer.stats.arrays import Floats
 from bessemer.stats.history import binomial_critical, binomial_tail, bucket_quantile

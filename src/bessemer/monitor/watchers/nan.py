@@ -8,7 +8,7 @@ from bessemer.core.spec import Spec
 from bessemer.core.sql import quote
 from bessemer.monitor.finding import Kind, Test
 from bessemer.monitor.tables import opened
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.watched import Said, Watched
 
 
 class NanSettings(Spec):

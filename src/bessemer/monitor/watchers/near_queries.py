@@ -7,11 +7,11 @@ from typing import ClassVar
 import numpy as np
 
 from bessemer.core.spec import Spec
-from bessemer.monitor.asked import Repeated, asked, recent, usual_of
-from bessemer.monitor.clients import ClientSettings, Counts, Judged
 from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.packed import packed, unpacked
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.asked import Repeated, asked, recent, usual_of
+from bessemer.monitor.watching.clients import ClientSettings, Counts, Judged
+from bessemer.monitor.watching.packed import packed, unpacked
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.package.queries import BACK
 from bessemer.stats.queries import MISSING, Points, nearest_earlier
 

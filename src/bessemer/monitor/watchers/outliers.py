@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import Field
 
 from bessemer.core.spec import Spec
-from bessemer.monitor.blame import blamed
 from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.blame import blamed
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.package.outliers import OUTLIER, has_outliers
 from bessemer.stats.two_sample import outside_p
 

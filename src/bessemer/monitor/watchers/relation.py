@@ -12,10 +12,10 @@ from pydantic import Field
 
 from bessemer.core.spec import Spec
 from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.importance import ROWS, importances
-from bessemer.monitor.labelled import NO_ERRORS, Labelled, labelled, moment
-from bessemer.monitor.regions import Grouping, groupings, is_plain, tallied, worst
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.importance import ROWS, importances
+from bessemer.monitor.watching.labelled import NO_ERRORS, Labelled, labelled, moment
+from bessemer.monitor.watching.regions import Grouping, groupings, is_plain, tallied, worst
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.stats.arrays import Floats
 from bessemer.stats.error_bins import ErrorBins, Split, relation_p, split
 from bessemer.stats.two_sample import chi_square, chi_square_p

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from bessemer.monitor.earlier import Earlier, EarlierSpec, ratio_test
 from bessemer.monitor.finding import Kind
-from bessemer.monitor.served import Served, served
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.earlier import Earlier, EarlierSpec, ratio_test
+from bessemer.monitor.watching.served import Served, served
+from bessemer.monitor.watching.watched import Said, Watched
 
 _TEXTS = {
     "cpu": ("CPU seconds per 1,000 rows", "1,000 rows take {now} s of CPU, {before} s before"),

@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import Field
 
 from bessemer.core.spec import Spec
-from bessemer.monitor.drawn import batches_of
 from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.drawn import batches_of
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.package.parity import TOLERANCE
 
 

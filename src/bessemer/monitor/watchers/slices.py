@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from bessemer.core.spec import Spec
-from bessemer.monitor.drawn import Drawn, draw_both
 from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.groups import TOO_OLD, Groups, check_groups, groups_of
 from bessemer.monitor.reference import Reference
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.drawn import Drawn, draw_both
+from bessemer.monitor.watching.groups import TOO_OLD, Groups, check_groups, groups_of
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.profile.groups import expected_losses, losses
 from bessemer.stats.shift import Sums, risen
 

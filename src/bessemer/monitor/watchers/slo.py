@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from bessemer.core.spec import Spec
-from bessemer.monitor.earlier import ended
 from bessemer.monitor.finding import Kind, Test
 from bessemer.monitor.slo import WINDOWS, Burn, Objective, SloSpec, burns, never_alerts, span
-from bessemer.monitor.spent import Counts, Past
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.earlier import ended
+from bessemer.monitor.watching.spent import Counts, Past
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.package.prediction_log.operations import LAG
 from bessemer.stats.history import binomial_tail
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from bessemer.core.spec import Duration, Share, Spec
 from bessemer.monitor.finding import Kind, Test
 from bessemer.monitor.tables import opened
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.package.prediction_log.read import read_log
 from bessemer.stats.arrays import Floats
 from bessemer.stats.series import higher

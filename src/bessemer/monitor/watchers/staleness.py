@@ -19,7 +19,7 @@ from bessemer.monitor.contract import contract_of
 from bessemer.monitor.finding import Kind, Test
 from bessemer.monitor.reference import Reference
 from bessemer.monitor.tables import opened
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.package.prediction_log.read import read_labels, read_log
 from bessemer.stats.level import Level, expected_within, surprise
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from bessemer.monitor.earlier import Earlier, EarlierSpec, ratio_test
 from bessemer.monitor.finding import Kind
-from bessemer.monitor.served import served
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.earlier import Earlier, EarlierSpec, ratio_test
+from bessemer.monitor.watching.served import served
+from bessemer.monitor.watching.watched import Said, Watched
 
 
 class Throughput:

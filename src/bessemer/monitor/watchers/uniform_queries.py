@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from bessemer.core.spec import Spec
-from bessemer.monitor.asked import Repeated, asked, usual_of
-from bessemer.monitor.clients import ClientSettings, Counts, Judged
 from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.asked import Repeated, asked, usual_of
+from bessemer.monitor.watching.clients import ClientSettings, Counts, Judged
+from bessemer.monitor.watching.watched import Said, Watched
 
 
 class UniformQueries:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from bessemer.core.spec import Share, Spec
 from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.watched import Said, Watched
+from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.stats.level import Expected, Seasonal, expected_within, surprise
 
 #: A Monday, 00:00 UTC.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 
 from bessemer.core.errors import BessemerError
-from bessemer.monitor.alerts_spec import AlertsSpec
-from bessemer.monitor.notice import Notice
-from bessemer.monitor.receiver import Receiver, receivers_of
+from bessemer.monitor.alerts.notice import Notice
+from bessemer.monitor.alerts.receiver import Receiver, receivers_of
+from bessemer.monitor.alerts.spec import AlertsSpec
 
 
 def tried(spec: AlertsSpec) -> list[tuple[str, str]]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bessemer.core.sql import quote
-from bessemer.monitor.logged import LoggedWindow, outputs_in
 from bessemer.monitor.scored import SAMPLE, truth_of
 from bessemer.monitor.tables import opened
+from bessemer.monitor.watching.logged import LoggedWindow, outputs_in
 from bessemer.stats.arrays import Floats
 from bessemer.stats.metrics.outcome import Outcome
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bessemer.monitor.slo import WINDOWS, Objective
-from bessemer.monitor.watched import Watched
+from bessemer.monitor.watching.watched import Watched
 from bessemer.package.prediction_log.operations import read_operations
 from bessemer.stats.arrays import Ints
 

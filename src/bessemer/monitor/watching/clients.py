@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from bessemer.core.spec import Spec
-from bessemer.monitor.asked import recent
+from bessemer.monitor.watching.asked import recent
 from bessemer.stats.queries import Chance, chance_of, tail
 
 #: Clients that counts are kept of; those that were not heard of for longest are forgotten.

@@ -12,10 +12,10 @@ import numpy as np
 
 from bessemer.core.errors import UsageError
 from bessemer.core.signature import Signature
-from bessemer.monitor.logged import outputs_in
 from bessemer.monitor.reference import Reference
 from bessemer.monitor.scored import truth_of
-from bessemer.monitor.watched import Watched
+from bessemer.monitor.watching.logged import outputs_in
+from bessemer.monitor.watching.watched import Watched
 from bessemer.package.prediction_log.read import labelled_between
 from bessemer.stats.arrays import Bools, Floats, Ints
 from bessemer.stats.error_bins import ErrorBins, order_of

@@ -8,8 +8,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from bessemer.core.plugin_settings import Named, parse_named
 from bessemer.core.spec import Duration, Spec
+from bessemer.monitor.alerts.notice import Severity
 from bessemer.monitor.finding import Kind
-from bessemer.monitor.notice import Severity
 from bessemer.monitor.plugins import SINKS
 
 #: Of findings, by their kind. A model that was right and no longer is, and rows that it cannot read, are errors.

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bessemer.monitor.finding import Test
-from bessemer.monitor.logged import LoggedWindow
 from bessemer.monitor.reference import Reference
+from bessemer.monitor.watching.logged import LoggedWindow
 
 if TYPE_CHECKING:
     from bessemer.monitor.slo import SloSpec

@@ -10,9 +10,9 @@ import numpy as np
 
 from bessemer.core.errors import UsageError, did_you_mean
 from bessemer.core.grouping import Grouping
-from bessemer.monitor.drawn import Drawn
 from bessemer.monitor.reference import Reference
-from bessemer.monitor.watched import Watched
+from bessemer.monitor.watching.drawn import Drawn
+from bessemer.monitor.watching.watched import Watched
 from bessemer.stats.arrays import Floats, Ints
 from bessemer.stats.shift import Sums
 

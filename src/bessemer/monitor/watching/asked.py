@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bessemer.core.sql import literal, quote
-from bessemer.monitor.packed import packed, unpacked
 from bessemer.monitor.tables import opened
-from bessemer.monitor.watched import Watched
+from bessemer.monitor.watching.packed import packed, unpacked
+from bessemer.monitor.watching.watched import Watched
 from bessemer.package.queries import Usual, usual_queries
 from bessemer.stats.queries import Points
 

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bessemer.monitor.alerts import Alert, Judged, lapsed, window_notice
-from bessemer.monitor.alerts_spec import AlertsSpec
-from bessemer.monitor.notice import Notice
-from bessemer.monitor.receiver import Receiver, receivers_of
+from bessemer.monitor.alerts.notice import Notice
+from bessemer.monitor.alerts.open_alerts import Alert, Judged, lapsed, window_notice
+from bessemer.monitor.alerts.receiver import Receiver, receivers_of
+from bessemer.monitor.alerts.spec import AlertsSpec
 from bessemer.monitor.store import Kept, MonitorStore
 
 #: waiting: it will be sent, again if need be; dead: set aside, it is shown and sent only when somebody asks for it.

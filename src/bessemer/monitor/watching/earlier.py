@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from bessemer.core.spec import Duration, Spec
 from bessemer.monitor.finding import Test
 from bessemer.monitor.slo import span
-from bessemer.monitor.watched import Watched
+from bessemer.monitor.watching.watched import Watched
 from bessemer.stats.history import newcomer_critical, newcomer_p, newcomer_share_p
 
 #: Windows differ by about 5 % whatever happens.

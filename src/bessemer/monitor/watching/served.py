@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bessemer.monitor.watched import Watched
+from bessemer.monitor.watching.watched import Watched
 from bessemer.package.prediction_log.operations import LAG, Interval, added, read_operations
 
 

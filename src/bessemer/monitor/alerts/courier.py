@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from bessemer.core.errors import BessemerError
-from bessemer.monitor.outbox import Outbox, Waiting
+from bessemer.monitor.alerts.outbox import Outbox, Waiting
+from bessemer.monitor.alerts.receiver import Receiver
 from bessemer.monitor.plugins import Sink
-from bessemer.monitor.receiver import Receiver
 from bessemer.monitor.sinks.settings import SinkFault
 
 #: Seconds between two looks: other processes put notices down too.

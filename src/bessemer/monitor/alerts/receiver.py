@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bessemer.monitor.alerts import at_least
-from bessemer.monitor.alerts_spec import AlertsSpec, label_of
-from bessemer.monitor.notice import Notice
+from bessemer.monitor.alerts.notice import Notice
+from bessemer.monitor.alerts.open_alerts import at_least
+from bessemer.monitor.alerts.spec import AlertsSpec, label_of
 from bessemer.monitor.plugins import SINKS, Sink
 from bessemer.monitor.sinks.settings import SinkSettings
 

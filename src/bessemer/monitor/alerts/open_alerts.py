@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from bessemer.monitor.advice import title_of, todo_of
-from bessemer.monitor.alerts_spec import AlertsSpec
+from bessemer.monitor.alerts.advice import title_of, todo_of
+from bessemer.monitor.alerts.notice import Notice, NoticeKind, Severity
+from bessemer.monitor.alerts.spec import AlertsSpec
 from bessemer.monitor.finding import TESTED
-from bessemer.monitor.notice import Notice, NoticeKind, Severity
 from bessemer.monitor.store import Kept
 
 _ORDER: tuple[Severity, ...] = ("info", "warning", "error", "critical")

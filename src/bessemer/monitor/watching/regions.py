@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bessemer.monitor.logged import HASHED
 from bessemer.monitor.reference import Reference, Sketch
+from bessemer.monitor.watching.logged import HASHED
 from bessemer.stats.arrays import Floats, Ints, shown
 from bessemer.stats.multiple import holm
 
