@@ -31,12 +31,13 @@ from peers.measure import run
 
 from bessemer.core.sql import connect, literal
 from bessemer.monitor.check import compared, decide
+from bessemer.monitor.finding import WHOLE_ROWS
 from bessemer.monitor.plugins import USUAL, parts_read
 from bessemer.monitor.reference import Reference
 from bessemer.monitor.scan import scan
 from bessemer.monitor.tables import opened
-from bessemer.package.joint import association, chosen
 from bessemer.profile.columns import sketch_columns
+from bessemer.profile.joint import joint_facts
 from bessemer.profile.limits import limits
 
 NUMBERS, LEVELS = 14, (2, 5, 20, 100, 1000)
@@ -79,12 +80,8 @@ def reference_of(folder: Path) -> Reference:
     sketches = sketch_columns(connection, path, dtypes, bins=256, categories=100)
     rng = np.random.default_rng(0)
     found = limits(sketches, lambda name: rng, window=1000, false_alarm=FALSE_ALARM, groups=10)
-    names = chosen(sketches)
-    matrices = association(connection, f"read_parquet({literal(path)})", names, sketches, 200_000)
-    joint = dict(
-        zip(("correlation", "rows", "spread"), (matrix.tolist() for matrix in matrices), strict=True)
-    )
-    facts = {"rows": 200_000, "columns": sketches, "thresholds": found, "joint": {"columns": names, **joint}}
+    joint, _ = joint_facts(connection, f"read_parquet({literal(path)})", sketches, 200_000, 0)
+    facts = {"rows": 200_000, "columns": sketches, "thresholds": found, **joint}
     return Reference({"format": 1, "false_alarm": FALSE_ALARM, **facts})
 
 
@@ -99,7 +96,7 @@ def one(reference: Reference, path: Path) -> dict[str, Any]:
         "wall": time.perf_counter() - started,
         "cpu": used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime,
         "peak": _peak(),
-        "found": sorted({finding.column for finding in found.findings}),
+        "found": sorted({finding.column for finding in found.findings} - {WHOLE_ROWS}),
     }
 
 
