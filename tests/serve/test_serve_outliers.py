@@ -80,7 +80,7 @@ def test_who_does_not_ask_is_answered_as_by_a_model_without(path: str) -> None:
 
 def test_refusals_say_what_to_do() -> None:
     answer = ask("/predict", {"rows": [ODD], "outliers": True}, tiny=True)
-    assert answer.status == 501
+    assert answer.status == 400
     assert b"trained without" in answer.body
     for body in ({"rows": [ODD], "outliers": 1}, {**ODD, "outliers": "yes"}):
         answer = ask("/predict", body)

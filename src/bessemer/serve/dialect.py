@@ -89,10 +89,11 @@ class Subject:
         """What a row's answer is made of.
 
         Raises:
-            RequestError: 501 where the model cannot say how unusual a row is.
+            RequestError: 400 where the model cannot say how unusual a row is.
         """
         if outliers and not has_outliers(self.signature):
-            raise RequestError(501, f"the model '{self.name}' was trained without `outliers`")
+            fix = "train it with `train: {outliers: true}`, or do not ask for them"
+            raise RequestError(400, f"the model '{self.name}' was trained without `outliers`", fix=fix)
         return _WITH_OUTLIERS if outliers else _USUAL
 
     def check_rows(self, rows: int) -> None:

@@ -24,7 +24,7 @@ _REFUSALS = {
     "404": "No such model or path.",
     "413": "More bytes or rows than the server takes.",
     "415": "Not JSON.",
-    "501": "The model has no explanations, or was trained without `outliers`.",
+    "501": "The model has no explanations.",
     "503": "The server is full or stopping; try again.",
     "504": "There was no answer in time.",
 }

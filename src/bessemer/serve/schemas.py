@@ -38,7 +38,12 @@ def components(subject: Subject) -> dict[str, Any]:
     signature = subject.signature
     bare = _FINITE if signature.task == "regression" else _PREDICTION
     rows = {"Row": row(signature), "Values": values(signature)}
-    made = {"Prediction": prediction(subject), "Bare": bare, "Tensor": tensor()}
+    made = {
+        "Prediction": prediction(subject),
+        "Bare": bare,
+        "Tensor": tensor(),
+        "Outliers": outliers(subject),
+    }
     return {**rows, **made, "Explanation": explanation(subject.groups)}
 
 
@@ -98,6 +103,13 @@ def prediction(subject: Subject) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": required}
 
 
+def outliers(subject: Subject) -> dict[str, Any]:
+    """Whether to say how unusual each row is: a model that was trained without can only be asked not to."""
+    if has_outliers(subject.signature):
+        return {"type": "boolean", "default": False}
+    return {"const": False, "description": "This model was trained without `outliers`."}
+
+
 def explanation(groups: tuple[str, ...]) -> dict[str, Any]:
     """The contributions of one row; base and contributions sum to the score."""
     number = _FINITE
@@ -139,7 +151,8 @@ def _object(required: tuple[str, ...], **properties: Any) -> dict[str, Any]:
 def plain() -> Bodies:
     """Of `POST /predict`."""
     asked = {"type": "boolean", "default": False}
-    rows = _object(("rows",), rows=_list({"oneOf": [_ROW, _VALUES]}), explain=asked, outliers=asked)
+    rows = _object(("rows",), rows=_list({"oneOf": [_ROW, _VALUES]}), explain=asked)
+    rows["properties"]["outliers"] = {"$ref": "#/components/schemas/Outliers"}
     rows["additionalProperties"] = False
     model = _object(("name", "version"), name={"type": "string"}, version={"type": "string"})
     response = _object(("model", "predictions"), model=model, predictions=_list(_PREDICTION))
