@@ -6,8 +6,6 @@ from typing import Any
 
 import click
 
-from bessemer.core.control import ask as ask
-
 SERVER = click.option(
     "--server", default="http://127.0.0.1:8080", show_default=True, help="The address of the server."
 )

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from bessemer.cli._server import JSON, KEY_ENV, SERVER, ask, show
+from bessemer.cli._server import JSON, KEY_ENV, SERVER, show
+from bessemer.core.control import ask
 from bessemer.core.errors import UsageError
 
 

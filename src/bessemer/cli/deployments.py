@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from bessemer.cli._server import JSON, KEY_ENV, SERVER, ask, show
+from bessemer.cli._server import JSON, KEY_ENV, SERVER, show
+from bessemer.core.control import ask
 
 
 @click.command()

@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 import click
 
-from bessemer.cli._server import JSON, KEY_ENV, SERVER, ask, show
+from bessemer.cli._server import JSON, KEY_ENV, SERVER, show
+from bessemer.core.control import ask
 
 
 @click.command()

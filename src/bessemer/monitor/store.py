@@ -103,7 +103,7 @@ class MonitorStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = self._path = path
+        self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         with self.transaction() as connection:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -113,14 +113,14 @@ class MonitorStore:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """A connection for one transaction: all of it, or nothing."""
         try:
-            connection = sqlite3.connect(self._path, timeout=30)
+            connection = sqlite3.connect(self.path, timeout=30)
             try:
                 with connection:
                     yield connection
             finally:
                 connection.close()
         except sqlite3.Error as error:
-            raise unusable(self._path, error) from error
+            raise unusable(self.path, error) from error
 
     def keep(
         self,
@@ -232,7 +232,7 @@ class MonitorStore:
     def lock(self, model: str, version: str) -> Path:
         """The lock of whoever looks at the windows of a version."""
         mark = hashlib.sha256(json.dumps([model, version]).encode()).hexdigest()[:12]
-        return self._path.with_name(f".{self._path.name}.{mark}.lock")
+        return self.path.with_name(f".{self.path.name}.{mark}.lock")
 
     def forget(self, before: str) -> int:
         """Remove what is older than a time; gives how many windows went."""

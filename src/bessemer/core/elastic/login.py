@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from bessemer.core.errors import MissingExtra, UsageError
+from bessemer.core.secrets import secret
 from bessemer.core.spec import Spec
 
 if TYPE_CHECKING:
@@ -124,18 +124,7 @@ def credentials(login: ElasticLogin) -> dict[str, Any]:
     if login.ca and not Path(login.ca).is_file():
         raise UsageError(f"no file '{login.ca}'", why="`ca` names it", fix="check the path")
     if login.api_key_env:
-        return {"api_key": _secret(login.api_key_env, "an API key of Elasticsearch")}
+        return {"api_key": secret(login.api_key_env, "an API key of Elasticsearch")}
     if login.username and login.password_env:
-        return {"basic_auth": (login.username, _secret(login.password_env, "a password of Elasticsearch"))}
+        return {"basic_auth": (login.username, secret(login.password_env, "a password of Elasticsearch"))}
     return {}
-
-
-def _secret(variable: str, what: str) -> str:
-    value = os.environ.get(variable, "").strip()
-    if not value:
-        raise UsageError(
-            f"the environment variable {variable} is not set",
-            why=f"it has {what}",
-            fix=f"export {variable}=...",
-        )
-    return value

@@ -14,8 +14,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from bessemer.core.exchange import Deadline
+from bessemer.core.secrets import secret
 from bessemer.monitor.alerts.notice import Notice
-from bessemer.monitor.sinks.settings import SinkFault, SinkSettings, Variable, secret
+from bessemer.monitor.sinks.settings import SinkFault, SinkSettings, Variable
 
 _SUBJECT = 200  # characters
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}

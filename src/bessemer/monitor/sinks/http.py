@@ -11,7 +11,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from bessemer.core.errors import UsageError
 from bessemer.core.exchange import Answer, ExchangeError, exchange
-from bessemer.monitor.sinks.settings import SinkFault, SinkSettings, Variable, secret
+from bessemer.core.secrets import secret
+from bessemer.monitor.sinks.settings import SinkFault, SinkSettings, Variable
 
 #: What is refused for what it says, and would be refused again.
 _FOR_GOOD = frozenset({400, 413, 415, 422})

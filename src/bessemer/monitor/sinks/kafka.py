@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
+from bessemer.core.secrets import secret
 from bessemer.monitor.alerts.notice import Notice, NoticeKind
-from bessemer.monitor.sinks.settings import SinkFault, SinkSettings, Variable, secret
+from bessemer.monitor.sinks.settings import SinkFault, SinkSettings, Variable
 
 if TYPE_CHECKING:
     from confluent_kafka import Producer

@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from bessemer.core.secrets import secret
 from bessemer.monitor.alerts.notice import Notice, NoticeKind
 from bessemer.monitor.sinks.http import Address, post
-from bessemer.monitor.sinks.settings import SinkFault, SinkSettings, Variable, secret
+from bessemer.monitor.sinks.settings import SinkFault, SinkSettings, Variable
 
 _SUMMARY, _KEY, _DETAIL = 1024, 255, 4000  # characters
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 from pydantic import Field
 
-from bessemer.core.errors import BessemerError, UsageError
+from bessemer.core.errors import BessemerError
 from bessemer.core.spec import Duration, Spec
 from bessemer.monitor.alerts.notice import NoticeKind, Severity
 
@@ -53,22 +52,3 @@ class SinkFault(BessemerError):
     ) -> None:
         super().__init__(what, why=why, fix=fix)
         self.permanent, self.delivered, self.after = permanent, delivered, after
-
-
-def secret(variable: str, what: str) -> str:
-    """The value of an environment variable.
-
-    Args:
-        what: what it has, for the message: 'the URL of slack'.
-
-    Raises:
-        UsageError: it is not set.
-    """
-    value = os.environ.get(variable, "").strip()
-    if not value:
-        raise UsageError(
-            f"the environment variable {variable} is not set",
-            why=f"it has {what}",
-            fix=f"export {variable}=...",
-        )
-    return value

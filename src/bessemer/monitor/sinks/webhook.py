@@ -14,9 +14,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from bessemer.core.errors import UsageError
+from bessemer.core.secrets import secret
 from bessemer.monitor.alerts.notice import Notice
 from bessemer.monitor.sinks.http import HttpSettings, address_of, headers_of, post
-from bessemer.monitor.sinks.settings import SinkFault, Variable, secret
+from bessemer.monitor.sinks.settings import SinkFault, Variable
 
 _FEWEST = 24  # bytes of a key, as the standard has it
 

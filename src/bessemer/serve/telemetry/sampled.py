@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 from bessemer.serve.batching import Job, Run
 from bessemer.serve.wire import Request, Response
+
+if TYPE_CHECKING:
+    from bessemer.serve.router import Found
+
+Find = Callable[[str, str], "Found | None"]
 
 #: Runs that nobody asked for are forgotten after one to two times so many seconds: their client's time had passed.
 _FORGET = 30.0
@@ -24,10 +30,13 @@ class Sampled:
 
     A run is told before its requests' answers are; they are put together by the request. Whether a request is told of
     is decided with its answer, so that one that is not costs a look into a mapping.
+
+    find: which route answers a method and a path (`router.Router.find`).
     """
 
     def __init__(self, sampling: Chooses) -> None:
         self._sampling = sampling
+        self.find: Find = lambda method, path: None
         self._runs: dict[int, Run] = {}
         self._older: dict[int, Run] = {}
         self._turned = time.monotonic()

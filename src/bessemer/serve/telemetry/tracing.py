@@ -6,7 +6,6 @@ https://opentelemetry.io/docs/specs/semconv/http/http-spans/
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from opentelemetry.context import Context
@@ -20,23 +19,17 @@ from bessemer.serve.telemetry.sampling import Sampling
 from bessemer.serve.wire import GRPC, Request, Response
 
 if TYPE_CHECKING:
-    from bessemer.serve.router import Found
-
-Find = Callable[[str, str], "Found | None"]
+    pass
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
 class Tracing(Sampled):
-    """A span for each request that is sampled.
-
-    find: which route answers a method and a path (`router.Router.find`).
-    """
+    """A span for each request that is sampled."""
 
     def __init__(self, tracer: Tracer, sampling: Sampling, scheme: str = "http") -> None:
         super().__init__(sampling)
         self._tracer, self._scheme = tracer, scheme
-        self.find: Find = lambda method, path: None
 
     def record(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from elasticapm.conf import constants
@@ -20,21 +19,15 @@ from bessemer.serve.telemetry.sampling import Sampling
 from bessemer.serve.wire import GRPC, Request, Response
 
 if TYPE_CHECKING:
-    from bessemer.serve.router import Found
-
-Find = Callable[[str, str], "Found | None"]
+    pass
 
 
 class Transactions(Sampled):
-    """Gives the agent a transaction for each request that is sampled, after its answer was sent.
-
-    find: which route answers a method and a path (`router.Router.find`).
-    """
+    """Gives the agent a transaction for each request that is sampled, after its answer was sent."""
 
     def __init__(self, agent: Agent, sampling: Sampling) -> None:
         super().__init__(sampling)
         self._agent, self._share = agent, sampling.root
-        self.find: Find = lambda method, path: None
 
     def record(
         self,
