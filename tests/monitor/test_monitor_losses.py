@@ -100,7 +100,7 @@ def test_kills_at_random_moments(package: Path, tmp_path: Path, listener: Listen
     nothing_lost(tmp_path / "log", clients)
     finish(tmp_path, package)
     windows = follow_on_each_other(tmp_path / ".bessemer" / "monitor.db")
-    assert len(windows) > 4
+    assert len(windows) > 2
     heard_ids = set(listener.ids())
     outbox = Outbox(MonitorStore(tmp_path / ".bessemer" / "monitor.db"), AlertsSpec(to=[hook]))
     told = {window_notice(window, "").id for window in windows} | {each.id for each in outbox.notices()}
