@@ -20,7 +20,8 @@ import bessemer
 import noida
 from bessemer.acquire.elastic_fields import Fields, fields_of
 from bessemer.acquire.plugins import SOURCES
-from bessemer.acquire.spec import ElasticsearchSource, SourceSpec
+from bessemer.acquire.sources.elasticsearch import ElasticsearchSource
+from bessemer.acquire.spec import SourceSpec
 from bessemer.core.errors import DataError, UsageError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "elastic.md").read_text("utf-8")

@@ -13,7 +13,7 @@ from bessemer.core.errors import DataError, did_you_mean
 from bessemer.core.sql import literal, quote
 
 if TYPE_CHECKING:
-    from bessemer.acquire.spec import CsvSource
+    from bessemer.acquire.sources.csv import CsvSource
 
 #: Files up to this size are looked at as a whole to find their types; larger ones by a sample, then checked.
 SNIFF_WHOLE = 16 * 2**20

@@ -54,3 +54,17 @@ class Source(Protocol):
     def fingerprint(self, place: Place) -> str: ...
     def open(self, connection: Any, ctx: Context) -> Relation: ...
     def uri(self) -> str: ...
+
+
+class IncrementalSource(Source, Protocol):
+    """A source whose rows can be asked for from a value of its cursor column on (`options.incremental`).
+
+    Rows without a cursor belong to no call with `after`: they come with the first one alone.
+    """
+
+    def newer(self, after: Any, ctx: Context) -> Iterator[pa.RecordBatch]:
+        """The rows whose cursor is `after` or greater, in any order; all rows where `after` is None.
+
+        Args:
+            after: a value of the cursor column as Arrow gave it to Python (int, float, str, datetime in UTC).
+        """

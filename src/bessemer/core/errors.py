@@ -23,9 +23,11 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bessemer.core.redaction import hidden
+
 
 class BessemerError(Exception):
-    """What happened, why, and what to do about it.
+    """What happened, why, and what to do about it; without the secrets that were read (see `core.redaction`).
 
     Args:
         what: one sentence with the offending value in it.
@@ -40,8 +42,8 @@ class BessemerError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, why: str = "", fix: str = "") -> None:
-        self.what, self.why, self.fix = what, why, fix
-        super().__init__(what)
+        self.what, self.why, self.fix = hidden(what), hidden(why), hidden(fix)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         lines = [self.what]

@@ -22,6 +22,7 @@ from bessemer.core import canonical
 from bessemer.core.artifact import ArtifactRef
 from bessemer.core.code import code_of
 from bessemer.core.errors import BessemerError
+from bessemer.core.redaction import hidden
 from bessemer.core.stage import Context, Stage
 from bessemer.core.store import DamagedBlob, Store
 from bessemer.core.table import StageRow, resolve
@@ -130,6 +131,7 @@ class Runner:
 
         def emit(kind: str, data: Mapping[str, Any]) -> None:
             if kind in ("note", "warning"):
+                data = {**data, "text": hidden(str(data["text"]))}
                 result.notes.append({"kind": kind, "text": str(data["text"])})
             self._send(row.name, kind, data)
 
@@ -271,4 +273,4 @@ def _changes(old: Any, new: Any, path: str) -> Iterable[tuple[str, Any, Any]]:
 
 def describe_failure(error: BaseException) -> str:
     """An error as one text for the record of a run."""
-    return str(error) if isinstance(error, BessemerError) else f"{type(error).__name__}: {error}"
+    return hidden(str(error) if isinstance(error, BessemerError) else f"{type(error).__name__}: {error}")

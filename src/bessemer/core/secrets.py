@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 
-from bessemer.core.errors import UsageError
+from bessemer.core.errors import Fault, ProjectError, UsageError
+from bessemer.core.redaction import remember
 
 
 def secret(variable: str, what: str) -> str:
@@ -23,4 +25,26 @@ def secret(variable: str, what: str) -> str:
             why=f"it has {what}",
             fix=f"export {variable}=...",
         )
-    return value
+    return remember(value)
+
+
+def expanded(text: str, setting: str = "") -> str:
+    """The text with each ${NAME} taken from the environment, so that no password is written into a file.
+
+    Args:
+        setting: where in the project file the text stands, such as 'acquire.sources.orders.sql'.
+
+    Raises:
+        ProjectError: a variable is not set, and the text is of a project file. UsageError: it is not of one.
+
+    >>> expanded("no names in it")
+    'no names in it'
+    """
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] in os.environ:
+            return remember(os.environ[match[1]])
+        what, fix = f"the environment variable {match[1]} is not set", f"export {match[1]}=..."
+        raise ProjectError([Fault(setting, None, what, fix)]) if setting else UsageError(what, fix=fix)
+
+    return re.sub(r"\$\{(\w+)\}", value, text)

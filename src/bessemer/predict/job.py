@@ -17,12 +17,12 @@ import pyarrow as pa
 from bessemer._version import __version__
 from bessemer.core import canonical
 from bessemer.core.errors import DataError, UsageError
+from bessemer.core.redaction import without_password
 from bessemer.predict.batches import plain
 from bessemer.predict.plugins import SINKS
 from bessemer.predict.protocol import Batch, Job, Progress, Rows, Sink, Target
 from bessemer.predict.source import Given, open_rows
 from bessemer.predict.target import target_of
-from bessemer.predict.urls import without_password
 
 if TYPE_CHECKING:
     from bessemer.package.model import Model

@@ -15,14 +15,11 @@ import pyarrow as pa
 from bessemer.acquire.batches import spool
 from bessemer.acquire.plugins import SOURCES
 from bessemer.acquire.protocol import Place
-from bessemer.acquire.spec import (
-    CsvSource,
-    ElasticsearchSource,
-    PluginSource,
-    PythonSource,
-    SqlSource,
-    kind_of,
-)
+from bessemer.acquire.sources.csv import CsvSource
+from bessemer.acquire.sources.elasticsearch import ElasticsearchSource
+from bessemer.acquire.sources.python import PythonSource
+from bessemer.acquire.sources.sql import SqlSource
+from bessemer.acquire.spec import PluginSource, kind_of
 from bessemer.core import canonical, sql
 from bessemer.core.errors import DataError, UsageError, did_you_mean
 from bessemer.core.parquet import machine_explained, write_parquet

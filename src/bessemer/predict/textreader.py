@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from bessemer.acquire.spec import NULL_TEXTS
+from bessemer.acquire.sources.csv import NULL_TEXTS
 from bessemer.core import sql
 from bessemer.core.errors import DataError
 

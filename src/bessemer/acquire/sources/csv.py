@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
 
 from bessemer.acquire.dialect import Dialect, find_dialect
 from bessemer.acquire.files import fetch, fingerprint_files, shown
+from bessemer.acquire.options import Checksum, PathText
 from bessemer.acquire.protocol import Place, Relation
 from bessemer.acquire.transcode import to_utf8
 from bessemer.core.errors import DataError
+from bessemer.core.spec import Spec
 from bessemer.core.sql import quote
 
 if TYPE_CHECKING:
-    from bessemer.acquire.spec import CsvSource
     from bessemer.core.stage import Context
+
+
+ColumnType = Literal["boolean", "integer", "number", "string", "timestamp"]
+
+#: Texts of a CSV cell that mean "no value".
+NULL_TEXTS = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null")
+
+
+class CsvSource(Spec):
+    csv: PathText = Field(
+        description="A file, a folder, a glob, a URL (https, s3, gs...), or python://package/file for a file "
+        "inside an installed Python package. .gz and .zip (one member) are unpacked."
+    )
+    delimiter: str | None = Field(
+        default=None, min_length=1, max_length=4, description="Found from the file where it is not given."
+    )
+    quote: str = Field(default='"', max_length=1, description="The quote character; '' for none.")
+    header: bool = Field(default=True, description="Whether the first line has the column names.")
+    null: tuple[str, ...] = Field(
+        default=NULL_TEXTS, strict=False, description="Texts that mean a missing value."
+    )
+    encoding: str = Field(default="utf-8", description="The text encoding, such as latin-1 or cp1252.")
+    types: dict[str, ColumnType] = Field(
+        default_factory=dict, description="Column types that are not to be guessed, such as {zip: string}."
+    )
+    sha256: Checksum = None
 
 
 class Csv:

@@ -6,19 +6,50 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from bessemer.acquire.elastic_fields import Fields, Shape, fields_of, named
 from bessemer.acquire.protocol import Place, Relation
 from bessemer.acquire.remote import always
 from bessemer.core.elastic.faults import ElasticFault, explained
-from bessemer.core.elastic.login import connect
+from bessemer.core.elastic.login import ElasticLogin, ElasticUrl, connect
 from bessemer.core.errors import DataError, did_you_mean
+from bessemer.core.spec import Duration
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from elasticsearch import Elasticsearch as Client
 
-    from bessemer.acquire.spec import ElasticsearchSource
     from bessemer.core.stage import Context
+
+
+class ElasticsearchSource(ElasticLogin):
+    elasticsearch: ElasticUrl = Field(description="The server, as https://host:9200.")
+    index: str = Field(
+        min_length=1, description="An index, an alias, a data stream, or a pattern of them such as logs-*."
+    )
+    query: dict[str, Any] | None = Field(
+        default=None,
+        description="Which documents, in Elasticsearch's query DSL, as {range: {amount: {gte: 10}}}.",
+    )
+    fields: tuple[str, ...] = Field(
+        default=(), strict=False, description="Names or patterns of the fields to read; all by default."
+    )
+    lists: tuple[str, ...] = Field(
+        default=(),
+        strict=False,
+        description="Names or patterns of fields that may have several values in one document: they become lists.",
+    )
+    sort: tuple[str, ...] = Field(
+        default=(),
+        strict=False,
+        description="Fields that say the order of the rows, `-` before a name for the greatest first.",
+    )
+    page: int = Field(default=1000, ge=1, le=10_000, description="How many documents come in one answer.")
+    keep_alive: Duration = Field(
+        default=300.0, ge=1, le=86_400, description="How long the server waits for the next page."
+    )
+    timeout: Duration = Field(default=60.0, gt=0, le=600, description="How long one answer may take.")
 
 
 class Elasticsearch:

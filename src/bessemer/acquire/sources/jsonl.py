@@ -6,15 +6,25 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from bessemer.acquire.files import fetch, fingerprint_files, shown
+from bessemer.acquire.options import Checksum, PathText
 from bessemer.acquire.protocol import Place, Relation
 from bessemer.acquire.unpack import open_bytes
 from bessemer.core.errors import DataError
+from bessemer.core.spec import Spec
 from bessemer.core.sql import literal
 
 if TYPE_CHECKING:
-    from bessemer.acquire.spec import JsonlSource
     from bessemer.core.stage import Context
+
+
+class JsonlSource(Spec):
+    jsonl: PathText = Field(
+        description="JSON lines (or a JSON array): a file, folder, glob, URL or python:// path."
+    )
+    sha256: Checksum = None
 
 
 class JsonLines:

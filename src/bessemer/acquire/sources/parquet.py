@@ -5,14 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from bessemer.acquire.files import fetch, fingerprint_files, shown
+from bessemer.acquire.options import Checksum, PathText
 from bessemer.acquire.protocol import Place, Relation
 from bessemer.core.errors import DataError
+from bessemer.core.spec import Spec
 from bessemer.core.sql import literal
 
 if TYPE_CHECKING:
-    from bessemer.acquire.spec import ParquetSource
     from bessemer.core.stage import Context
+
+
+class ParquetSource(Spec):
+    parquet: PathText = Field(description="Parquet: a file, folder, glob, URL or python:// path.")
+    sha256: Checksum = None
 
 
 class Parquet:

@@ -8,19 +8,44 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
+from bessemer.acquire.options import PathText
 from bessemer.acquire.protocol import Place, Relation
 from bessemer.core.errors import DataError, UsageError, nearest
+from bessemer.core.spec import Spec
 from bessemer.core.sql import connect, quote
 from bessemer.package.prediction_log.layout import JOURNALS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from bessemer.acquire.spec import PredictionLogSource
     from bessemer.core.stage import Context
 
 _ROWS = 50_000
 _MEMORY = 2**30
+
+
+class PredictionLogSource(Spec):
+    prediction_log: PathText = Field(
+        description="The folder of a prediction log: its labelled rows, as a server was asked for them. A log that is "
+        "not there yet has no rows."
+    )
+    model: str = Field(min_length=1, description="The model's name at the server.")
+    label: str = Field(
+        min_length=1, description="What the column of the labels is called: the target, mostly."
+    )
+    exclude: tuple[str, ...] = Field(
+        default=(),
+        strict=False,
+        description="Logged inputs to leave out, such as those that are hashed there.",
+    )
+    exclude_clients: tuple[str, ...] = Field(
+        default=(),
+        strict=False,
+        description="Clients whose rows and whose labels are left out: what somebody who is not to be believed has "
+        "asked and told is not learned from.",
+    )
 
 
 class PredictionLog:

@@ -5,15 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
+from bessemer.acquire.options import FUNCTION
 from bessemer.acquire.protocol import Place, Relation
 from bessemer.acquire.remote import always
 from bessemer.acquire.usercode import batches_of, code_digest, guarded, user_function
+from bessemer.core.spec import Spec
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from bessemer.acquire.spec import PythonSource
     from bessemer.core.stage import Context
+
+
+class PythonSource(Spec):
+    python: str = Field(
+        pattern=FUNCTION,
+        description="module:function in the project's folder; called without arguments, it gives Arrow tables or "
+        "record batches, or an iterator of them. It is called in every run.",
+    )
 
 
 class Python:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -10,20 +9,40 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field, model_validator
+
 from bessemer.acquire.files import digest_of, find
+from bessemer.acquire.options import PathText
 from bessemer.acquire.protocol import Place, Relation
 from bessemer.acquire.remote import always
-from bessemer.core.errors import DataError, EnvironmentFault, Fault, MissingExtra, ProjectError, did_you_mean
+from bessemer.core.errors import DataError, EnvironmentFault, MissingExtra, ProjectError, did_you_mean
+from bessemer.core.redaction import without_password
+from bessemer.core.secrets import expanded
+from bessemer.core.spec import Spec
 from bessemer.core.sql import literal, quote
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from bessemer.acquire.spec import SqlSource
     from bessemer.core.stage import Context
 
 _ROWS = 50_000
 _FILE = re.compile(r"^(sqlite|duckdb):///(.+)$")
+
+
+class SqlSource(Spec):
+    sql: PathText = Field(
+        description="The database: sqlite:///file.db, duckdb:///file.duckdb, or any URL ibis connects to "
+        "(postgres://, mysql://...). ${NAME} is taken from the environment, so that no password is written here."
+    )
+    table: str | None = Field(default=None, min_length=1, description="The table to read.")
+    query: str | None = Field(default=None, min_length=1, description="Or a query in the database's own SQL.")
+
+    @model_validator(mode="after")
+    def _one_of(self) -> SqlSource:
+        if self.table and self.query:
+            raise ValueError("give `table` or `query`, not both")
+        return self
 
 
 class Sql:
@@ -33,7 +52,7 @@ class Sql:
         self.name, self.options = name, options
 
     def uri(self) -> str:
-        return re.sub(r"(://[^:/@]*):[^/?#]*@", r"\1:***@", self.options.sql)
+        return without_password(self.options.sql)
 
     def _local(self, project_dir: Path) -> tuple[str, Path] | None:
         if found := _FILE.match(self._url()):
@@ -41,15 +60,7 @@ class Sql:
         return None
 
     def _url(self) -> str:
-        def value(match: re.Match[str]) -> str:
-            if match[1] not in os.environ:
-                what = f"the environment variable {match[1]} is not set"
-                raise ProjectError(
-                    [Fault(f"acquire.sources.{self.name}.sql", None, what, f"export {match[1]}=...")]
-                )
-            return os.environ[match[1]]
-
-        return re.sub(r"\$\{(\w+)\}", value, self.options.sql)
+        return expanded(self.options.sql, f"acquire.sources.{self.name}.sql")
 
     def fingerprint(self, place: Place) -> str:
         local = self._local(place.project_dir)

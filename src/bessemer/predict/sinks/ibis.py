@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from bessemer.core.errors import BessemerError, EnvironmentFault, MissingExtra, StoreError, UsageError
+from bessemer.core.redaction import without_password
+from bessemer.core.secrets import expanded
 from bessemer.predict.protocol import Job, Progress, Target
 from bessemer.predict.sinks.database import JOBS, check_columns, table_of
-from bessemer.predict.urls import expanded, without_password
 
 if TYPE_CHECKING:
     import pyarrow as pa
