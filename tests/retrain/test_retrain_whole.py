@@ -22,7 +22,7 @@ from bessemer.core.errors import EnvironmentFault, UsageError
 from bessemer.core.lock import exclusive
 from bessemer.monitor.alerts.outbox import Outbox
 from bessemer.monitor.store import MonitorStore
-from bessemer.retrain.champion import artifact_of, run_of
+from bessemer.retrain.champion import run_of
 from bessemer.retrain.holdout import fresh_rows
 from bessemer.retrain.retrainer import Retrainer
 from bessemer.retrain.triggers import Reason
@@ -71,7 +71,7 @@ def test_both_are_compared_on_rows_that_neither_has_trained_on(tmp_path: Path) -
     one = retrainer(folder).run(BY_HAND)
     project = Project(folder)
     before, after = (
-        artifact_of(project, run_of(project, p), "splits") for p in (champion, Path(one.package))
+        project.artifact("splits", run_of(project, p).id) for p in (champion, Path(one.package))
     )
     seen = [str(before.path(f"{name}.parquet")) for name in ("train", "valid")]
     own = [str(after.path(f"{name}.parquet")) for name in ("train", "valid")]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
-from peers.environment import BENCHMARKS, CACHE, MARK
+from peers.environment import BENCHMARKS, CACHE, MARK, made
 from peers.serving.catalog import PEERS, Peer
 
 
@@ -32,13 +30,7 @@ def install(name: str) -> None:
     if installed(name):
         print(f"{name} is installed: {python(name)}")
         return
-    folder = CACHE / name
-    print(f"installing {name} into {folder}", flush=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    venv.create(folder, with_pip=True, symlinks=True)
-    command = [python(name), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*command, *PEERS[name].requirements], check=True)
-    (folder / MARK).write_text(_wanted(PEERS[name]))
+    made(name, PEERS[name].requirements)
 
 
 def try_install(name: str) -> bool:

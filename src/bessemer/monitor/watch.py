@@ -15,6 +15,7 @@ import numpy as np
 from bessemer.core import plugin_settings
 from bessemer.core.errors import DataError
 from bessemer.core.lock import Busy, exclusive
+from bessemer.core.redaction import hidden
 from bessemer.core.sql import literal, quote
 from bessemer.monitor.alerts.outbox import Outbox
 from bessemer.monitor.check import Check, compared, decide
@@ -219,7 +220,7 @@ def _said(name: str, watcher: Watcher, watched: Watched) -> Said:
         raise
     except Exception as error:  # the border: plug-ins of others run here
         log.warning("the watcher '%s' failed", name, exc_info=True)
-        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        why = hidden(f"{type(error).__name__}: {error}").splitlines()[0]
         told = f"the watcher '{name}' failed, and says nothing of this window: {why}"
         failed = Test(name, f"watcher {name}", "operations", "failures", 1, told, of="service")
         return Said((failed,), {"failed": why}, watched.memory)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bessemer.core.artifact import Artifact, ArtifactRef
+from bessemer.core.artifact import ArtifactRef
 from bessemer.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,15 +33,6 @@ def run_of(project: Project, package: Path) -> Run:
         why="which rows it has trained on stands in the project's store, and new models are compared on others",
         fix="serve a package that `bessemer run` made here, or name it: --champion FILE",
     )
-
-
-def artifact_of(project: Project, run: Run, name: str) -> Artifact:
-    """An artifact of a run.
-
-    Raises:
-        UsageError: the run did not make it, or it was cleaned away.
-    """
-    return project.artifact(name, run.id)
 
 
 def latest_package(project: Project, lost: Collection[Path]) -> Path:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from bessemer.core.errors import BessemerError, GateError
 from bessemer.core.lock import Busy, exclusive
+from bessemer.core.runner import describe_failure
 from bessemer.evaluate.compare import primary_metric
 from bessemer.monitor.alerts.notice import Notice, Severity
 from bessemer.monitor.alerts.outbox import Outbox
 from bessemer.monitor.retrain_spec import RetrainSpec
 from bessemer.monitor.spec import MonitorSpec
 from bessemer.monitor.store import MonitorStore
-from bessemer.retrain.champion import artifact_of, latest_package, run_of
+from bessemer.retrain.champion import latest_package, run_of
 from bessemer.retrain.deployment import deploy, outcome, served
 from bessemer.retrain.duel import duel, verdict
 from bessemer.retrain.holdout import fresh_rows
@@ -75,9 +76,9 @@ class Retrainer:
 
     def more_rows(self, champion: Path) -> float:
         """How many more rows the sources have than the champion was made of, as a share of those."""
-        before = artifact_of(self.project, run_of(self.project, champion), "raw").meta["rows"]
+        before = self.project.artifact("raw", run_of(self.project, champion).id).meta["rows"]
         run = self.project.run(upto="acquire", track=False)
-        rows = artifact_of(self.project, run, "raw").meta["rows"]
+        rows = self.project.artifact("raw", run.id).meta["rows"]
         return float(rows / max(1, before) - 1)
 
     def unfinished(self) -> Retraining | None:
@@ -103,7 +104,7 @@ class Retrainer:
             except BessemerError as error:
                 return self._end(one, "failed", str(error))
             except Exception as error:
-                self._end(one, "failed", f"{type(error).__name__}: {error}")
+                self._end(one, "failed", describe_failure(error))
                 raise
 
     def _begun(self, reason: Reason, champion: Path | None) -> Retraining:
@@ -138,11 +139,11 @@ class Retrainer:
     def _compared(self, one: Retraining) -> tuple[Retraining, bool]:
         champion, challenger = Path(one.champion), Path(one.package)
         before, after = run_of(self.project, champion), run_of(self.project, challenger)
-        models = [artifact_of(self.project, run, "model") for run in (before, after)]
+        models = [self.project.artifact("model", run.id) for run in (before, after)]
         if models[0].ref == models[1].ref:
             why = "it is the same model: nothing that it learns from has changed"
             return self.records.update(one, why=why), False
-        splits = [artifact_of(self.project, run, "splits") for run in (before, after)]
+        splits = [self.project.artifact("splits", run.id) for run in (before, after)]
         with fresh_rows(splits[1], splits[0]) as holdout:
             if holdout.rows < self.spec.rows:
                 why = f"only {holdout.rows:,} fresh rows that neither has trained on; {self.spec.rows:,} are needed"

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from bessemer.core.errors import UsageError
 from bessemer.core.exchange import Answer, ExchangeError, exchange
+from bessemer.core.redaction import remember
 from bessemer.core.secrets import secret
 from bessemer.monitor.sinks.settings import SinkFault, SinkSettings, Variable
 
@@ -86,7 +87,7 @@ def headers_of(variable: str | None) -> dict[str, str]:
                 f"the environment variable {variable} has no headers",
                 fix=f"export {variable}=name=value,name=value",
             )
-        headers[name.strip()] = value.strip()
+        headers[name.strip()] = remember(value.strip())
     return headers
 
 

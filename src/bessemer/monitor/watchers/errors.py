@@ -4,33 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
 
-from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.watching.earlier import Earlier, EarlierSpec, share_p
-from bessemer.monitor.watching.served import Served, served
+from bessemer.monitor.finding import Test
+from bessemer.monitor.watching.earlier import Earlier, share_p
+from bessemer.monitor.watching.operations import OperationsWatcher
+from bessemer.monitor.watching.served import Served
 from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.stats.history import binomial_critical, binomial_tail
 
 
-class Errors:
+class Errors(OperationsWatcher):
     """The share of requests that failed, against the objective of availability, or against earlier windows."""
 
-    kind: ClassVar[Kind] = "operations"
-    again: ClassVar[bool] = False
-    empty: ClassVar[bool] = True
-
-    class Settings(EarlierSpec):
-        """What is remembered."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._spec = settings
-
-    def watch(self, watched: Watched) -> Said:
-        found = served(watched)
-        earlier = Earlier.of(self._spec, watched)
-        if found is None:
-            return Said(memory={"windows": list(earlier.rows)})
+    def _compare(self, watched: Watched, found: Served, earlier: Earlier) -> Said:
         bad, total = found.count("failed") + found.count("late"), found.requests
         target = watched.slo.availability if watched.slo is not None else None
         figures = {

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from bessemer.core.spec import Spec
-from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.watching.asked import Asked, Repeated, asked, recent, usual_of
-from bessemer.monitor.watching.clients import CLIENTS, ClientSettings, Counts, Judged
+from bessemer.monitor.finding import Test
+from bessemer.monitor.watching.asked import Asked, Repeated, asked, recent
+from bessemer.monitor.watching.clients import CLIENTS, Counts, Judged
 from bessemer.monitor.watching.packed import packed, unpacked
+from bessemer.monitor.watching.queries import QueryWatcher
 from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.package.queries import SLOTS, Usual
 from bessemer.stats.queries import Chance, Seen, tail
@@ -25,7 +25,7 @@ _SHOWN_FROM = 0.01
 _SIDES = 5
 
 
-class Fingerprints:
+class Fingerprints(QueryWatcher):
     """The share of a client's queries that share fingerprints with another row among the last 8,000 of all clients.
 
     Fingerprints are hashes of parts of a row in coarse steps (Li et al. 2022, Blacklight): rows that differ by little,
@@ -36,18 +36,7 @@ class Fingerprints:
     clients whose rows are near their own too often, and the others are told of with those whose rows they are like.
     """
 
-    kind: ClassVar[Kind] = "adversary"
-    again: ClassVar[bool] = False
-    Settings: ClassVar[type[Spec]] = ClientSettings
-
-    def __init__(self, settings: ClientSettings) -> None:
-        self._settings = settings
-
-    def watch(self, watched: Watched) -> Said:
-        usual, silent = usual_of(watched)
-        if usual is None:
-            return Said(figures=silent, memory=watched.memory)
-        counts, repeated = Counts(watched.memory), Repeated(watched.memory.get("repeated"))
+    def _count(self, watched: Watched, usual: Usual, counts: Counts, repeated: Repeated) -> Said:
         seen = _Remembered(watched.memory)
         window: dict[str, tuple[int, int]] = {}
         for each in asked(watched, usual, repeated, self._settings.ignore):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
 
 import numpy as np
 
-from bessemer.monitor.finding import Kind, Test
+from bessemer.monitor.finding import Test
 from bessemer.monitor.slo import Objective, milliseconds
-from bessemer.monitor.watching.earlier import Earlier, EarlierSpec, ratio_test, share_p
-from bessemer.monitor.watching.served import Served, served
+from bessemer.monitor.watching.earlier import Earlier, ratio_test, share_p
+from bessemer.monitor.watching.operations import OperationsWatcher
+from bessemer.monitor.watching.served import Served
 from bessemer.monitor.watching.watched import Said, Watched
 from bessemer.serve.statistics import LATENCIES
 from bessemer.stats.arrays import Floats
@@ -21,7 +21,7 @@ _EDGES = LATENCIES[:-1]
 _SHARES = {"median": 0.5, "p95": 0.95, "p99": 0.99}
 
 
-class Latency:
+class Latency(OperationsWatcher):
     """The share of answers that are slower than the objective.
 
     Without one, the typical time of an answer and the share of slow ones against earlier windows; slow is what about
@@ -30,19 +30,8 @@ class Latency:
     All of the server's answers count, whatever share of them is logged.
     """
 
-    kind: ClassVar[Kind] = "operations"
-    again: ClassVar[bool] = False
-    empty: ClassVar[bool] = True
-
-    class Settings(EarlierSpec):
-        """What is remembered."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._spec = settings
-
-    def watch(self, watched: Watched) -> Said:
-        earlier, found = Earlier.of(self._spec, watched), served(watched)
-        if found is None or not sum(found.done.get("latencies", ())):
+    def _compare(self, watched: Watched, found: Served, earlier: Earlier) -> Said:
+        if not sum(found.done.get("latencies", ())):
             return Said(memory={"windows": list(earlier.rows)})
         values = {
             name: bucket_quantile(share, LATENCIES, found.done["latencies"])

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 
-from bessemer.core.spec import Spec
-from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.watching.asked import Repeated, asked, recent, usual_of
-from bessemer.monitor.watching.clients import ClientSettings, Counts, Judged
+from bessemer.monitor.finding import Test
+from bessemer.monitor.watching.asked import Repeated, asked, recent
+from bessemer.monitor.watching.clients import Counts, Judged
 from bessemer.monitor.watching.packed import packed, unpacked
+from bessemer.monitor.watching.queries import QueryWatcher
 from bessemer.monitor.watching.watched import Said, Watched
-from bessemer.package.queries import BACK
+from bessemer.package.queries import BACK, Usual
 from bessemer.stats.queries import MISSING, Points, nearest_earlier
 
 #: The last queries are kept of so many clients.
@@ -20,25 +18,14 @@ _CLIENTS = 100
 _NONE = 65_535
 
 
-class NearQueries:
+class NearQueries(QueryWatcher):
     """The share of a client's queries that are nearer to one of its last 100 than training rows are to each other.
 
     Looking for the edge between two answers, or for the slope of a probability, takes many small steps (Juuti et al.
     2019, PRADA). Rows that are exactly the same as before are left out.
     """
 
-    kind: ClassVar[Kind] = "adversary"
-    again: ClassVar[bool] = False
-    Settings: ClassVar[type[Spec]] = ClientSettings
-
-    def __init__(self, settings: ClientSettings) -> None:
-        self._settings = settings
-
-    def watch(self, watched: Watched) -> Said:
-        usual, silent = usual_of(watched)
-        if usual is None:
-            return Said(figures=silent, memory=watched.memory)
-        counts, repeated = Counts(watched.memory), Repeated(watched.memory.get("repeated"))
+    def _count(self, watched: Watched, usual: Usual, counts: Counts, repeated: Repeated) -> Said:
         last: dict[str, Points] = {
             client: _unpacked(text, len(usual.columns.numbers), len(usual.columns.kinds))
             for client, text in watched.memory.get("last_queries", {}).items()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
-from bessemer.monitor.finding import Kind
-from bessemer.monitor.watching.earlier import Earlier, EarlierSpec, ratio_test
-from bessemer.monitor.watching.served import Served, served
+from bessemer.monitor.watching.earlier import Earlier, ratio_test
+from bessemer.monitor.watching.operations import OperationsWatcher
+from bessemer.monitor.watching.served import Served
 from bessemer.monitor.watching.watched import Said, Watched
 
 _TEXTS = {
@@ -17,23 +17,10 @@ _TEXTS = {
 }
 
 
-class Resources:
+class Resources(OperationsWatcher):
     """CPU a row, memory of the largest process and time in the queue, each against earlier windows."""
 
-    kind: ClassVar[Kind] = "operations"
-    again: ClassVar[bool] = False
-    empty: ClassVar[bool] = True
-
-    class Settings(EarlierSpec):
-        """What is remembered."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._spec = settings
-
-    def watch(self, watched: Watched) -> Said:
-        earlier, found = Earlier.of(self._spec, watched), served(watched)
-        if found is None:
-            return Said(memory={"windows": list(earlier.rows)})
+    def _compare(self, watched: Watched, found: Served, earlier: Earlier) -> Said:
         logs = [math.log(value) if value > 0 else math.nan for value in _values(found)]
         tests = []
         for place, (name, (statistic, text)) in enumerate(_TEXTS.items()):

@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
-from bessemer.monitor.finding import Kind
-from bessemer.monitor.watching.earlier import Earlier, EarlierSpec, ratio_test
-from bessemer.monitor.watching.served import served
+from bessemer.monitor.watching.earlier import Earlier, ratio_test
+from bessemer.monitor.watching.operations import OperationsWatcher
+from bessemer.monitor.watching.served import Served
 from bessemer.monitor.watching.watched import Said, Watched
 
 
-class Throughput:
+class Throughput(OperationsWatcher):
     """Requests a second against earlier windows: fewer or more.
 
     Traffic has its hours: `season: 1d` (or 7d) compares with windows at the same time of the day (week).
     """
 
-    kind: ClassVar[Kind] = "operations"
-    again: ClassVar[bool] = False
-    empty: ClassVar[bool] = True
-
-    class Settings(EarlierSpec):
-        """What is remembered."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._spec = settings
-
-    def watch(self, watched: Watched) -> Said:
-        earlier, found = Earlier.of(self._spec, watched), served(watched)
+    def _compare(self, watched: Watched, found: Served, earlier: Earlier) -> Said:
         seconds = (watched.window.end - watched.window.start).total_seconds()
-        if found is None or not found.requests:
+        if not found.requests:
             return Said(memory={"windows": list(earlier.rows)})
         rate, before = math.log(found.requests / seconds), earlier.column(0, watched)
         text = "{now} requests a second, {before} before"

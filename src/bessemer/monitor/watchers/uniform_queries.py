@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from bessemer.core.spec import Spec
-from bessemer.monitor.finding import Kind, Test
-from bessemer.monitor.watching.asked import Repeated, asked, usual_of
-from bessemer.monitor.watching.clients import ClientSettings, Counts, Judged
+from bessemer.monitor.finding import Test
+from bessemer.monitor.watching.asked import Repeated, asked
+from bessemer.monitor.watching.clients import Counts, Judged
+from bessemer.monitor.watching.queries import QueryWatcher
 from bessemer.monitor.watching.watched import Said, Watched
+from bessemer.package.queries import Usual
 
 
-class UniformQueries:
+class UniformQueries(QueryWatcher):
     """The share of a client's queries whose values go together as those of 5 % of the training rows at most.
 
     Who copies a model asks all over its domain (Tramèr et al. 2016): each value is usual, together they are not. How
@@ -19,18 +18,7 @@ class UniformQueries:
     value; so a client with rare values only is none of those, as long as they go together.
     """
 
-    kind: ClassVar[Kind] = "adversary"
-    again: ClassVar[bool] = False
-    Settings: ClassVar[type[Spec]] = ClientSettings
-
-    def __init__(self, settings: ClientSettings) -> None:
-        self._settings = settings
-
-    def watch(self, watched: Watched) -> Said:
-        usual, silent = usual_of(watched)
-        if usual is None:
-            return Said(figures=silent, memory=watched.memory)
-        counts, repeated = Counts(watched.memory), Repeated(watched.memory.get("repeated"))
+    def _count(self, watched: Watched, usual: Usual, counts: Counts, repeated: Repeated) -> Said:
         for each in asked(watched, usual, repeated, self._settings.ignore):
             unlikely = usual.surprise(each.points) > usual.limit
             counts.add(each.client, int(unlikely.sum()), len(unlikely))
