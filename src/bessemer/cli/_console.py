@@ -15,14 +15,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from bessemer.core.errors import BessemerError
+from bessemer.core.redaction import hidden, hidden_in
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on standard output, and nothing else there."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    """One JSON object on standard output, and nothing else there; its texts are without secrets."""
+    sys.stdout.write(json.dumps(hidden_in(value), indent=2, ensure_ascii=False, default=str) + "\n")
 
 
 def show_error(error: BessemerError) -> None:
@@ -42,10 +43,9 @@ def show_crash(error: BaseException) -> None:
     with tempfile.NamedTemporaryFile(
         "w", prefix="bessemer-crash-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
-        traceback.print_exception(error, file=file)
-    err.print(
-        f"[bold red]internal error[/]: {escape(type(error).__name__)}: {escape(str(error))}", soft_wrap=True
-    )
+        file.write(hidden("".join(traceback.format_exception(error))))
+    said = hidden(f"{type(error).__name__}: {error}")
+    err.print(f"[bold red]internal error[/]: {escape(said)}", soft_wrap=True)
     err.print(
         f"  this is a fault of Bessemer, not of your project; the details are in {file.name}", soft_wrap=True
     )

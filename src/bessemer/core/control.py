@@ -9,6 +9,7 @@ import urllib.request
 from typing import Any
 
 from bessemer.core.errors import BessemerError, EnvironmentFault, UsageError
+from bessemer.core.redaction import remember
 
 #: A package is loaded and warmed before the answer, in seconds.
 _PATIENCE = 600.0
@@ -36,7 +37,7 @@ def ask(server: str, key_env: str, method: str, path: str, body: Any = None) -> 
     request = urllib.request.Request(server.rstrip("/") + path, data=data, method=method)  # noqa: S310 - http only
     request.add_header("content-type", "application/json")
     if key := os.environ.get(key_env):
-        request.add_header("authorization", f"Bearer {key}")
+        request.add_header("authorization", f"Bearer {remember(key)}")
     try:
         with _OPENER.open(request, timeout=_PATIENCE) as answer:
             found: dict[str, Any] = json.load(answer)

@@ -66,12 +66,16 @@ def _rebuild(cls: type[BessemerError], state: dict[str, object]) -> BessemerErro
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault of a project file: where it is, what is wrong, how to mend it."""
+    """One fault of a project file: where it is, what is wrong, how to mend it; without secrets, as errors are."""
 
     path: str
     line: int | None
     what: str
     fix: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "what", hidden(self.what))
+        object.__setattr__(self, "fix", hidden(self.fix))
 
     def __str__(self) -> str:
         where = self.path or "(top)"

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Union
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from bessemer.core.errors import Fault, ProjectError, did_you_mean
+from bessemer.core.literal_secrets import literal_secrets
 from bessemer.core.spec import Spec
 from bessemer.core.yaml_lines import Document, parse
 
@@ -169,6 +170,7 @@ def load(
     value = {
         k: v for k, v in value.items() if not (v is None and k in sections)
     }  # `report:` alone means defaults
+    faults += literal_secrets(document, text)
     faults += expand(value)
     model = project_model(sections)
     try:

@@ -6,17 +6,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bessemer.core.redaction import CREDENTIAL_NAME, SHOWN, without_password
+
 #: Stages whose settings change how a run is shown and not what comes of it.
 _SHOWN_ONLY = ("report",)
 
-#: What must not be shown: the password of a URL (up to the last @: it may hold one), of a parameter, a setting.
-_IN_URL = re.compile(r"(://[^:/@\s]*):\S*@")
-_HIDDEN = (
-    r"(?:(?:\w*[_-])?(?:pass(?:word|wd|phrase)|pwd|secret|token|sig(?:nature)?|credentials?)"
-    r"|(?:\w*[_-])?(?:api|access|account|private|secret)[_-]?key(?:[_-]id)?)"
-)
-_PARAMETER = re.compile(rf"(?i)((?:^|[?&;\s]){_HIDDEN}\s*=\s*)[^&;\s]+")
-_SETTING = re.compile(rf"(?i){_HIDDEN}")
+#: What must not be shown: a parameter of a URL or a connection string, and a setting, of these names.
+_PARAMETER = re.compile(rf"(?i)((?:^|[?&;\s]){CREDENTIAL_NAME}\s*=\s*)[^&;\s]+")
+_SETTING = re.compile(rf"(?i){CREDENTIAL_NAME}")
 #: A name in the place of a secret is no secret.
 _REFERENCE = re.compile(r"\$\{\w+\}")
 
@@ -53,8 +50,8 @@ def redacted(value: Any, name: str = "") -> Any:
     if not isinstance(value, str) or _REFERENCE.fullmatch(value):
         return value
     if _SETTING.fullmatch(name):
-        return "***"
-    return _PARAMETER.sub(r"\1***", _IN_URL.sub(r"\1:***@", value))
+        return SHOWN
+    return _PARAMETER.sub(rf"\1{SHOWN}", without_password(value))
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:

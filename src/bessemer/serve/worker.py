@@ -22,6 +22,7 @@ from typing import Any
 import orjson
 
 from bessemer.core.errors import BessemerError
+from bessemer.core.redaction import remember_environment
 from bessemer.package.model import Model, load
 from bessemer.serve.deployments.control import Control
 from bessemer.serve.deployments.deployments import Deployments
@@ -61,6 +62,7 @@ def main() -> None:
     told = os.dup(1)  # for the supervisor alone: whatever a library prints goes where errors go
     os.dup2(2, 1)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    remember_environment()
     task = Task(**orjson.loads(sys.stdin.buffer.readline()))
     try:
         run_loop(_serve(task, told))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bessemer.core.errors import BessemerError, UsageError
+from bessemer.core.redaction import remember
 from bessemer.serve.guards.keyfile import SHOWN, KeyEntry, hash_of, read_keys
 from bessemer.serve.guards.principal import Principal, Rate
 from bessemer.serve.guards.spec import KeysSpec, LimitsSpec, Scope
@@ -106,5 +107,5 @@ def _from_environment(spec: KeysSpec) -> list[KeyEntry]:
             why = "it is not set" if not key else f"a key has at least {_SHORTEST} characters, and no spaces"
             fix = 'python -c "import secrets; print(secrets.token_urlsafe(32))" makes one'
             raise UsageError(f"the environment variable {name} has no key", why=why, fix=fix)
-        entries.append(KeyEntry(name=name, sha256=hash_of(key), scopes=scopes))
+        entries.append(KeyEntry(name=name, sha256=hash_of(remember(key)), scopes=scopes))
     return entries

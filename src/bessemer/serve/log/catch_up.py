@@ -12,6 +12,7 @@ from pathlib import Path
 from pyarrow import ArrowException
 
 from bessemer.core.errors import FormatError
+from bessemer.core.redaction import hidden
 from bessemer.package.prediction_log.journal import Segment
 from bessemer.serve.log.locks import locked
 from bessemer.serve.log.plugins import SINKS
@@ -88,5 +89,5 @@ def _failed(path: Path, name: str, unread: Exception | None, error: Exception, d
         done.failed(f"{name}, {path.name}", error)
         return False
     done.damaged += 1
-    done.lose(f"{set_aside(path)} is what {name} cannot take: {type(error).__name__}: {error}")
+    done.lose(hidden(f"{set_aside(path)} is what {name} cannot take: {type(error).__name__}: {error}"))
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bessemer.core.redaction import hidden
 from bessemer.package.prediction_log.convert import LogBatch, convert
 from bessemer.package.prediction_log.journal import Segment
 
@@ -26,7 +27,7 @@ class Rolled:
 
     def failed(self, where: str, error: Exception) -> None:
         self.failures += 1
-        self.error = f"{where}: {type(error).__name__}: {error}"
+        self.error = hidden(f"{where}: {type(error).__name__}: {error}")
 
     def lose(self, what: str) -> None:
         """Of many the first and the last are told."""

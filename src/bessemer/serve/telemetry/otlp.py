@@ -24,6 +24,7 @@ from opentelemetry.util.re import parse_env_headers
 
 from bessemer._version import __version__
 from bessemer.core.errors import UsageError
+from bessemer.core.redaction import remember
 from bessemer.serve.telemetry.observed import SCOPE, Models, WithHistograms, observe
 from bessemer.serve.telemetry.sampling import sampling_of
 from bessemer.serve.telemetry.spec import OtlpSpec
@@ -114,4 +115,6 @@ def _headers(variable: str | None, env: Mapping[str, str]) -> dict[str, str] | N
             f"`otlp.headers_env` names {variable}, which has no headers",
             fix=f"set it: export {variable}='authorization=Bearer%20...'",
         )
+    for value in found.values():
+        remember(value)
     return found

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bessemer.core.redaction import hidden, remember_environment
 from bessemer.core.store import write_atomic
 from bessemer.train.trackers.plugins import TRACKERS
 from bessemer.train.trackers.tracker import RunInfo, Status, Tracker
@@ -45,9 +46,9 @@ class Feed:
         try:
             call(*arguments)
         except Exception as error:  # noqa: BLE001 - the border to trackers
-            traceback.print_exc()
+            sys.stderr.write(hidden(traceback.format_exc()))
             self._trackers.pop(name, None)
-            self.failures.append(f"tracking in {name} stopped: {type(error).__name__}: {error}")
+            self.failures.append(hidden(f"tracking in {name} stopped: {type(error).__name__}: {error}"))
 
     def _each(self, method: str, *arguments: Any) -> None:
         for name, tracker in list(self._trackers.items()):
@@ -111,6 +112,7 @@ def follow(spool: Path, parent: int) -> list[str]:
 
 
 def main() -> None:
+    remember_environment()
     spool, parent = Path(sys.argv[1]), int(sys.argv[2])
     failures = follow(spool, parent)
     if failures:

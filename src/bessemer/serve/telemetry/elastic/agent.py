@@ -18,6 +18,7 @@ from elasticapm.transport.http import Transport
 
 from bessemer._version import __version__
 from bessemer.core.errors import UsageError
+from bessemer.core.redaction import hidden_in
 from bessemer.serve.telemetry.spec import ElasticSpec
 
 _LOG = logging.getLogger("bessemer.serve")
@@ -78,7 +79,7 @@ class Agent(Client):  # type: ignore[misc]
 
 @for_events(constants.TRANSACTION, constants.SPAN, constants.ERROR)  # type: ignore[untyped-decorator]
 def scrub(client: Client, event: dict[str, Any]) -> dict[str, Any]:
-    """An event without the variables of frames, headers, cookies, bodies and what a URL asks.
+    """An event without the variables of frames, headers, cookies, bodies, what a URL asks and secrets that were read.
 
     >>> scrub(None, {"context": {"request": {"method": "GET", "headers": {"authorization": "Bearer secret"}}}})
     {'context': {'request': {'method': 'GET'}}}
@@ -90,6 +91,8 @@ def scrub(client: Client, event: dict[str, Any]) -> dict[str, Any]:
     for name in ("search", "full", "raw", "hash"):
         ((context.get("request") or {}).get("url") or {}).pop(name, None)
     _without_variables(event)
+    if "exception" in event:
+        event["exception"] = hidden_in(event["exception"])
     return event
 
 
