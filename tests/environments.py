@@ -10,23 +10,29 @@ import sys
 import venv
 from pathlib import Path
 
-_CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "bessemer-tests"
+#: Where what is made once on a machine is kept.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "bessemer-tests"
 
 
 def environment(name: str, *requirements: str) -> Path:
-    """The Python of an environment with exactly these packages installed (pin them: `name==version`).
+    """The Python of an environment with exactly these packages installed (pin them: `name==version`), and pip where
+    setuptools is one of them.
 
     Two runs at once wait for each other; an environment that was not finished is made anew.
     """
     mark = hashlib.sha256("\n".join([sys.version, *requirements]).encode()).hexdigest()[:12]
-    folder = _CACHE / f"{name}-{mark}"
+    folder = CACHE / f"{name}-{mark}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with Path(f"{folder}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / ".complete").exists():
-            venv.create(folder, clear=True, with_pip=True)
-            command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-            made = subprocess.run([*command, *requirements], capture_output=True, text=True)
+            # our own pip fills it: another takes seconds to install, and compiling all modules takes longer still
+            builds = any(each.startswith("setuptools") for each in requirements)
+            venv.create(folder, clear=True, with_pip=builds)
+            command = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install"]
+            made = subprocess.run(
+                [*command, "--quiet", "--no-compile", *requirements], capture_output=True, text=True
+            )
             assert made.returncode == 0, f"cannot install {requirements}:\n{made.stderr}"
             (folder / ".complete").touch()
     return folder / "bin" / "python"

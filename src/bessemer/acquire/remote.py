@@ -1,37 +1,35 @@
-"""Files that are elsewhere: http(s) with a checksum, and whatever fsspec knows (s3, gs, memory...)."""
+"""Files that are elsewhere: web servers, FTP, and whatever fsspec knows (s3, gs, hdfs, sftp...)."""
 
 from __future__ import annotations
 
 import hashlib
-import http.client
-import urllib.error
-import urllib.parse
-import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bessemer.acquire.shorthand import ENDINGS
+from bessemer.acquire.transfer.bucket import Bucket
+from bessemer.acquire.transfer.download import brought
+from bessemer.acquire.transfer.ftp import Ftp
+from bessemer.acquire.transfer.kept import Kept
+from bessemer.acquire.transfer.remote import Origin
+from bessemer.acquire.transfer.website import Website
 from bessemer.core.errors import BessemerError, DataError
-from bessemer.core.filesystem import open_url
-from bessemer.core.store import explained
+from bessemer.core.secrets import expanded
+from bessemer.core.store import file_digest
 
 if TYPE_CHECKING:
-    from bessemer.core.stage import Context, Progress
-
-_BLOCK = 2**20
-_TIMEOUT = 60.0
+    from bessemer.core.stage import Context
 
 
 def is_remote(path: str) -> bool:
-    """Whether the path is a URL of another place than this disk or an installed package."""
-    return "://" in path and not path.startswith(("python://", "file://"))
+    """Whether the path is a URL of another place than this disk or an installed package, or a variable that has one.
 
-
-def _is_http(path: str) -> bool:
-    return path.lower().startswith(("http://", "https://"))
+    >>> is_remote("s3://bucket/a.csv"), is_remote("${DATA_URL}"), is_remote("a.csv")
+    (True, True, False)
+    """
+    return path.startswith("${") or ("://" in path and not path.startswith(("python://", "file://")))
 
 
 def always() -> str:
@@ -40,102 +38,50 @@ def always() -> str:
 
 
 def remote_fingerprint(path: str, kind: str, sha256: str | None) -> str:
-    """The checksum where there is one; the file system's own tags (etag, time, size); or a new text each time."""
+    """The checksum where there is one; what the place says of its files (etag, time, size); or a new text each time."""
     if sha256:
-        return sha256.removeprefix("sha256:").lower()
-    if _is_http(path):
+        return _plain(sha256)
+    with _explained(path), closing(_origin(path, kind)) as origin:
+        remotes = origin.listed()
+    if not all(remote.version for remote in remotes):
         return always()
-    with _explained(path):
-        fs, inside = _filesystem(path)
-        tags = [f"{name} {fs.ukey(name)}" for name in _expand(fs, inside, path, kind)]
-    return hashlib.sha256("\n".join(tags).encode()).hexdigest()
+    lines = [f"{remote.inside} {remote.size} {remote.version}" for remote in remotes]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def download(path: str, ctx: Context, kind: str, sha256: str | None) -> list[Path]:
-    """Stream the remote files into the work folder; a file is there whole or not at all."""
-    folder = ctx.workdir / "fetched" / hashlib.sha256(path.encode()).hexdigest()[:16]
-    with explained("downloading into", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    if _is_http(path):
-        name = PurePosixPath(urllib.parse.urlparse(path).path).name or "download"
-        with _explained(path):
-            return [_stream(path, _open_http(path), folder / name, ctx, sha256)]
-    with _explained(path):
-        fs, inside = _filesystem(path)
-        return [
-            _stream(
-                name, (fs.open(name, "rb"), fs.size(name)), folder / f"{i:05d}-{Path(name).name}", ctx, sha256
-            )
-            for i, name in enumerate(_expand(fs, inside, path, kind))
-        ]
+    """The remote files on this disk, in order. What came in an earlier run and has not changed comes from there."""
+    kept = Kept(ctx.cache, ctx.workdir, f"{kind} {path} {sha256 or ''}")
+    with _explained(path), closing(_origin(path, kind)) as origin:
+        files = brought(origin, kept, path, ctx)
+    if sha256:
+        _check(files, path, _plain(sha256))
+    return files
 
 
-def _open_http(url: str) -> tuple[IO[bytes], float | None]:
-    request = urllib.request.Request(url, headers={"User-Agent": "bessemer"})  # noqa: S310 - http(s) only, see _is_http
-    response: IO[bytes] = urllib.request.urlopen(request, timeout=_TIMEOUT)  # noqa: S310
-    length = getattr(response, "headers", {}).get("Content-Length")
-    return response, float(length) if length else None
+def _plain(sha256: str) -> str:
+    return sha256.removeprefix("sha256:").lower()
 
 
-def _stream(
-    name: str, opened: tuple[IO[bytes], float | None], target: Path, ctx: Context, sha256: str | None
-) -> Path:
-    source, total = opened
-    part = target.with_name(target.name + ".part")
-    with (
-        closing(source),
-        ctx.progress(f"downloading {target.name}", total) as bar,
-        explained("writing", target),
-    ):
-        found = _copy(source, part, bar)
-    if sha256 and found != sha256.removeprefix("sha256:").lower():
-        part.unlink()
+def _check(files: list[Path], path: str, sha256: str) -> None:
+    if len(files) != 1:
+        raise DataError(f"'{path}' is {len(files)} files; `sha256` is for one", fix="leave `sha256` out")
+    found = file_digest(files[0])[0]
+    if found != sha256:
+        files[0].unlink()
         raise DataError(
-            f"'{name}' is not the file that was meant: sha256 {found}",
-            why=f"the project file says {sha256.removeprefix('sha256:').lower()}",
+            f"'{path}' is not the file that was meant: sha256 {found}",
+            why=f"the project file says {sha256}",
             fix="find out why the file changed; then correct `sha256`",
         )
-    if total is not None and part.stat().st_size != total:
-        part.unlink()
-        raise DataError(f"'{name}' came down incomplete", why="the connection was cut", fix="run again")
-    part.replace(target)
-    return target
 
 
-def _copy(source: IO[bytes], part: Path, bar: Progress) -> str:
-    digest = hashlib.sha256()
-    with part.open("wb") as out:
-        while block := source.read(_BLOCK):
-            out.write(block)
-            digest.update(block)
-            bar.advance(len(block))
-    return digest.hexdigest()
-
-
-def _filesystem(path: str) -> tuple[Any, str]:
-    try:
-        return open_url(path)
-    except ValueError as error:
-        raise DataError(
-            f"'{path}': nothing here reads '{path.partition('://')[0]}://'",
-            why=str(error),
-            fix="use a local path, s3:// or gs://",
-        ) from error
-
-
-def _expand(fs: Any, inside: str, path: str, kind: str) -> list[str]:
-    """A file's own name; the files of the kind in a folder; all that a glob matches."""
-    if "*" in inside:
-        names = fs.glob(inside)
-    elif fs.isfile(inside):
-        names = [inside]
-    else:
-        names = [name for name in fs.find(inside) if str(name).lower().endswith(ENDINGS.get(kind, ("",)))]
-    if not names:
-        raise DataError(
-            f"no file '{path}'", why="nothing is there", fix="check the bucket, the path and the rights"
-        )
-    return sorted(str(name) for name in names)
+def _origin(path: str, kind: str) -> Origin:
+    url = expanded(path)
+    scheme = url.partition("://")[0].lower()
+    if scheme in ("http", "https"):
+        return Website(url, path, kind)
+    return Ftp(url, path, kind) if scheme == "ftp" else Bucket(url, path, kind)
 
 
 @contextmanager
@@ -145,17 +91,7 @@ def _explained(path: str) -> Iterator[None]:
         yield
     except BessemerError:
         raise
-    except urllib.error.HTTPError as error:
-        fix = (
-            "check the address"
-            if error.code in (404, 410)
-            else "check the address and the rights, or try later"
-        )
-        raise DataError(f"'{path}' cannot be read: HTTP {error.code} {error.reason}", fix=fix) from error
-    except (
-        OSError,
-        http.client.HTTPException,
-    ) as error:  # URLError, timeouts and fsspec's refusals are OSErrors
+    except OSError as error:  # timeouts and fsspec's refusals are OSErrors
         raise DataError(
             f"'{path}' cannot be read",
             why=f"{type(error).__name__}: {error}",

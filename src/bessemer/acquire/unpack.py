@@ -66,11 +66,20 @@ def _member(packed: zipfile.ZipFile, archive: Path) -> zipfile.ZipInfo:
     member = members[0]
     if member.flag_bits & 1:
         raise DataError(f"'{archive.name}' is encrypted", fix="unpack it with its password and give the file")
-    ratio = member.file_size / max(member.compress_size, 1)
-    if member.file_size > _FREE_OF_DOUBT and ratio > _MAX_RATIO:
+    refuse_bomb(archive.name, member.compress_size, member.file_size)
+    return member
+
+
+def refuse_bomb(name: str, packed: int, unpacked: int) -> None:
+    """Refuse what would unpack to much more than data does.
+
+    Raises:
+        DataError: `unpacked` bytes are more than 64 MB and than 250 times the `packed` ones.
+    """
+    ratio = unpacked / max(packed, 1)
+    if unpacked > _FREE_OF_DOUBT and ratio > _MAX_RATIO:
         raise DataError(
-            f"'{archive.name}' would unpack to {member.file_size / 2**20:,.0f} MB, {ratio:,.0f} times its size",
+            f"'{name}' would unpack to {unpacked / 2**20:,.0f} MB, {ratio:,.0f} times its size",
             why=f"more than {_MAX_RATIO} times is taken for a zip bomb",
             fix="if it is meant, unpack it and give the file",
         )
-    return member

@@ -9,12 +9,12 @@ from typing import Any
 
 from bessemer.core.artifact import FileEntry
 from bessemer.core.errors import StoreError
-from bessemer.core.filesystem import open_url
+from bessemer.core.filesystem import open_url, write_whole
 from bessemer.core.store import DamagedBlob, Store, file_digest
 
 
 class RemoteStore(Store):
-    """A store at an fsspec URL. Object stores write whole objects or none, which is all the atomicity needed.
+    """A store at an fsspec URL. Each file appears there whole or not at all, which is all the atomicity needed.
 
     Args:
         url: such as s3://bucket/prefix.
@@ -38,8 +38,7 @@ class RemoteStore(Store):
     def _put_file(self, content: Path | bytes) -> FileEntry:
         entry = super()._put_file(content)
         if not self._remote_has(entry):
-            self.fs.makedirs(posixpath.dirname(self._blob_key(entry.digest)), exist_ok=True)
-            self.fs.put_file(str(self._blob_path(entry.digest)), self._blob_key(entry.digest))
+            write_whole(self.fs, self._blob_key(entry.digest), self._blob_path(entry.digest))
         return entry
 
     def _remote_has(self, entry: FileEntry) -> bool:
@@ -76,9 +75,7 @@ class RemoteStore(Store):
             self.fs.rm_file(self._blob_key(digest))
 
     def _write(self, relative: str, data: bytes) -> None:
-        key = self._key(relative)
-        self.fs.makedirs(posixpath.dirname(key), exist_ok=True)
-        self.fs.pipe_file(key, data)
+        write_whole(self.fs, self._key(relative), data)
 
     def _read(self, relative: str) -> bytes | None:
         try:
@@ -92,7 +89,8 @@ class RemoteStore(Store):
             found: list[Any] = self.fs.ls(self._key(folder), detail=False)
         except FileNotFoundError:
             return []
-        return sorted(posixpath.basename(p)[:-5] for p in found if str(p).endswith(".json"))
+        names = (posixpath.basename(str(p)) for p in found)
+        return sorted(n[:-5] for n in names if n.endswith(".json") and not n.startswith("."))
 
     def delete_record(self, folder: str, name: str) -> None:
         self.fs.rm_file(self._key(f"{folder}/{name}.json"))

@@ -53,6 +53,7 @@ class Context:
     seed: the run's seed; use `rng`.
     project_dir: the folder of the project file, for relative paths in it.
     workdir: scratch space that outlives a killed run: the next run of the same work finds what it left there.
+    kept: the folder behind `cache`; a folder in workdir where none is given.
     threads, memory: how many threads and bytes the stage may use.
     """
 
@@ -62,6 +63,7 @@ class Context:
     seed: int
     project_dir: Path
     workdir: Path
+    kept: Path | None = field(default=None, kw_only=True)
     threads: int = 2
     memory: int = 2 * 2**30
     emit: Emit = lambda kind, data: None
@@ -90,6 +92,14 @@ class Context:
         folder = self.store.temporary() / self.workdir.name
         folder.mkdir(parents=True, exist_ok=True)
         return folder / name
+
+    @property
+    def cache(self) -> Path:
+        """A folder of this stage that outlives its runs. Whoever keeps something there bounds its size, and does
+        without it where it is gone: it may be deleted at any time between runs."""
+        folder = self.kept or self.workdir / "cache"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def connect(self, *, threads: int | None = None) -> Any:
         """A DuckDB connection with the run's limits (see `core.sql.connect`)."""

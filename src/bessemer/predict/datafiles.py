@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bessemer.core.errors import BessemerError, DataError, did_you_mean
-from bessemer.core.filesystem import open_url
+from bessemer.core.filesystem import open_url, version_of
 from bessemer.core.store import explained
 
 _READERS = {
@@ -44,19 +44,7 @@ class DataFile:
             return f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ino}"
         with reading(self.path):
             self.fs.invalidate_cache()
-            facts = self.fs.info(self.path)
-        marks = (
-            "ETag",
-            "etag",
-            "md5Hash",
-            "LastModified",
-            "Last-Modified",
-            "last_modified",
-            "mtime",
-            "created",
-        )
-        found = [f"{mark} {facts[mark]}" for mark in marks if facts.get(mark)]
-        return f"{facts.get('size')} {' '.join(found)}" if found else ""
+            return version_of(self.fs.info(self.path))
 
     def open(self) -> Any:
         """The file's bytes, to be read at any place of them."""

@@ -14,13 +14,11 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from bessemer.core.errors import BessemerError, EnvironmentFault, StoreError, UsageError
-from bessemer.core.filesystem import open_url
+from bessemer.core.filesystem import open_url, write_whole
 from bessemer.core.store import explained, write_atomic
 from bessemer.predict.protocol import Job, Target
 
 _STATE = "state.json"
-#: Services where an object is there whole or not at all; elsewhere a file is written beside its place and moved.
-_WHOLE_OBJECTS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "memory"}
 
 
 class Place(Protocol):
@@ -146,17 +144,8 @@ class RemotePlace:
 
     def publish(self, name: str, file: Path) -> None:
         with _remote(self._url):
-            if self._is_whole():
-                self._fs.put_file(str(file), f"{self._base}/{name}")
-            else:
-                self._fs.makedirs(self._base, exist_ok=True)
-                self._fs.put_file(str(file), f"{self._base}/.part-{name}")
-                self._fs.mv(f"{self._base}/.part-{name}", f"{self._base}/{name}")
+            write_whole(self._fs, f"{self._base}/{name}", file)
         file.unlink()
-
-    def _is_whole(self) -> bool:
-        spoken = self._fs.protocol
-        return not _WHOLE_OBJECTS.isdisjoint([spoken] if isinstance(spoken, str) else spoken)
 
     def size(self, name: str) -> int | None:
         with _remote(self._url):
@@ -181,9 +170,7 @@ class RemotePlace:
 
     def _put(self, path: str, data: bytes) -> None:
         with _remote(self._url):
-            if not self._is_whole():
-                self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-            self._fs.pipe_file(path, data)
+            write_whole(self._fs, path, data)
 
     def remove(self, name: str) -> None:
         with _remote(self._url):
@@ -261,7 +248,7 @@ def _remote(url: str) -> Iterator[None]:
         raise UsageError(
             f"'{url}': nothing here writes '{url.partition('://')[0]}://'",
             why=str(error),
-            fix="use a local path, s3:// or gs://",
+            fix="use a local path, s3://, gs:// or hdfs://",
         ) from error
     except Exception as error:
         raise StoreError(
