@@ -16,7 +16,6 @@ from bessemer.acquire.batches import spool
 from bessemer.acquire.plugins import SOURCES
 from bessemer.acquire.protocol import Place
 from bessemer.acquire.sources.csv import CsvSource
-from bessemer.acquire.sources.elasticsearch import ElasticsearchSource
 from bessemer.acquire.sources.python import PythonSource
 from bessemer.acquire.sources.sql import SqlSource
 from bessemer.acquire.spec import PluginSource, kind_of
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 
 _MEMORY = 2**30
 _NAME = "data"
+#: Kinds of sources that are files; the others are servers.
+_OF_FILES = ("csv", "jsonl", "parquet", "excel", "avro", "orc", "images")
 
 
 class _Facts(MutableMapping[str, str]):
@@ -205,8 +206,8 @@ def unstable(options: Any, fingerprint: str) -> str:
     if isinstance(options, SqlSource) and options.query and not _ordered(options):
         return "the query has no ORDER BY, so its rows have no order that holds"
     if fingerprint.startswith("always:"):
-        server = isinstance(options, SqlSource | ElasticsearchSource)
-        where = "the database" if server else "the place of the files"
+        files = isinstance(options, PluginSource) or kind_of(options) in _OF_FILES
+        where = "the place of the files" if files else "the database"
         return f"{where} does not tell whether the rows have changed"
     return ""
 

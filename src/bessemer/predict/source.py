@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bessemer.predict.protocol import Rows
 
 Given = str | Path | Mapping[str, Any]
+#: Kinds whose files are read where they are.
+_READ_IN_PLACE = ("csv", "jsonl", "parquet")
 _KIND = re.compile(r"^(\w+):(?!//)(.+)$", re.DOTALL)
 
 
@@ -69,9 +71,20 @@ def _words(source: Given) -> dict[str, Any] | None:
     path = Path(text)
     if kind_of_name(text) and not text.startswith("python://"):
         return None
-    if path.is_dir() or (re.search(r"[*?\[]", text) and "://" not in text):
+    if path.is_dir():
+        return _of_folder(text)
+    if re.search(r"[*?\[]", text) and "://" not in text:
         return None
     return None if _is_files_url(text) else _of_path(text)
+
+
+def _of_folder(text: str) -> dict[str, Any] | None:
+    """A folder that is a lake's table or a dataset, or has images or workbooks; None where files are read in place."""
+    try:
+        found = source_from_path(text)
+    except ProjectError:
+        return None
+    return None if next(iter(found)) in _READ_IN_PLACE else dict(found)
 
 
 def _is_files_url(text: str) -> bool:

@@ -1,0 +1,219 @@
+"""Folders of images: rows of facts, classes by folder, tables beside them, broken files set aside with the reason."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from bessemer.acquire.spec import AcquireSpec
+from bessemer.acquire.stage import fingerprint, run
+from bessemer.core.errors import DataError
+from bessemer.core.stage import Context
+from bessemer.core.store import Store
+from bessemer.testing.sources import read
+
+
+def image(file: Path, size: tuple[int, int] = (4, 3), mode: str = "RGB", colour: int = 0) -> bytes:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, colour).save(file)
+    return file.read_bytes()
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    for i, name in enumerate(
+        ("cat/1.png", "cat/2.jpg", "dog/1.gif", "dog/deep/2.webp", "dog/3.BMP", "dog/4.tiff")
+    ):
+        image(tmp_path / "pets" / name, (4 + i, 3), "L" if name.endswith("gif") else "RGB")
+    image(tmp_path / "pets" / ".hidden" / "1.png")
+    (tmp_path / "pets" / "notes.txt").write_text("not an image")
+    return tmp_path
+
+
+def landed(options: dict[str, Any], folder: Path) -> tuple[pa.Table, list[str]]:
+    """What lands of a source, and what the user is warned of."""
+    warnings: list[str] = []
+    (folder / "w").mkdir(exist_ok=True)
+    told = lambda kind, data: warnings.append(data["text"]) if kind == "warning" else None  # noqa: E731
+    ctx = Context(Store(folder / "store"), "acquire", {}, 7, folder, folder / "w", emit=told)
+    spec = AcquireSpec.model_validate({"sources": {"data": options}})
+    return pq.read_table(ctx.open(run(spec, {}, ctx)["raw"]).path("data.parquet")), warnings
+
+
+def test_a_row_an_image_with_its_class_and_facts(pets: Path) -> None:
+    found, warnings = landed({"images": "pets"}, pets)
+    assert found["path"].to_pylist() == [
+        "cat/1.png", "cat/2.jpg", "dog/1.gif", "dog/3.BMP", "dog/4.tiff", "dog/deep/2.webp"
+    ]  # fmt: skip
+    assert found["label"].to_pylist() == ["cat", "cat", "dog", "dog", "dog", "deep"]
+    assert found["format"].to_pylist() == ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"]
+    assert found["width"].to_pylist() == [4, 5, 6, 8, 9, 7]
+    assert set(found["height"].to_pylist()) == {3}
+    for row in found.to_pylist():
+        content = (pets / "pets" / row["path"]).read_bytes()
+        assert (row["size"], row["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    assert not warnings
+
+
+def test_many_images_keep_their_order(tmp_path: Path) -> None:
+    content = image(tmp_path / "flat" / "0000.png")
+    for i in range(700):
+        (tmp_path / "flat" / f"{i:04d}.png").write_bytes(content)
+    found, _ = landed({"images": "flat"}, tmp_path)
+    assert found["path"].to_pylist() == [f"{i:04d}.png" for i in range(700)]
+    assert "label" not in found.column_names
+
+
+def break_some(folder: Path) -> None:
+    whole = image(folder / "cat" / "cut.png", (200, 200), colour=7)
+    (folder / "cat" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    photo = image(folder / "cat" / "cut.jpg", (300, 300))
+    (folder / "cat" / "cut.jpg").write_bytes(photo[:-400])
+    (folder / "cat" / "text.png").write_text("no image at all")
+    (folder / "cat" / "empty.png").write_bytes(b"")
+    (folder / "cat" / "script.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")
+    image(folder / "cat" / "huge.png", (2000, 1000), "1")
+    (folder / "cat" / "long.bmp").write_bytes(image(folder / "cat" / "long.bmp", (400, 400)))
+
+
+BROKEN = {
+    "cat/cut.png": "cut",
+    "cat/cut.jpg": "cut",
+    "cat/text.png": "no image of a known format",
+    "cat/empty.png": "empty",
+    "cat/script.png": "no image of a known format",
+    "cat/huge.png": "more than 1,000,000 pixels",
+    "cat/long.bmp": "more than 0 MB",
+}
+
+
+def test_broken_files_are_left_out_and_told_of(pets: Path) -> None:
+    break_some(pets / "pets")
+    options = {"images": "pets", "max_pixels": 1_000_000, "max_size": "300KB"}
+    found, warnings = landed(options, pets)
+    assert found.num_rows == 6
+    (said,) = warnings
+    assert "7 of 13 images are broken and left out" in said
+    assert "2 cut" in said
+    assert "2 no image of a known format" in said
+
+
+def test_broken_files_are_kept_with_the_reason_where_that_is_asked_for(pets: Path) -> None:
+    break_some(pets / "pets")
+    options = {"images": "pets", "max_pixels": 1_000_000, "max_size": "300KB", "broken": "keep"}
+    found, _ = landed(options, pets)
+    faults = {row["path"]: row["fault"] for row in found.to_pylist() if row["fault"]}
+    assert faults == BROKEN
+    assert all((row["width"] is None) == (row["fault"] is not None) for row in found.to_pylist())
+
+
+def test_broken_files_are_an_error_where_that_is_asked_for_or_none_is_whole(
+    pets: Path, tmp_path: Path
+) -> None:
+    (pets / "pets" / "cat" / "1.png").write_text("x")
+    with pytest.raises(DataError, match=r"'cat/1\.png' in 'pets' is broken"):
+        landed({"images": "pets", "broken": "refuse"}, pets)
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "a.png").write_text("x")
+    with pytest.raises(DataError, match="none of the 1 images"):
+        landed({"images": "none"}, tmp_path)
+
+
+def test_a_decompression_bomb_is_not_decoded(tmp_path: Path) -> None:
+    bomb = io.BytesIO()
+    Image.new("1", (30_000, 30_000)).save(bomb, "PNG")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "bomb.png").write_bytes(bomb.getvalue())
+    image(tmp_path / "b" / "ok.png")
+    found, (said,) = landed({"images": "b"}, tmp_path)
+    assert found["path"].to_pylist() == ["ok.png"]
+    assert "more than 100,000,000 pixels" in said
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_tables_beside_the_images_add_their_columns(ending: str, tmp_path: Path) -> None:
+    for name in ("1.png", "2.png", "3.png"):
+        image(tmp_path / "x" / "train" / name)
+    file = tmp_path / "x" / "train" / f"metadata.{ending}"
+    table = pa.table({"file_name": ["2.png", "1.png", "9.png"], "label": ["b", "a", "c"], "age": [7, 8, 9]})
+    if ending == "csv":
+        file.write_text("file_name,label,age\n2.png,b,7\n1.png,a,8\n9.png,c,9\n")
+    elif ending == "jsonl":
+        file.write_text(
+            "".join(
+                f'{{"file_name": "{n}.png", "label": "{v}", "age": {a}}}\n'
+                for n, v, a in ((2, "b", 7), (1, "a", 8), (9, "c", 9))
+            )
+        )
+    else:
+        pq.write_table(table, file)
+    found, (said,) = landed({"images": "x"}, tmp_path)
+    assert found["path"].to_pylist() == ["train/1.png", "train/2.png", "train/3.png"]
+    assert found["label"].to_pylist() == ["a", "b", None]
+    assert found["age"].to_pylist() == [8, 7, None]
+    assert "1 rows of the tables beside the images have no image, such as 'train/9.png'" in said
+
+
+def test_a_table_without_file_name_is_an_error(tmp_path: Path) -> None:
+    image(tmp_path / "x" / "1.png")
+    (tmp_path / "x" / "metadata.csv").write_text("filename,age\n1.png,7\n")
+    with pytest.raises(DataError, match="no column 'file_name'") as caught:
+        landed({"images": "x"}, tmp_path)
+    assert "filename" in str(caught.value)
+
+
+def test_an_archive_and_a_bucket_give_what_the_folder_gives(pets: Path) -> None:
+    expected = landed({"images": "pets"}, pets)[0]
+    files = [f for f in (pets / "pets").rglob("*") if f.is_file()]
+    with zipfile.ZipFile(pets / "pets.zip", "w") as packed:
+        for file in files:
+            packed.write(file, file.relative_to(pets / "pets").as_posix())
+    assert landed({"images": "pets.zip"}, pets)[0].equals(expected)
+    memory = fsspec.filesystem("memory")
+    for file in files:
+        memory.pipe_file(f"/zoo/{file.relative_to(pets / 'pets').as_posix()}", file.read_bytes())
+    try:
+        assert landed({"images": "memory://zoo"}, pets)[0].equals(expected)
+    finally:
+        memory.rm("/zoo", recursive=True)
+
+
+def test_the_fingerprint_is_of_names_and_content(pets: Path) -> None:
+    for where in ("pets", "pets.zip"):
+        spec = AcquireSpec.model_validate({"sources": {"data": {"images": where}}})
+        seen = []
+        for step in range(3):
+            if step == 1:
+                image(pets / "pets" / "cat" / "1.png", (9, 9))
+            if step == 2:
+                (pets / "pets" / "cat" / "1.png").rename(pets / "pets" / "cat" / f"{where}.png")
+            with zipfile.ZipFile(pets / "pets.zip", "w") as packed:
+                for file in sorted((pets / "pets").rglob("*.png")):
+                    packed.write(file, file.relative_to(pets / "pets").as_posix())
+            seen.append(fingerprint(spec, pets)["source data"])
+            assert fingerprint(spec, pets)["source data"] == seen[-1]
+        assert len(set(seen)) == 3
+        image(pets / "pets" / "cat" / "1.png")
+
+
+def test_the_files_themselves_are_there_for_the_sql(pets: Path) -> None:
+    acquire = {"sql": "select path, label, octet_length(image) as bytes, size from data"}
+    found = read({"images": "pets", "bytes": True}, pets, **acquire)
+    assert found["bytes"].to_pylist() == found["size"].to_pylist()
+
+
+def test_what_is_not_there_is_named(pets: Path) -> None:
+    (pets / "none").mkdir()
+    for where, said in (("pest", "pets"), ("none", "no images"), ("pest.zip", "no file 'pest.zip'")):
+        with pytest.raises(DataError) as caught:
+            landed({"images": where}, pets)
+        assert said in str(caught.value)
