@@ -13,13 +13,13 @@ from typing import Any
 import psycopg
 import pyarrow.parquet as pq
 import pytest
-from postgres_server import postgres
 
 from bessemer.core.errors import EnvironmentFault, StoreError, UsageError
 from bessemer.predict.job import predict
 from bessemer.predict.plugins import SINKS
 from bessemer.predict.protocol import Progress, Target
 from bessemer.testing.sinks import CHECKS, batch, job
+from systems.postgres import postgres
 
 pytestmark = pytest.mark.slow
 NAMES = (f"scored_{number}" for number in itertools.count())
@@ -50,9 +50,60 @@ def test_the_sink_keeps_each_promise(check: Any, server: str) -> None:
     check(SINKS.ref("ibis").target, target, lambda target: rows(server, name))
 
 
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_the_sink_of_postgres_keeps_each_promise(check: Any, server: str) -> None:
+    name = next(NAMES)
+    with psycopg.connect(server) as connection:
+        connection.execute("DROP TABLE IF EXISTS bessemer_jobs")
+    check(
+        SINKS.ref("postgres").target,
+        Target("postgres", server, options={"table": name}),
+        lambda t: rows(server, name),
+    )
+
+
+def test_two_at_once_write_nothing_twice(server: str) -> None:
+    """The second finds that the first has noted more than it knew, and stops."""
+    name = next(NAMES)
+    with psycopg.connect(server) as connection:
+        connection.execute("DROP TABLE IF EXISTS bessemer_jobs")
+    target = Target("postgres", server, options={"table": name})
+    first, second = (SINKS.load("postgres")(target, job("f")) for _ in range(2))
+    assert first.open() == second.open() == Progress()
+    first.write(batch(0), Progress(1, 4, 0, 4))
+    with pytest.raises(EnvironmentFault, match="another"):
+        second.write(batch(0), Progress(1, 4, 0, 4))
+    second.close()
+    first.write(batch(1), Progress(2, 8, 0, 8))
+    first.finish()
+    first.close()
+    assert [row["id"] for row in rows(server, name)] == list(range(8))
+
+
+def test_a_table_that_is_there_takes_rows_in_its_own_types(server: str) -> None:
+    name = next(NAMES)
+    with psycopg.connect(server) as connection:
+        connection.execute("DROP TABLE IF EXISTS bessemer_jobs")
+        connection.execute(
+            f"CREATE TABLE {name} (probability numeric(9, 4), extra text, id int, prediction text)"
+        )
+    sink = SINKS.load("postgres")(Target("postgres", server, options={"table": name}), job("g"))
+    sink.open()
+    sink.write(batch(0), Progress(1, 4, 0, 4))
+    sink.finish()
+    sink.close()
+    assert [float(row["probability"]) for row in rows(server, name)] == [0.0, 0.125, 0.25, 0.375]
+    with psycopg.connect(server) as connection:
+        connection.execute(f"ALTER TABLE {name} DROP COLUMN prediction")
+    with pytest.raises(UsageError, match="no column 'prediction'"):
+        SINKS.load("postgres")(Target("postgres", server, options={"table": name}), job("h")).open()
+
+
 def test_a_batch_that_was_not_noted_is_written_again_and_only_once(server: str) -> None:
     """The kill came between the rows and their note."""
     name = next(NAMES)
+    with psycopg.connect(server) as connection:
+        connection.execute("DROP TABLE IF EXISTS bessemer_jobs")  # the sinks note differently
     target = Target("ibis", server, options={"table": name})
     sink = SINKS.load("ibis")(target, job("e"))
     sink.open()
@@ -82,12 +133,20 @@ def test_from_a_table_into_a_table(server: str, model: Any, make_rows: Any) -> N
         with connection.cursor().copy("COPY customers FROM STDIN") as copy:
             for row in table.to_pylist():
                 copy.write_row(list(row.values())[:6])
+    with psycopg.connect(server) as connection:
+        connection.execute("DROP TABLE IF EXISTS bessemer_jobs")  # the sinks note differently
     source = {"sql": server, "table": "customers"}
     settings: dict[str, Any] = {"table": name, "keep": ["id"], "batch_rows": 100}
+    ibis = {"ibis": server, "table": f"{name}_ibis"}
     with pytest.raises(UsageError, match="exactly once"):
-        predict(model, source, server, **settings)
-    done = predict(model, source, server, snapshot=True, **settings)
+        predict(model, source, ibis, keep=["id"], batch_rows=100)
+    done = predict(model, source, ibis, snapshot=True, keep=["id"], batch_rows=100)
     assert (done.rows, done.unstable) == (1000, "")
+    assert len(rows(server, f"{name}_ibis")) == 1000
+    with psycopg.connect(server) as connection:
+        connection.execute("DROP TABLE IF EXISTS bessemer_jobs")  # the sinks note differently
+    done = predict(model, source, server, **settings)
+    assert done.rows == 1000
     found = rows(server, name)
     assert [row["id"] for row in found] == table["id"].to_pylist()
     expected = model.predict(table)

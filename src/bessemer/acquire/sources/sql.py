@@ -1,24 +1,27 @@
-"""SQL databases: DuckDB files by DuckDB itself, SQLite by the standard library, all others through ibis."""
+"""SQL databases: DuckDB files by DuckDB itself, SQLite by the standard library, PostgreSQL as the source of its own
+name, all others through ibis."""
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field
 
 from bessemer.acquire.files import digest_of, find
 from bessemer.acquire.options import PathText
 from bessemer.acquire.protocol import Place, Relation
 from bessemer.acquire.remote import always
+from bessemer.acquire.sources.postgres import Postgres, PostgresSource
+from bessemer.acquire.tables import TableOptions, pick, statement
 from bessemer.core.errors import DataError, EnvironmentFault, MissingExtra, ProjectError, did_you_mean
 from bessemer.core.redaction import without_password
-from bessemer.core.secrets import expanded
-from bessemer.core.spec import Spec
+from bessemer.core.secrets import expanded, no_literal_password
 from bessemer.core.sql import literal, quote
 
 if TYPE_CHECKING:
@@ -30,19 +33,11 @@ _ROWS = 50_000
 _FILE = re.compile(r"^(sqlite|duckdb):///(.+)$")
 
 
-class SqlSource(Spec):
-    sql: PathText = Field(
+class SqlSource(TableOptions):
+    sql: Annotated[PathText, AfterValidator(no_literal_password)] = Field(
         description="The database: sqlite:///file.db, duckdb:///file.duckdb, or any URL ibis connects to "
         "(postgres://, mysql://...). ${NAME} is taken from the environment, so that no password is written here."
     )
-    table: str | None = Field(default=None, min_length=1, description="The table to read.")
-    query: str | None = Field(default=None, min_length=1, description="Or a query in the database's own SQL.")
-
-    @model_validator(mode="after")
-    def _one_of(self) -> SqlSource:
-        if self.table and self.query:
-            raise ValueError("give `table` or `query`, not both")
-        return self
 
 
 class Sql:
@@ -72,19 +67,41 @@ class Sql:
             return self._duckdb(connection, local[1])
         if local:
             return Relation(batches=self._sqlite(local[1]))
+        if postgres := self._postgres():
+            return postgres.open(connection, ctx)
         return Relation(batches=self._ibis())
 
+    def newer(self, after: Any, ctx: Context) -> Iterator[pa.RecordBatch]:
+        local = self._local(ctx.project_dir)
+        if local and local[0] == "duckdb":
+            return self._duckdb_newer(local[1], after, ctx)
+        if local:
+            return self._sqlite(local[1], after)
+        if postgres := self._postgres():
+            return postgres.newer(after, ctx)
+        return self._ibis(after)
+
+    def _postgres(self) -> Postgres | None:
+        options = self.options
+        if not options.sql.startswith(("postgres://", "postgresql://")):
+            return None
+        found = PostgresSource(
+            postgres=options.sql, table=options.table, query=options.query, incremental=options.incremental
+        )
+        return Postgres(self.name, found)
+
+    def _cursor(self, columns: Sequence[str]) -> str:
+        """The cursor's name, which is one of the columns."""
+        assert self.options.incremental is not None
+        cursor = self.options.incremental.cursor
+        if cursor not in columns:
+            raise DataError(
+                f"source '{self.name}' has no column '{cursor}'", fix=did_you_mean(cursor, columns)
+            )
+        return cursor
+
     def _pick(self, tables: list[str]) -> str:
-        """The table to read: the one named, or the only one."""
-        wanted = self.options.table or (tables[0] if len(tables) == 1 else "")
-        if wanted in tables:
-            return wanted
-        what = (
-            f"no table '{wanted}'" if wanted else f"{len(tables)} tables in '{self.uri()}', and none is named"
-        )
-        raise DataError(
-            what, fix=did_you_mean(wanted, tables) if wanted else f"`table:` one of {', '.join(tables)}"
-        )
+        return pick(self.options.table, tables, self.uri())
 
     def _failed(self, error: Exception) -> DataError:
         return DataError(
@@ -112,7 +129,29 @@ class Sql:
             raise self._failed(error) from error
         return Relation(f"SELECT * FROM {database}.{quote(self._pick([row[0] for row in rows]))}")
 
-    def _sqlite(self, file: Path) -> Iterator[pa.RecordBatch]:
+    def _duckdb_newer(self, file: Path, after: Any, ctx: Context) -> Iterator[pa.RecordBatch]:
+        import duckdb
+
+        with closing(ctx.connect()) as connection:
+            relation = self._duckdb(connection, file)
+            try:
+                if after is None and relation.batches is not None:
+                    yield from relation.batches
+                    return
+                own = connection.cursor()
+                query = relation.query
+                if self.options.query:
+                    own.execute(f"USE {quote(f'source {self.name}')}")
+                    query = statement(self.options.query)
+                found = own.sql(query)
+                if after is not None:
+                    cursor = quote(self._cursor(found.columns))
+                    found = own.sql(f"SELECT * FROM ({query}\n) WHERE {cursor} >= ?", params=[after])
+                yield from found.to_arrow_reader(_ROWS)
+            except duckdb.Error as error:
+                raise self._failed(error) from error
+
+    def _sqlite(self, file: Path, after: Any = None) -> Iterator[pa.RecordBatch]:
         try:
             with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
                 query = self.options.query
@@ -122,12 +161,15 @@ class Sql:
                     query = f"SELECT * FROM {quote(self._pick(tables))}"
                 cursor = database.execute(query)
                 names = [column[0] for column in cursor.description]
+                if after is not None:
+                    since = f"SELECT * FROM ({statement(query)}\n) WHERE {quote(self._cursor(names))} >= ?"
+                    cursor = database.execute(since, [after])
                 while rows := cursor.fetchmany(_ROWS):
                     yield _batch(names, rows)
         except sqlite3.Error as error:
             raise self._failed(error) from error
 
-    def _ibis(self) -> Iterator[pa.RecordBatch]:
+    def _ibis(self, after: Any = None) -> Iterator[pa.RecordBatch]:
         try:
             import ibis
         except ImportError as error:
@@ -138,6 +180,11 @@ class Sql:
                 expression = connection.sql(self.options.query)
             else:
                 expression = connection.table(self._pick(sorted(connection.list_tables())))
+            if after is not None:
+                column = expression[self._cursor(expression.columns)]
+                zoned = getattr(column.type(), "timezone", None) is not None
+                naive = after.replace(tzinfo=None) if isinstance(after, dt.datetime) and not zoned else after
+                expression = expression.filter(column >= naive)
             yield from expression.to_pyarrow_batches(chunk_size=_ROWS)
         except (DataError, ProjectError):
             raise

@@ -22,7 +22,6 @@ _CREATE = (
     '"rows" BIGINT, "file" BIGINT, "row" BIGINT, complete BOOLEAN)'
 )
 _READ = f'SELECT batches, "rows", "file", "row", complete FROM {JOBS} WHERE job = ?'
-_WRITE = f"INSERT OR REPLACE INTO {JOBS} VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
 def table_of(target: Target) -> str:
@@ -67,6 +66,8 @@ class Database:
 
     kind = ""
     error: type[Exception] = Exception
+    #: How a note takes the place of an earlier one of the job.
+    upsert = f"INSERT OR REPLACE INTO {JOBS} VALUES (?, ?, ?, ?, ?, ?, ?)"
 
     def __init__(self, target: Target, job: Job) -> None:
         self._job, self._target = job, target
@@ -147,7 +148,7 @@ class Database:
     def _note(self, progress: Progress) -> None:
         p = progress
         values = [self._job.key, self._table, p.batches, p.rows, p.file, p.row, p.complete]
-        self._run(_WRITE, values)
+        self._run(self.upsert, values)
 
     def finish(self) -> None:
         with self._explained():
