@@ -1,0 +1,1 @@
+"""Streams: messages become rows of a Delta table, each exactly once."""

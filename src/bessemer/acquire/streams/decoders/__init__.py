@@ -1,0 +1,1 @@
+"""Codecs of messages, one format a file: bytes in, Arrow out, and no sockets."""

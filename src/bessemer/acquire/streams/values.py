@@ -1,0 +1,175 @@
+"""Values of messages, one by one, as the type of their column: for what cannot be done by the column."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from bessemer.acquire.streams.decoded import Decoded, refused, table_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_LONG = 2**63
+
+
+class Misfit(ValueError):
+    """A value that its column cannot hold."""
+
+
+def fit(value: Any, kind: pa.DataType) -> Any:
+    """The value as a column of this type takes it; None stays None.
+
+    Raises:
+        Misfit: the column cannot hold it.
+
+    >>> import pyarrow as pa
+    >>> fit(1.0, pa.int64()), fit(True, pa.string()), fit(3, pa.float64())
+    (1, 'true', 3.0)
+    """
+    import pyarrow.types as pt
+
+    if value is None:
+        return None
+    if pt.is_string(kind):
+        return _text(value)
+    if pt.is_boolean(kind):
+        return _of(value, (bool,), "a boolean")
+    if pt.is_int64(kind):
+        whole = isinstance(value, float) and value.is_integer()
+        number = int(value) if whole else _of(value, (int,), "an integer")
+        if not -_LONG <= number < _LONG:
+            raise Misfit(f"{value} does not fit 64 bits")
+        return number
+    if pt.is_float64(kind):
+        return float(_of(value, (int, float), "a number"))
+    if pt.is_decimal(kind):
+        return _decimal(_of(value, (Decimal, int), "a decimal"), kind)
+    if pt.is_timestamp(kind):
+        return _of(value, (dt.datetime,), "a time")
+    if pt.is_date(kind):
+        return _of(value, (dt.date,), "a date")
+    if pt.is_binary(kind):
+        return _of(value, (bytes,), "bytes")
+    raise Misfit(f"{value!r:.60} has no place in a column of {kind}")
+
+
+def _decimal(value: Any, kind: pa.DataType) -> Decimal:
+    import pyarrow as pa
+
+    try:
+        pa.scalar(Decimal(value), kind)
+    except pa.ArrowInvalid:
+        raise Misfit(f"{value} does not fit {kind}") from None
+    return Decimal(value)
+
+
+def _of(value: Any, kinds: tuple[type, ...], what: str) -> Any:
+    if isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool)):
+        return value
+    raise Misfit(f"{value!r:.60} is not {what}")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise Misfit("a text has half of a surrogate pair") from None
+        return value
+    if isinstance(value, bytes):
+        raise Misfit("bytes are not a text")
+    return json_text(value)
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON; times in ISO 8601, decimals and bytes as text.
+
+    >>> json_text({"a": [1, None, "ü"]})
+    '{"a":[1,null,"ü"]}'
+    """
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    return str(value)
+
+
+def columns_of(
+    messages: Mapping[int, Mapping[str, Any]],
+    faults: Mapping[int, str],
+    known: Mapping[str, pa.DataType],
+    wanted: Mapping[str, pa.DataType] | None,
+    infer: Callable[[Iterable[Any]], pa.DataType | None],
+) -> Decoded:
+    """Messages that were parsed, as a table; those with a value that its column cannot hold are faults.
+
+    Args:
+        messages: position -> field -> value. faults: of the messages that could not be parsed.
+        known: the types that columns have already.
+        wanted: the only fields to keep, with their types; all where it is None.
+        infer: the type of a new column from its values that are not None; None where they say none.
+    """
+    import pyarrow as pa
+
+    told: dict[int, str] = dict(faults)
+    kinds = dict(wanted or {})
+    if wanted is None:
+        kinds = _kinds(messages, told, known, infer)
+    kept: dict[int, list[Any]] = {}
+    for position, message in messages.items():
+        if position not in told:
+            try:
+                kept[position] = [_named(message.get(name), name, kind) for name, kind in kinds.items()]
+            except Misfit as misfit:
+                told[position] = str(misfit)
+    columns = {
+        name: pa.array([row[number] for row in kept.values()], kind)
+        for number, (name, kind) in enumerate(kinds.items())
+    }
+    return Decoded(table_of(columns, len(kept)), list(kept), told)
+
+
+def _named(value: Any, name: str, kind: pa.DataType) -> Any:
+    try:
+        return fit(value, kind)
+    except Misfit as misfit:
+        raise Misfit(f"{name}: {misfit}") from None
+
+
+def _kinds(
+    messages: Mapping[int, Mapping[str, Any]],
+    told: dict[int, str],
+    known: Mapping[str, pa.DataType],
+    infer: Callable[[Iterable[Any]], pa.DataType | None],
+) -> dict[str, pa.DataType]:
+    """The type of each field that occurs; messages with a field that cannot be a column become faults."""
+    kinds: dict[str, pa.DataType] = {}
+    new: dict[str, list[Any]] = {}
+    for position, message in messages.items():
+        names = {**known, **new}
+        if reason := next(filter(None, (refused(name, names) for name in message)), ""):
+            told[position] = reason
+            continue
+        for name, value in message.items():
+            if name in known:
+                kinds[name] = known[name]
+            elif value is not None:
+                new.setdefault(name, []).append(value)
+    for name, values in new.items():
+        if (kind := infer(values)) is not None:
+            kinds[name] = kind
+    return kinds
+
+
+def rows_kept(values: Sequence[bytes], decoded: Decoded) -> list[bytes]:
+    """The messages that a table's rows were made of."""
+    return [values[row] for row in decoded.rows]

@@ -1,0 +1,97 @@
+"""A topic of Kafka as sink, over the wire."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bessemer.core.errors import DataError, EnvironmentFault, UsageError
+from bessemer.predict.plugins import SINKS
+from bessemer.predict.protocol import Progress, Target
+from bessemer.predict.target import target_of
+from bessemer.testing.sinks import CHECKS, batch, job
+from noida import running
+from systems.kafka import Broker
+
+pytestmark = pytest.mark.slow
+NAMES = (f"scores-{number}" for number in itertools.count())
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with running("kafka", tmp_path_factory.mktemp("kafka")) as server:
+        yield Broker(server)
+
+
+@pytest.fixture
+def target(broker: Broker) -> Target:
+    return target_of({"kafka": broker.address, "topic": broker.topic(next(NAMES))})
+
+
+def rows(broker: Broker, target: Target) -> list[dict[str, Any]]:
+    return [json.loads(message.value()) for message in broker.messages(target.options["topic"])]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_the_sink_keeps_each_promise(check: Any, broker: Broker, target: Target) -> None:
+    check(SINKS.ref("kafka").target, target, lambda target: rows(broker, target))
+
+
+def test_two_processes_with_one_job_write_each_row_once(broker: Broker, target: Target) -> None:
+    first = SINKS.load("kafka")(target, job("twice"))
+    first.open()
+    first.write(batch(0), Progress(1, 4, 0, 4))
+    second = SINKS.load("kafka")(target, job("twice"))
+    assert second.open().batches == 1
+    second.write(batch(1), Progress(2, 8, 0, 8))
+    with pytest.raises(EnvironmentFault, match="another"):
+        first.write(batch(1), Progress(2, 8, 0, 8))
+    first.close()
+    second.finish()
+    second.close()
+    assert [row["id"] for row in rows(broker, target)] == list(range(8))
+
+
+def test_keys_are_the_values_of_a_column(broker: Broker, target: Target) -> None:
+    keyed = Target("kafka", target.where, options={**target.options, "key": "id"})
+    sink = SINKS.load("kafka")(keyed, job("keyed"))
+    sink.open()
+    sink.write(batch(0), Progress(1, 4, 0, 4))
+    sink.finish()
+    sink.close()
+    assert [message.key() for message in broker.messages(target.options["topic"])] == [b"0", b"1", b"2", b"3"]
+
+
+def test_restart_does_not_write_twice(broker: Broker, target: Target) -> None:
+    for restart in (False, True):
+        sink = SINKS.load("kafka")(target, job("restart", restart=restart))
+        if restart:
+            with pytest.raises(UsageError, match="already"):
+                sink.open()
+        else:
+            sink.open()
+            sink.write(batch(0), Progress(1, 4, 0, 4))
+        sink.close()
+    assert len(rows(broker, target)) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"topic": "scorez"}, DataError),
+        ({"topic": "scores-0", "key": "idd"}, UsageError),
+        ({"topic": "scores-0", "tpoic": "x"}, UsageError),
+        ({"topic": "scores-0", "settings": {"sasl.password": "x"}}, UsageError),
+        ({}, UsageError),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(
+    options: dict[str, Any], error: type[Exception], broker: Broker
+) -> None:
+    with pytest.raises(error) as caught:
+        SINKS.load("kafka")(Target("kafka", broker.address, options=options), job("bad")).open()
+    assert caught.value.fix  # type: ignore[attr-defined]
