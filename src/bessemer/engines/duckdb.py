@@ -6,13 +6,14 @@ the sources and nothing else, so nothing it depends on is missing from the cache
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bessemer.acquire.landing import check_names, describe
-from bessemer.core.errors import DataError, did_you_mean
+from bessemer.core.errors import DataError
+from bessemer.core.spec import Spec
 from bessemer.core.sql import for_width, literal, quote
+from bessemer.engines.binding import explain, one_select, result_columns
+from bessemer.engines.columns import describe
 
 if TYPE_CHECKING:
     from bessemer.core.stage import Context
@@ -20,11 +21,17 @@ if TYPE_CHECKING:
 RESULT = "bessemer_result"
 
 
+class DuckDBSettings(Spec):
+    """There is nothing to say: the run's own limits hold."""
+
+
 class DuckDBEngine:
     """Runs one SELECT over named sources.
 
     connection: a private DuckDB connection, which the engine restricts and uses up.
     """
+
+    Settings = DuckDBSettings
 
     def __init__(self, connection: Any, ctx: Context) -> None:
         self.connection, self.ctx = connection, ctx
@@ -48,27 +55,13 @@ class DuckDBEngine:
         import duckdb
 
         try:
-            statement = self._one_select(sql)
+            statement = one_select(self.connection, sql)
             self._restrict(readable)
-            names = [row[0] for row in self.connection.execute(f"DESCRIBE {statement}").fetchall()]
+            result_columns(self.connection, statement)
         except duckdb.Error as error:
             raise self.explain(error) from error
-        check_names(
-            names, lambda: "name the columns one by one in `acquire.sql`, or use `join ... using (column)`"
-        )
         self.connection.execute(f"CREATE TEMP VIEW {RESULT} AS {statement}")
         return RESULT
-
-    def _one_select(self, sql: str) -> str:
-        import duckdb
-
-        statements = self.connection.extract_statements(sql)
-        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            raise DataError(
-                f"`acquire.sql` has {len(statements)} statements or does not select",
-                fix="write one SELECT; common table expressions (WITH) hold intermediate results",
-            )
-        return str(statements[0].query).strip().rstrip(";")
 
     def _restrict(self, readable: list[Path]) -> None:
         folders = [self.ctx.workdir, self.ctx.temporary("x").parent]
@@ -83,16 +76,4 @@ class DuckDBEngine:
 
     def explain(self, error: Exception) -> DataError:
         """DuckDB's message, with the nearest of our own tables and columns."""
-        message = re.sub(r"LINE 1: DESCRIBE (.*)\n {9}", r"LINE 1: \1\n", str(error).strip())
-        fix = "correct `acquire.sql`"
-        if table := re.search(r"Table with name (.+?) does not exist", message):
-            fix = f"the tables are the names under `acquire.sources`; {did_you_mean(table[1], self._columns)}"
-            message = message.partition("\n")[0]
-        elif column := re.search(
-            r'[Cc]olumn "(.+?)" (?:not found|does not exist)|have a column named "(.+?)"', message
-        ):
-            known = sorted({name for names in self._columns.values() for name in names})
-            fix = did_you_mean(column[1] or column[2], known)
-        elif "disabled by configuration" in message or "Permission Error" in message:
-            fix = "the SQL reads a file by itself: name the file under `acquire.sources` and select from that name"
-        return DataError("`acquire.sql` does not run", why=message, fix=fix)
+        return explain(error, self._columns)

@@ -1,0 +1,185 @@
+"""Snowflake: sources in the same account stay where they are, others are copied into temporary tables."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from bessemer.core.snowflake import SnowflakeLogin, connect, explained
+from bessemer.core.snowflake_types import converted, types
+from bessemer.core.sql import quote
+from bessemer.engines.protocol import Corrections
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from bessemer.core.stage import Context
+
+#: The connector's numbers of types that are no number, in DuckDB's words.
+_TYPES = {
+    1: "DOUBLE", 2: "VARCHAR", 3: "DATE", 4: "TIMESTAMP", 6: "TIMESTAMP WITH TIME ZONE",
+    7: "TIMESTAMP WITH TIME ZONE", 8: "TIMESTAMP", 13: "BOOLEAN",
+}  # fmt: skip
+
+
+class SnowflakeSettings(SnowflakeLogin):
+    account: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(
+        description="The account, as organisation-account."
+    )
+    database: str = Field(min_length=1, description="Where tables are kept; it must be there.")
+    of_schema: str = Field(
+        default="PUBLIC", alias="schema", min_length=1, description="The schema that they are in."
+    )
+
+
+class Snowflake:
+    """One session, in UTC."""
+
+    Settings = SnowflakeSettings
+    dialect = "snowflake"
+
+    def __init__(self, settings: SnowflakeSettings, ctx: Context) -> None:
+        self.settings, self.ctx = settings, ctx
+        self._connection: Any = None
+        self._brought = 0
+
+    def corrections(self) -> Corrections:
+        from bessemer.engines.snowflake_sql import CORRECTIONS
+
+        return CORRECTIONS
+
+    def find(self, kind: str, options: Any) -> str | None:
+        """A table of this account, whose name is as Snowflake keeps it, or a query with whole names."""
+        if kind == "at_engine":
+            return ".".join(map(quote, options.at_engine.split(".")))
+        if kind != "snowflake" or options.snowflake != self.settings.account:
+            return None
+        place = (options.database, options.of_schema)
+        if options.query:
+            ours = (self.settings.database, self.settings.of_schema)
+            return f"({str(options.query).strip().rstrip(';')})" if place == ours else None
+        return ".".join(map(quote, (*place, options.table))) if options.table else None
+
+    def load(self, name: str, files: Sequence[Path]) -> str:
+        """By a stage that ends with the session."""
+        import pyarrow.dataset as ds
+
+        schema = ds.dataset(list(files), format="parquet").schema
+        kept = [(field.name, kind) for field in schema if (kind := _kind(field.type))]
+        self._brought += 1
+        table, stage = (f"BESSEMER_{what}_{self._brought}" for what in ("SOURCE", "STAGE"))
+        listed = ", ".join(f"{quote(column)} {kind}" for column, kind in kept)
+        self._run(f"CREATE OR REPLACE TEMPORARY TABLE {table} ({listed})")
+        self._run(f"CREATE OR REPLACE TEMPORARY STAGE {stage}")
+        for file in files:
+            address = file.absolute().as_uri().replace("'", "%27")
+            self._run(f"PUT '{address}' @{stage} AUTO_COMPRESS = FALSE")
+        taken = ", ".join(f"$1:{quote(column)}::{kind}" for column, kind in kept)
+        names = ", ".join(quote(column) for column, _ in kept)
+        self._run(
+            f"COPY INTO {table} ({names}) FROM (SELECT {taken} FROM @{stage}) "
+            "FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE)"
+        )
+        return quote(table)
+
+    def describe(self, relation: str) -> list[tuple[str, str]]:
+        with self._cursor() as cursor:
+            return [
+                (column.name, _described(column)) for column in cursor.describe(f"SELECT * FROM {relation}")
+            ]
+
+    def keep(self, name: str, sql: str) -> str:
+        table = self._named(name)
+        self._run(f"CREATE OR REPLACE TABLE {table} AS {sql}")
+        return table
+
+    def kept(self, name: str) -> str | None:
+        from snowflake.connector.errors import ProgrammingError
+
+        with self._cursor() as cursor:
+            try:
+                cursor.describe(f"SELECT * FROM {self._named(name)}")
+            except ProgrammingError as error:
+                if error.errno == 2003:
+                    return None
+                raise
+        return self._named(name)
+
+    def _named(self, name: str) -> str:
+        """Names are in capitals, as they are where nobody quotes them."""
+        return ".".join(map(quote, (self.settings.database, self.settings.of_schema, name.upper())))
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        with self._cursor() as cursor:
+            cursor.execute(sql)
+            return [tuple(map(_plain, row)) for row in cursor.fetchall()]
+
+    def batches(self, sql: str) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        with self._cursor() as cursor:
+            cursor.execute(sql)
+            names, wanted = [column.name for column in cursor.description], types(cursor.description)
+            five = [_landed(kind) for kind in wanted]
+            yield pa.RecordBatch.from_pylist([], pa.schema(list(zip(names, five, strict=True))))
+            for table in cursor.fetch_arrow_batches():
+                for batch in converted(table, names, wanted):
+                    columns = [c.cast(kind) for c, kind in zip(batch.columns, five, strict=True)]
+                    yield pa.record_batch(columns, names=names)
+
+    def _run(self, sql: str) -> None:
+        with self._cursor() as cursor:
+            cursor.execute(sql)
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        settings = self.settings
+        if self._connection is None:
+            self._connection = connect(settings, settings.account, settings.database, settings.of_schema)
+        with explained(settings.account, "used"), self._connection.cursor() as cursor:
+            yield cursor
+
+
+def _described(column: Any) -> str:
+    if column.type_code == 0:  # whole numbers are mostly declared with 38 digits, which few of them have
+        return f"DECIMAL({column.precision or 38},{column.scale})" if column.scale else "BIGINT"
+    return _TYPES.get(column.type_code, "BLOB")
+
+
+def _landed(kind: pa.DataType) -> pa.DataType:
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(kind):
+        return pa.timestamp("us")
+    if pa.types.is_decimal(kind):
+        return pa.int64() if kind.scale == 0 else pa.float64()
+    return kind
+
+
+def _kind(kind: pa.DataType) -> str:
+    """Snowflake's type for one of Arrow; '' for what is not brought."""
+    import pyarrow.types as pt
+
+    if pt.is_decimal(kind):
+        return f"NUMBER({kind.precision}, {kind.scale})"
+    if pt.is_timestamp(kind):
+        return "TIMESTAMP_TZ" if kind.tz else "TIMESTAMP_NTZ"
+    tests = {
+        "BOOLEAN": pt.is_boolean, "NUMBER(38, 0)": pt.is_integer, "FLOAT": pt.is_floating, "DATE": pt.is_date,
+        "VARCHAR": lambda k: pt.is_string(k) or pt.is_large_string(k),
+    }  # fmt: skip
+    return next((name for name, test in tests.items() if test(kind)), "")
+
+
+def _plain(value: Any) -> Any:
+    return value.astimezone(dt.UTC).replace(tzinfo=None) if getattr(value, "tzinfo", None) else value

@@ -1,0 +1,150 @@
+"""A PostgreSQL answers as DuckDB does."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pyarrow.parquet as pq
+import pytest
+
+from bessemer.acquire.sources.at_engine import AtEngineSource
+from bessemer.acquire.sources.postgres import PostgresSource
+from bessemer.acquire.spec import AcquireSpec
+from bessemer.acquire.stage import run
+from bessemer.core.errors import DataError
+from bessemer.engines.postgres import Postgres, PostgresSettings
+from bessemer.engines.remote import Remote
+from bessemer.prepare.expressions import parse
+from engines.agreement import asked_rows, context, differences, duckdb_rows, landed_rows, remote
+from engines.cases import CASES, DERIVED, REFUSED, tables
+from systems.postgres import postgres
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with postgres() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def there(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
+    folder = tmp_path_factory.mktemp("postgres")
+    engine = Postgres(PostgresSettings(url=url), context(folder))
+    yield remote(engine, "postgres", tables(), folder)
+    engine.close()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_table_is_the_one_of_duckdb(name: str, there: Remote, tmp_path: Path) -> None:
+    columns, rows = duckdb_rows(CASES[name], tables(), tmp_path)
+    found, answer = landed_rows(CASES[name], there)
+    assert found == columns
+    assert not differences(rows, answer)
+
+
+def test_derived_features_are_the_same(there: Remote, tmp_path: Path) -> None:
+    types = {"x": "number", "y": "number", "n": "integer", "big": "integer", "paid": "boolean", "Shop": "string",
+             "note": "string", "moment": "timestamp"}  # fmt: skip
+    made = {f"d{i}": parse(f"d{i}", text, types).sql for i, text in enumerate(DERIVED)}  # type: ignore[arg-type]
+    sql = f"SELECT id, {', '.join(f'{text} AS {name}' for name, text in made.items())} FROM orders"
+    columns, rows = duckdb_rows(sql, tables(), tmp_path)
+    found, answer = asked_rows(sql, there)
+    assert found == columns
+    for place, text in enumerate(DERIVED, 1):
+        sides = ([(row[0], row[place]) for row in side] for side in (rows, answer))
+        assert not differences(*sides), text
+
+
+def test_a_source_of_the_same_database_is_not_moved(url: str, there: Remote, tmp_path: Path) -> None:
+    """Its rows are read there, with values that DuckDB has: no infinite times, numbers without a size as floats."""
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS sales")
+        connection.execute(
+            "CREATE TABLE sales.own AS SELECT 1 AS id, 'infinity'::timestamp AS at, 2.50::numeric(9, 2) AS price, "
+            "0.1::numeric AS part, '{1,2}'::int[] AS ar, 'z'::text AS name UNION ALL "
+            "SELECT 2, '2024-01-01', 'nan', 1, NULL, 'Ä'"
+        )
+    source = PostgresSource(postgres=url, schema="sales", table="own")
+    relation = there.engine.find("postgres", source)
+    assert relation is not None
+    there.add("own", relation)
+    columns, rows = landed_rows(
+        "select *, upper(name) as big, name > 'a' as after_a from own order by id", there
+    )
+    day = dt.datetime(2024, 1, 1)
+    assert rows == [
+        (1, None, 2.5, 0.1, "[1,2]", "z", "Z", True),
+        (2, day, None, 1.0, None, "Ä", "Ä", True),
+    ]
+    assert dict(columns)["price"] == "DOUBLE"
+    assert (
+        there.engine.find(
+            "postgres", PostgresSource(postgres=url.replace("/postgres", "/other"), table="own")
+        )
+        is None
+    )
+    assert there.engine.find("parquet", object()) is None
+    listed = there.engine.find("at_engine", AtEngineSource(at_engine="sales.own"))
+    assert listed is not None
+    assert there.engine.describe(listed) == there.engine.describe(relation)
+
+
+def test_what_is_kept_is_there_for_another_process(url: str, there: Remote, tmp_path: Path) -> None:
+    relation = there.engine.keep("result", there.query(CASES["groups"]).sql)
+    again = there.engine.keep("result", there.query("select id, n from orders where id < 4").sql)
+    assert again == relation
+    other = Postgres(PostgresSettings(url=url), context(tmp_path))
+    assert other.kept("result") == relation
+    assert other.kept("none") is None
+    assert other.describe(relation) == [("id", "BIGINT"), ("n", "BIGINT")]
+    assert sorted(other.ask(f"SELECT id, n FROM {relation}")) == [(1, 5), (2, -3), (3, 0)]
+    other.close()
+    other.close()
+
+
+def test_a_query_that_fails_changes_nothing(there: Remote) -> None:
+    there.engine.keep("steady", there.query("select id from orders").sql)
+    with pytest.raises(DataError, match="invalid input syntax"):
+        there.engine.keep("steady", there.query("select cast(note as int) as n from orders").sql)
+    relation = there.engine.kept("steady")
+    assert there.engine.ask(f"SELECT count(*) FROM {relation}") == [(8,)]
+
+
+@pytest.mark.parametrize(
+    "sql", ["select id, big // n as q from orders", "select id, big % n as r from orders"]
+)
+def test_a_division_of_integers_by_zero_is_an_error(sql: str, there: Remote) -> None:
+    with pytest.raises(DataError, match="division by zero"):
+        landed_rows(sql, there)
+
+
+@pytest.mark.parametrize("sql", REFUSED)
+def test_what_does_not_mean_the_same_is_refused(sql: str, there: Remote) -> None:
+    with pytest.raises(DataError) as caught:
+        there.query(sql)
+    assert all(words in str(caught.value) for words in REFUSED[sql]), caught.value
+
+
+def test_a_project_keeps_its_rows_there(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source and the SQL are of the server; what lands is what DuckDB makes of it."""
+    rows = 2_000
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "CREATE TABLE visits AS SELECT g AS id, g % 7 AS shop, (g * 37 % 1000)::numeric(9, 2) / 100 AS spent, "
+            f"timestamp '2024-01-01' + g * interval '1 hour' AS moment FROM generate_series(1, {rows}) g"
+        )
+    monkeypatch.setenv("DATABASE_URL", url)
+    sql = "select id, shop, spent > 5 as dear, extract(hour from moment) as hour, round(spent, 1) as r from visits"
+    given = {"sources": {"visits": {"postgres": "${DATABASE_URL}", "table": "visits"}}, "sql": sql}
+    landed = {}
+    for engine in ("duckdb", {"postgres": {"url": "${DATABASE_URL}"}}):
+        ctx = context(tmp_path / str(len(landed)))
+        raw = run(AcquireSpec.model_validate({**given, "engine": engine}), {}, ctx)["raw"]
+        landed[len(landed)] = pq.read_table(ctx.open(raw).path("data.parquet")).sort_by("id")
+    assert landed[0].num_rows == rows
+    assert landed[0].equals(landed[1])

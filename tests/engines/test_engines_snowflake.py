@@ -1,0 +1,106 @@
+"""Snowflake answers as DuckDB does, as far as an emulator shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bessemer.acquire.sources.snowflake import SnowflakeSource
+from bessemer.core.errors import DataError
+from bessemer.engines.remote import Remote
+from bessemer.engines.snowflake import Snowflake, SnowflakeSettings
+from bessemer.prepare.expressions import parse
+from engines.agreement import asked_rows, context, differences, duckdb_rows, landed_rows, remote
+from engines.cases import CASES, DERIVED, REFUSED, tables
+from systems.snowflake import snowflake
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
+    folder = tmp_path_factory.mktemp("snowflake")
+    with snowflake(folder) as port, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SNOWFLAKE_PASSWORD", "snow-and-ice")
+        settings = SnowflakeSettings.model_validate({
+            "account": "shop", "database": "SHOP", "schema": "PUBLIC", "user": "me",
+            "password_env": "SNOWFLAKE_PASSWORD", "endpoint": f"http://127.0.0.1:{port}", "timeout": 20,
+        })  # fmt: skip
+        engine = Snowflake(settings, context(folder))
+        yield remote(engine, "snowflake", tables(), folder)
+        engine.close()
+
+
+#: What Snowflake does not have, and what the error says of it.
+LACKING = {"casts": "32 bits"}
+MORE = {
+    "casts without narrow floats": (
+        "select id, n::varchar as t, cast(y as decimal(12, 2)) as dec, try_cast(note as int) as none, "
+        "cast(x as int) as i, moment::varchar as m from orders where x < 100 and abs(y) < 1000"
+    ),
+    "no texts together": (
+        "select Shop, string_agg(case when n > 100 then note end, ',' order by id) as t from orders group by 1"
+    ),
+    "truth": "select id, paid is true as t, paid is false as f, paid is not true as nt from orders",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in (*CASES, *MORE) if name not in LACKING])
+def test_the_table_is_the_one_of_duckdb(name: str, there: Remote, tmp_path: Path) -> None:
+    sql = CASES.get(name) or MORE[name]
+    columns, rows = duckdb_rows(sql, tables(), tmp_path)
+    found, answer = landed_rows(sql, there)
+    assert found == columns
+    assert not differences(rows, answer)
+
+
+@pytest.mark.parametrize("name", LACKING)
+def test_what_snowflake_lacks_is_refused(name: str, there: Remote) -> None:
+    with pytest.raises(DataError, match=LACKING[name]):
+        there.query(CASES[name])
+
+
+def test_derived_features_are_the_same(there: Remote, tmp_path: Path) -> None:
+    types = {"x": "number", "y": "number", "n": "integer", "big": "integer", "paid": "boolean", "Shop": "string",
+             "note": "string", "moment": "timestamp"}  # fmt: skip
+    made = {f"d{i}": parse(f"d{i}", text, types).sql for i, text in enumerate(DERIVED)}  # type: ignore[arg-type]
+    sql = f"SELECT id, {', '.join(f'{text} AS {name}' for name, text in made.items())} FROM orders"
+    columns, rows = duckdb_rows(sql, tables(), tmp_path)
+    found, answer = asked_rows(sql, there)
+    assert found == columns
+    for place, text in enumerate(DERIVED, 1):
+        sides = ([(row[0], row[place]) for row in side] for side in (rows, answer))
+        assert not differences(*sides), text
+
+
+@pytest.mark.parametrize("sql", REFUSED)
+def test_what_does_not_mean_the_same_is_refused(sql: str, there: Remote) -> None:
+    with pytest.raises(DataError) as caught:
+        there.query(sql)
+    assert all(words in str(caught.value) for words in REFUSED[sql]), caught.value
+
+
+def test_what_is_kept_is_there_until_it_is_replaced(there: Remote) -> None:
+    relation = there.engine.keep("bessemer_result", there.query("select id, n from orders").sql)
+    assert there.engine.kept("bessemer_result") == relation == '"SHOP"."PUBLIC"."BESSEMER_RESULT"'
+    assert there.engine.kept("none") is None
+    assert there.engine.ask(f"SELECT COUNT(*) FROM {relation}") == [(8,)]
+    assert there.engine.describe(relation) == [("id", "BIGINT"), ("n", "BIGINT")]
+    source = {"snowflake": "shop", "database": "SHOP", "user": "me", "password_env": "P"}
+    own = SnowflakeSource.model_validate({**source, "table": "BESSEMER_RESULT"})
+    assert there.engine.find("snowflake", own) == relation
+    query = SnowflakeSource.model_validate(
+        {**source, "query": 'select "id" from BESSEMER_RESULT where "id" < 3;'}
+    )
+    found = there.engine.find("snowflake", query)
+    assert found is not None
+    there.add("few", found)
+    assert landed_rows("select count(*) as n, sum(id) as s from few", there)[1] == [(2, 3)]
+    assert there.engine.find("snowflake", own.model_copy(update={"snowflake": "other"})) is None
+
+
+def test_a_query_that_fails_says_why(there: Remote) -> None:
+    with pytest.raises(DataError, match="NOPE"):
+        there.engine.ask("SELECT nope FROM (SELECT 1 AS a)")
