@@ -271,6 +271,49 @@ acquire:
     assert again == meta["sources"]["orders"]["fingerprint"], "the same rows are the same data"
 
 
+def test_only_documents_that_are_new_are_read(server: noida.Noida, client: Client, tmp_path: Path) -> None:
+    """By a date with a format of its own, with documents that come late and one that changes."""
+    mapping = {
+        "properties": {
+            "at": {"type": "date", "format": "yyyy/MM/dd HH:mm:ss"},
+            "n": {"type": "long"},
+            "v": {"type": "double"},
+        }
+    }
+    fill(
+        client, "grown", [{"at": f"2024/05/01 10:00:{i:02d}", "n": i, "v": i / 2} for i in range(20)], mapping
+    )
+    (tmp_path / "bessemer.yaml").write_text(
+        f"""
+target: v
+acquire:
+  sources:
+    orders:
+      elasticsearch: "{server.url}"
+      index: grown
+      query: {{range: {{n: {{gte: 1}}}}}}
+      incremental: {{cursor: at, key: [n], overlap: 5s}}
+"""
+    )
+    project = bessemer.Project(tmp_path / "bessemer.yaml")
+    first = project.run(upto="acquire")
+    assert project.artifact("raw").meta["rows"] == 19
+    changed = [
+        {"at": "2024/05/01 10:00:21", "n": 3, "v": 9.0},
+        {"at": "2024/05/01 10:00:16", "n": 30, "v": 1.0},
+    ]
+    for i, each in enumerate(changed):
+        client.index(index="grown", id=f"new-{i}" if i else "3", document=each, refresh=True)
+    second = project.run(upto="acquire")
+    (said,) = (note["text"] for note in second.stages[0].notes if "since" in note["text"])
+    assert said == "source 'orders': 2 new or changed rows since at 2024-05-01 10:00:14"
+    found = project.snapshots.diff("v1", "v2", key=["n"])
+    assert found["rows"] == {"before": 19, "after": 20, "added": 1, "removed": 0, "changed": 1, "same": 18}
+    assert project.snapshots.find("v2").sources["orders"]["position"]["at"] == "2024-05-01 10:00:21"
+    third = project.run(upto="acquire")
+    assert (third.data["snapshot"], first.data["snapshot"]) == ("v2", "v1")
+
+
 class Gate:
     """Stands before a server and wants a key, as one with security does; notes what was asked."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,14 +16,52 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+@dataclass(frozen=True)
+class Spooled:
+    """Batches that were written to Parquet parts.
+
+    columns: name -> whether it has a type; one whose values were all null in batches that gave it none has not.
+    """
+
+    columns: dict[str, bool]
+    parts: tuple[Path, ...]
+
+    @property
+    def query(self) -> str:
+        """All rows, in order; columns without a type as text."""
+        listed = ", ".join(
+            quote(name) if typed else f"CAST(NULL AS VARCHAR) AS {quote(name)}"
+            for name, typed in self.columns.items()
+        )
+        return f"SELECT {listed} FROM {self.relation}"
+
+    @property
+    def relation(self) -> str:
+        """The parts as a table: columns that have a type, matched by name and widened."""
+        names = ", ".join(literal(part) for part in self.parts)
+        return f"read_parquet([{names}], union_by_name = true)"
+
+
 def spool(batches: Iterator[pa.RecordBatch], folder: Path, what: str) -> tuple[str, tuple[Path, ...]]:
     """Write batches to Parquet parts in `folder`; gives a query for all their rows, in order, and the parts.
+
+    Raises:
+        DataError: there are no batches, or a column's name stands twice.
+    """
+    spooled = spooled_parts(batches, folder, what)
+    if not spooled.parts:
+        raise DataError(f"{what} gave no rows", fix="check its query or its code")
+    return spooled.query, spooled.parts
+
+
+def spooled_parts(batches: Iterator[pa.RecordBatch], folder: Path, what: str) -> Spooled:
+    """Write batches, of which there may be none, to Parquet parts in `folder`.
 
     A new part begins where the schema changes: columns are matched by name, types are widened by DuckDB, and a
     column that has no type yet (all null so far) takes the type it gets later.
 
     Raises:
-        DataError: there are no batches, or a column's name stands twice.
+        DataError: a column's name stands twice.
     """
     import pyarrow.parquet as pq
 
@@ -43,13 +82,7 @@ def spool(batches: Iterator[pa.RecordBatch], folder: Path, what: str) -> tuple[s
                 parts.append(folder / f"{len(parts):06d}.parquet")
                 writer = stack.enter_context(pq.ParquetWriter(parts[-1], schema, compression="snappy"))
             writer.write_batch(kept)
-    if not parts:
-        raise DataError(f"{what} gave no rows", fix="check its query or its code")
-    names = ", ".join(literal(part) for part in parts)
-    listed = ", ".join(
-        quote(name) if typed else f"CAST(NULL AS VARCHAR) AS {quote(name)}" for name, typed in columns.items()
-    )
-    return f"SELECT {listed} FROM read_parquet([{names}], union_by_name = true)", tuple(parts)
+    return Spooled(columns, tuple(parts))
 
 
 def _typed(batch: pa.RecordBatch, columns: dict[str, bool], what: str) -> pa.RecordBatch:

@@ -31,12 +31,17 @@ class Incremental(Spec):
         default=(),
         strict=False,
         description="Columns that tell rows apart: of several versions of a row the one with the greatest cursor "
-        "counts. Without it rows are only ever added.",
+        "counts. Without it rows are only ever added, and none changes.",
     )
     overlap: Duration = Field(
         default=0.0,
-        description="How far before the greatest time seen it begins to read again, for rows that come late; needs "
-        "`key`, and a cursor of times.",
+        description="How far before the greatest time seen it begins to read again, for rows that come late; needs a "
+        "cursor of times.",
+    )
+    full: Duration = Field(
+        default=0.0,
+        description="How old the last reading of everything may be before everything is read again, as 7d: so that "
+        "rows that were deleted are seen. Never by default.",
     )
 
 

@@ -34,7 +34,7 @@ def command(artifact: str, run: str, project: Path, as_json: bool) -> None:
         table.add_column(name, overflow="fold")
     for step in steps:
         table.add_row(
-            f"[bold]{step.stage}[/]",
+            f"[bold]{step.stage}[/]" + (f" [dim]{step.snapshot}[/]" if step.snapshot else ""),
             "\n".join(f"{name} [dim]{digest[:12]}[/]" for name, digest in step.inputs.items()) or "-",
             "\n".join(f"{name} [dim]{digest[:12]}[/]" for name, digest in step.outputs.items()),
             "\n".join(f"{name} [dim]{str(print_)[:12]}[/]" for name, print_ in step.reads.items()),

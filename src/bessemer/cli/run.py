@@ -21,12 +21,21 @@ if TYPE_CHECKING:
     help="Run this stage even if it is cached; `all` for every one.",
 )
 @click.option("--wait", metavar="TIME", default="0s", show_default=True, help="Wait for another run, as 10m.")
+@click.option(
+    "--data", metavar="REF", default="", help="Run on this snapshot of the data, as v3, instead of acquiring."
+)
 @click.option("--no-track", is_flag=True, help="Do not feed the trackers.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object: run, package, report, metrics, stages."
 )
 def command(
-    project: Path, upto: str | None, force: tuple[str, ...], wait: str, no_track: bool, as_json: bool
+    project: Path,
+    upto: str | None,
+    force: tuple[str, ...],
+    wait: str,
+    data: str,
+    no_track: bool,
+    as_json: bool,
 ) -> None:
     """Run the flow of PROJECT (a project file or its folder; the nearest one by default).
 
@@ -45,7 +54,7 @@ def command(
     console = err if as_json else out
     loaded = Project(project)
     with view(console, as_json) as sink:
-        run = loaded.run(upto=upto, force=force, wait=patience, sinks=[sink], track=not no_track)
+        run = loaded.run(upto=upto, force=force, wait=patience, sinks=[sink], track=not no_track, data=data)
     if as_json:
         print_json(run.to_json())
     else:
@@ -59,6 +68,8 @@ def _summary(run: Run) -> None:
     out.print(
         f"\n[bold green]done[/] in {seconds(run.seconds)}, {cached} of {len(run.stages)} stages from the cache"
     )
+    if run.data:
+        out.print(f"  data     snapshot {run.data['snapshot']}, from {run.data['from']}")
     if run.metric in run.metrics:
         m = run.metrics[run.metric]
         out.print(

@@ -98,6 +98,8 @@ def _words(found: list[Run]) -> None:
     for stage, note in notes:
         colour = "yellow" if note["kind"] == "warning" else "dim"
         out.print(f"[{colour}]{stage:>9}[/]  {escape(note['text'])}", soft_wrap=True)
+    if run.data:
+        out.print(f"\ndata     snapshot {run.data['snapshot']}, from {run.data['from']}")
     if run.error:
         out.print(f"\n[red]{escape(run.error)}[/]", soft_wrap=True)
     if run.report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,10 @@ from bessemer.core.store import Store
 
 @dataclass(frozen=True)
 class Step:
-    """One stage behind an artifact: its key, what it took and gave (name -> digest), settings and what it read."""
+    """One stage behind an artifact: its key, what it took and gave (name -> digest), settings and what it read.
+
+    snapshot: of the data, as v3, where the step is the acquire of a run.
+    """
 
     stage: str
     key: str
@@ -19,20 +23,22 @@ class Step:
     spec: dict[str, Any]
     reads: dict[str, str]
     packages: dict[str, str]
+    snapshot: str = ""
 
 
-def lineage(store: Store, digest: str) -> list[Step]:
+def lineage(store: Store, digest: str, keys: Sequence[str] = ()) -> list[Step]:
     """The steps that led to an artifact, the sources first and the one that made it last.
 
     Args:
         store: where it was made.
         digest: of the artifact.
+        keys: of the run it was made in: where different inputs gave the same content, its own steps count.
 
     Returns:
         [] where no record of the store says who made it.
     """
     makers: dict[str, Step] = {}
-    for key in store.records("keys"):
+    for key in dict.fromkeys([*keys, *store.records("keys")]):
         record = store.record("keys", key)
         if record is None:
             continue

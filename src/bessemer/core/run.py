@@ -19,7 +19,8 @@ class Run:
 
     status: running, done, failed, interrupted or killed. seconds: wall clock. package, report, leaderboard: the files
     in the project's build folder, when the run came that far. metrics: name -> {value, low, high} on the test rows.
-    stages: a `StageResult` for each stage, in order.
+    stages: a `StageResult` for each stage, in order. data: the snapshot it worked on: `snapshot` (v3), `digest`, and
+    `from`: `acquire`, or `an earlier run` where it was asked for.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Run:
     stages: list[StageResult] = field(default_factory=list)
     error: str = ""
     pid: int = 0
+    data: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         found = self.metrics.get(self.metric)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from bessemer.acquire.elastic_fields import Fields, Shape, fields_of, named
+from bessemer.acquire.options import IncrementalOptions
 from bessemer.acquire.protocol import Place, Relation
 from bessemer.acquire.remote import always
 from bessemer.core.elastic.faults import ElasticFault, explained
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from bessemer.core.stage import Context
 
 
-class ElasticsearchSource(ElasticLogin):
+class ElasticsearchSource(ElasticLogin, IncrementalOptions):
     elasticsearch: ElasticUrl = Field(description="The server, as https://host:9200.")
     index: str = Field(
         min_length=1, description="An index, an alias, a data stream, or a pattern of them such as logs-*."
@@ -72,14 +74,17 @@ class Elasticsearch:
     def open(self, connection: Any, ctx: Context) -> Relation:
         return Relation(batches=self._batches())
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
+    def newer(self, after: Any, ctx: Context) -> Iterator[pa.RecordBatch]:
+        return self._batches(after)
+
+    def _batches(self, after: Any = None) -> Iterator[pa.RecordBatch]:
         options = self.options
         client = connect(options.elasticsearch, options, options.timeout)
         try:
             with self._told(client):
                 shape = self._shape(client)
             fields = Fields(shape, options.lists, self.uri())
-            for hits in self._pages(client, fields):
+            for hits in self._pages(client, fields, self._wanted(after)):
                 yield fields.batch(hits)
         finally:
             client.close()
@@ -94,8 +99,21 @@ class Elasticsearch:
             raise DataError(f"'{self.uri()}' has no fields", why="nothing was ever put into it")
         return named(there, (*self.options.fields, *self.options.lists), self.options.fields, self.uri())
 
-    def _pages(self, client: Client, fields: Fields) -> Iterator[Sequence[Mapping[str, Any]]]:
-        """The documents, a page at a time."""
+    def _wanted(self, after: Any) -> Mapping[str, Any]:
+        """The query for the documents that are wanted, from a value of the cursor on where one is given."""
+        query = self.options.query or {"match_all": {}}
+        if after is None:
+            return query
+        assert self.options.incremental is not None
+        since = {"gte": after}
+        if isinstance(after, dt.datetime):
+            since = {"gte": after.isoformat(), "format": "strict_date_optional_time"}
+        return {"bool": {"filter": [query, {"range": {self.options.incremental.cursor: since}}]}}
+
+    def _pages(
+        self, client: Client, fields: Fields, wanted: Mapping[str, Any]
+    ) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """The documents that a query wants, a page at a time."""
         options, keep = self.options, f"{max(1, round(self.options.keep_alive))}s"
         with self._told(client):
             point = client.open_point_in_time(index=options.index, keep_alive=keep)["id"]
@@ -105,7 +123,7 @@ class Elasticsearch:
                 with self._told(client):
                     found = client.search(
                         pit={"id": point, "keep_alive": keep},
-                        query=options.query or {"match_all": {}},
+                        query=wanted,
                         sort=[*map(_order, options.sort), {"_shard_doc": "asc"}],
                         size=options.page,
                         fields=fields.asked,

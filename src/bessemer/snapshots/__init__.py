@@ -1,0 +1,1 @@
+"""Snapshots: what each acquire landed, numbered, named, compared and kept by policy."""
