@@ -39,11 +39,16 @@ def parse_named(value: Any, table: PluginTable[Any], noun: str, example: str) ->
         if not isinstance(named, dict):
             raise ValueError(f"{entry!r} is not {noun}: write its name, or {{name: {{setting: value}}}}")
         for name, settings in named.items():
-            asked[str(name)] = _checked(str(name), {} if settings is None else settings, table, noun)
+            asked[str(name)] = checked_settings(str(name), {} if settings is None else settings, table, noun)
     return asked
 
 
-def _checked(name: str, settings: Any, table: PluginTable[Any], noun: str) -> dict[str, Any]:
+def checked_settings(name: str, settings: Any, table: PluginTable[Any], noun: str) -> dict[str, Any]:
+    """The settings of a plug-in, as they were given, when they are right.
+
+    Raises:
+        ValueError: the name is unknown, or settings are wrong; the text says how to mend it.
+    """
     if name not in table:
         raise ValueError(f"no {noun.split(' ', 1)[1]} is called {name!r}; {did_you_mean(name, table)}")
     if not isinstance(settings, dict):

@@ -23,10 +23,10 @@ _GROUP = 100
 
 
 def contract_of(model: Model) -> Contract | None:
-    """The contract in a package; None where it has none."""
+    """The contract in a package, without its expectations, which are about tables; None where it has none."""
     if _MEMBER not in model.contents:
         return None
-    return read(model.contents.text(_MEMBER), _MEMBER)
+    return read(model.contents.text(_MEMBER), _MEMBER, expectations=False)
 
 
 def allowed(model: Model) -> float:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from bessemer.core.errors import ContractError, Fault, did_you_mean
 from bessemer.core.spec import Duration, Share, Spec
 from bessemer.core.yaml_lines import parse
+from bessemer.validate.expect import Asked, made, parse_one
 
 ColumnType = Literal["boolean", "integer", "number", "string", "timestamp"]
 Scalar = bool | int | float | str
@@ -90,15 +91,58 @@ class RowRules(Spec):
     max: int | None = Field(default=None, ge=0, description="The most rows a snapshot may have.")
 
 
+What = Literal["allow", "warn", "stop"]
+
+
+class ChangeRules(Spec):
+    """How the columns may change from one snapshot to the next."""
+
+    added: What = Field(default="warn", description="What a column does that the contract does not name.")
+    removed: What = Field(default="stop", description="What a column does that is not there any more.")
+    widened: What = Field(
+        default="allow",
+        description="What a change of type does that loses nothing: integers where the contract says number or "
+        "string, and a column without any value.",
+    )
+    fixed: tuple[str, ...] = Field(
+        default=(), strict=False, description="Columns that are always there, with their very type."
+    )
+
+
 class Contract(Spec):
-    """What the data must be like. Columns that are not named are let through with a warning."""
+    """What the data must be like."""
 
     rows: RowRules = Field(default_factory=RowRules, description="How many rows there may be.")
     columns: dict[str, ColumnRules] = Field(description="Column names to their rules.")
+    changes: ChangeRules = Field(default_factory=ChangeRules, description="How the columns may change.")
+    expect: tuple[Annotated[Asked, BeforeValidator(parse_one)], ...] = Field(
+        default=(), strict=False, description="Expectations: rules beyond single columns."
+    )
+
+    @field_validator("expect")
+    @classmethod
+    def _told_apart(cls, expect: tuple[Asked, ...]) -> tuple[Asked, ...]:
+        names = [expectation.name for expectation in made(expect)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two expectations are called {twice[0]!r}: leave one out, or give one a `name`")
+        return expect
+
+    @model_validator(mode="after")
+    def _fixed_are_named(self) -> Contract:
+        for name in self.changes.fixed:
+            if name not in self.columns:
+                raise ValueError(
+                    f"`changes.fixed`: no column {name!r} in the contract; {did_you_mean(name, self.columns)}"
+                )
+        return self
 
 
-def read(text: str, file: str) -> Contract:
+def read(text: str, file: str, *, expectations: bool = True) -> Contract:
     """A contract from its YAML text.
+
+    Args:
+        expectations: whether they are read too; without them their plug-ins need not be installed.
 
     Raises:
         ContractError: with every fault, each with its line.
@@ -107,6 +151,8 @@ def read(text: str, file: str) -> Contract:
     0
     """
     document = parse(text)
+    if not expectations and isinstance(document.value, dict):
+        document.value.pop("expect", None)
     if document.faults:
         raise _refused(document.faults, file)
     try:
@@ -125,11 +171,14 @@ def _refused(faults: list[Fault], file: str) -> ContractError:
     )
 
 
+_KNOWN: dict[str, type[Spec]] = {"columns": ColumnRules, "rows": RowRules, "changes": ChangeRules}
+
+
 def _fault(item: Any) -> Fault:
     loc = [str(part) for part in item["loc"] if part not in ("bool", "int", "float", "str")]
     path, last = ".".join(loc), loc[-1] if loc else ""
     if item["type"] == "extra_forbidden":
-        known = Contract.model_fields if len(loc) == 1 else ColumnRules.model_fields
+        known = _KNOWN[loc[0]].model_fields if len(loc) > 1 and loc[0] in _KNOWN else Contract.model_fields
         return Fault(path, None, f"unknown key '{last}'", did_you_mean(last, known))
     if item["type"] == "missing":
         return Fault(path, None, f"'{last}' is missing", f"add `{last}: ...`")

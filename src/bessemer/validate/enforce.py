@@ -1,37 +1,47 @@
-"""Hold data to its contract: what stops at once, which rows break it, and the two files they go to."""
+"""Hold data to its contract: which rows break it, and the two files they go to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bessemer.core.errors import ContractError, DataError, nearest
+from bessemer.core.errors import ContractError
 from bessemer.core.parquet import write_parquet
 from bessemer.core.sql import literal, quote
-from bessemer.validate.contract import DUCKDB, WORDS, Contract
-from bessemer.validate.rules import RowRule, row_rules
+from bessemer.validate.contract import DUCKDB, Contract
+from bessemer.validate.findings import Finding
+from bessemer.validate.protocol import ROW, RowExpectation, Subject
+from bessemer.validate.repeats import repeats
+from bessemer.validate.rules import RowRule, any_of, row_rules
+from bessemer.validate.shape import REASON, Shape, shape_of
 
 if TYPE_CHECKING:
     from bessemer.core.stage import Context
 
-#: Changes of type that lose nothing.
-_WIDENING = {("BIGINT", "DOUBLE"), ("BIGINT", "VARCHAR")}
-_ROW = '"row number"'
-_GROUP = 400
+#: Below so many rows many columns are counted in one query, whose making takes longer than its running then.
+_FEW_ROWS = 200_000
+_GROUP = 100
+#: Texts are of few values where so many of the first rows have no more than so many.
+_FIRST, _FEW_VALUES = 20_000, 1_000
 _SAMPLES = 3
-REASON = "_rule"
 
 
 @dataclass
 class Outcome:
-    """What enforcement found: the rows' number, how many broke each rule, and how many broke any."""
+    """What enforcement found: the rows' number, how many broke each rule that sets them aside, and how many any.
+
+    broken: SQL tests of the rules that are broken, of each severity. findings: all that is broken, rows or not.
+    elsewhere: where the data is a sample of what an engine keeps, how many of all rows break any.
+    """
 
     rows: int
     by_rule: dict[str, int] = field(default_factory=dict)
     broken: int = 0
     mask: list[RowRule] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    elsewhere: int | None = None
 
 
 class Enforcement:
@@ -48,34 +58,16 @@ class Enforcement:
         self.connection, self.contract, self.ctx = connection, contract, ctx
         self.columns = list(columns)
         self.source = f"read_parquet({literal(parquet)})"
-        self.casts = self._structure()
+        self.shape: Shape = shape_of(dict(self.columns), contract, self._all_missing)
         self.types = [(name, self.casts.get(name, kind)) for name, kind in self.columns]
+        there = dict(self.types)
+        fit = {n: r for n, r in contract.columns.items() if there.get(n) == DUCKDB[r.type]}
+        #: The contract of the columns that are there, and of its types.
+        self.present = contract.model_copy(update={"columns": fit})
 
-    # the shape of the data ------------------------------------------------------------------------------
-    def _structure(self) -> dict[str, str]:
-        """Columns to cast; a missing column or another type stops the run, all of them named at once."""
-        types, casts, faults = dict(self.columns), {}, []
-        if REASON in {name.lower() for name in types}:
-            raise DataError(
-                f"a column is named '{REASON}'", fix="that name is the quarantine's: rename the column"
-            )
-        for name, rules in self.contract.columns.items():
-            wanted = DUCKDB[rules.type]
-            if name not in types:
-                near = nearest(name, types)
-                faults.append((name, "column", "missing" + (f" (there is '{near}')" if near else "")))
-            elif types[name] != wanted:
-                if (types[name], wanted) in _WIDENING or self._all_missing(name):
-                    casts[name] = wanted
-                else:
-                    faults.append((name, "type", f"{WORDS[types[name]]}, the contract says {rules.type}"))
-        if faults:
-            raise _stopped(faults)
-        extra = [name for name in types if name not in self.contract.columns]
-        if extra:
-            shown = ", ".join(extra[:10]) + (f" and {len(extra) - 10} more" if len(extra) > 10 else "")
-            self.ctx.warn(f"not in the contract, taken as they are: {shown}")
-        return casts
+    @property
+    def casts(self) -> Mapping[str, str]:
+        return self.shape.casts
 
     def _all_missing(self, name: str) -> bool:
         return bool(self._one(f"SELECT count({quote(name)}) = 0 FROM {self.source}"))
@@ -89,142 +81,140 @@ class Enforcement:
             return self.source
         casts = ", ".join(f"CAST({quote(n)} AS {kind}) AS {quote(n)}" for n, kind in self.casts.items())
         replaced = f"* REPLACE ({casts})" if casts else "*"
-        number = f", row_number() OVER () AS {_ROW}" if numbered else ""
+        number = f", row_number() OVER () AS {ROW}" if numbered else ""
         return f"(SELECT {replaced}{number} FROM {self.source})"
 
-    # the whole snapshot -----------------------------------------------------------------------------------
-    def check_whole(self, statistics: dict[str, dict[str, Any]], rows: int) -> None:
-        """Rules that are not about single rows: number of rows, share of missing values, age.
-
-        Raises:
-            ContractError: naming all that are broken.
-        """
-        faults: list[tuple[str, str, str]] = []
-        limits = self.contract.rows
-        if limits.min is not None and rows < limits.min:
-            faults.append(("", "rows: min", f"{rows:,} rows, the contract says at least {limits.min:,}"))
-        if limits.max is not None and rows > limits.max:
-            faults.append(("", "rows: max", f"{rows:,} rows, the contract says at most {limits.max:,}"))
-        for name, rules in self.contract.columns.items():
-            missing = statistics[name]["missing_share"]
-            if rules.max_missing is not None and missing > rules.max_missing:
-                faults.append(
-                    (name, "max_missing", f"{missing:.2%}, the contract says {rules.max_missing:.2%}")
-                )
-            newest = statistics[name]["max"]
-            if rules.newest_within is not None and (age := self._age(newest)) > rules.newest_within:
-                told = (
-                    f"the newest is of {newest}, {age / 86400:,.1f} days old" if newest else "there is none"
-                )
-                faults.append((name, "newest_within", told))
-        if faults:
-            raise _stopped(faults)
-
-    def _age(self, newest: str | None) -> float:
-        import datetime as dt
-
-        if newest is None:
-            return float("inf")
-        return (self.ctx.now() - dt.datetime.fromisoformat(newest).replace(tzinfo=dt.UTC)).total_seconds()
-
     # rows ---------------------------------------------------------------------------------------------------
-    def count(self) -> Outcome:
-        """How many rows break which rule: one pass, in groups of rules so that wide tables fit."""
-        outcome = Outcome(int(self._one(f"SELECT count(*) FROM {self.source}")))
-        rules = row_rules(self.contract)
-        with self.ctx.progress("checking the contract", len(rules)) as bar:
-            for i in range(0, len(rules), _GROUP):
-                group = rules[i : i + _GROUP]
-                tests = ", ".join(f"count_if({rule.broken})" for rule in group)
-                counts = self.connection.execute(f"SELECT {tests} FROM {self.relation()}").fetchone()
-                for rule, count in zip(group, counts, strict=True):
-                    if count:
-                        outcome.by_rule[rule.name] = count
-                        outcome.mask.append(rule)
+    def count(self, subject: Subject, expectations: Sequence[RowExpectation] = ()) -> Outcome:
+        """How many rows break which rule: a query a column, so that only that column is read."""
+        outcome = Outcome(subject.rows)
+        rules = row_rules(self.present)
+        broken: list[tuple[RowRule, int]] = []
+        with self.ctx.progress("checking the contract", len(rules) + len(expectations)) as bar:
+            for group in self._groups(rules, subject.rows):
+                counts = self._counts(group, subject.rows)
+                broken += [(rule, count) for rule, count in zip(group, counts, strict=True) if count]
                 bar.advance(len(group))
-        for rule, count in self._repeats():
-            outcome.by_rule[rule.name] = count
-            outcome.mask.append(rule)
-        if outcome.mask:
-            outcome.broken = int(
-                self._one(f"SELECT count_if({_any(outcome.mask)}) FROM {self.relation(numbered=True)}")
-            )
+            for rule in (*self._repeats(subject.rows), *_asked(expectations, subject)):
+                numbered = ROW in rule.broken
+                count = self._computed(rule, self.relation(numbered=numbered))
+                broken += [(rule, count)] if count else []
+                bar.advance()
+        for rule, count in broken:
+            if rule.severity != "warn":
+                outcome.by_rule[rule.name] = count
+                outcome.mask.append(rule)
+        outcome.findings = [self._finding(rule, int(count), outcome.rows) for rule, count in broken]
         return outcome
 
-    def _repeats(self) -> Iterable[tuple[RowRule, int]]:
-        """Rows whose value of a unique column stands in an earlier row already."""
-        unique = [name for name, rules in self.contract.columns.items() if rules.unique]
-        for number, name in enumerate(unique):
-            c, table = quote(name), f'"repeats {number}"'
-            if self._one(f"SELECT count({c}) = count(DISTINCT {c}) FROM {self.relation()}"):
-                continue
-            twice = f"SELECT {c} FROM {self.relation()} WHERE {c} IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
-            ranked = (
-                f"SELECT {_ROW}, row_number() OVER (PARTITION BY {c} ORDER BY {_ROW}) AS nth "
-                f"FROM {self.relation(numbered=True)} WHERE {c} IN ({twice})"
-            )
-            self.connection.execute(
-                f"CREATE TEMP TABLE {table} AS SELECT {_ROW} FROM ({ranked}) WHERE nth > 1"
-            )
-            count = int(self._one(f"SELECT count(*) FROM {table}"))
-            yield RowRule(f"{name}: unique", name, f"{_ROW} IN (SELECT {_ROW} FROM {table})"), count
+    def _counts(self, group: Sequence[RowRule], rows: int) -> Sequence[int]:
+        """How many rows break each rule. Of texts with few values each value is looked at once, not each row."""
+        relation, test = self.relation(), "count_if({})"
+        if rows >= _FEW_ROWS and self._few_texts(group[0].column):
+            c = quote(group[0].column)
+            relation = f"(SELECT {c}, count(*) AS {ROW} FROM {relation} GROUP BY {c})"
+            test = f"coalesce(sum({ROW}) FILTER ({{}}), 0)"
+        tests = ", ".join(test.replace("{}", rule.broken) for rule in group)
+        found: Sequence[int] = self.connection.execute(f"SELECT {tests} FROM {relation}").fetchone()
+        return found
 
-    def split(self, mask: Sequence[RowRule], kept: Path, quarantine: Path) -> None:
-        """Write the rows that keep the contract, and those that break it with the rules they broke."""
-        broken = _any(mask)
-        texts = ", ".join(f"CASE WHEN {rule.broken} THEN {literal(rule.name)} END" for rule in mask)
+    def _few_texts(self, name: str) -> bool:
+        """Whether a column has texts of few values, as its first rows have them."""
+        if dict(self.types)[name] != "VARCHAR":
+            return False
+        c = quote(name)
+        first = f"SELECT {c} FROM {self.relation()} LIMIT {_FIRST}"
+        return bool(self._one(f"SELECT count(DISTINCT {c}) FROM ({first})") <= _FEW_VALUES)
+
+    def _computed(self, rule: RowRule, relation: str) -> int:
+        """How many rows break a rule of the user's, who may compute what some values do not allow."""
+        import duckdb
+
+        try:
+            return int(self._one(f"SELECT count_if({rule.broken}) FROM {relation}"))
+        except (
+            duckdb.ConversionException,
+            duckdb.OutOfRangeException,
+            duckdb.InvalidInputException,
+        ) as error:
+            raise ContractError(
+                f"the expectation '{rule.name}' cannot be computed",
+                why=str(error).strip().partition("\n")[0],
+                fix="correct it in the contract; `try(...)` gives NULL where an expression fails",
+            ) from error
+
+    def _groups(self, rules: Sequence[RowRule], rows: int) -> Iterable[list[RowRule]]:
+        """The rules of one column together; of many columns where there are few rows."""
+        columns: dict[str, list[RowRule]] = {}
+        for rule in rules:
+            columns.setdefault(rule.column, []).append(rule)
+        together = _GROUP if rows < _FEW_ROWS else 1
+        parts = list(columns.values())
+        for i in range(0, len(parts), together):
+            yield [rule for part in parts[i : i + together] for rule in part]
+
+    def _repeats(self, rows: int) -> Iterable[RowRule]:
+        """Rows whose value of a unique column stands in an earlier row already."""
+        unique = [name for name, rules in self.present.columns.items() if rules.unique]
+        for number, name in enumerate(unique):
+            relation, numbered = self.relation(), self.relation(numbered=True)
+            if test := repeats(self.connection, relation, numbered, [name], f"repeats {number}", rows):
+                yield RowRule(f"{name}: unique", name, test)
+
+    def _finding(self, rule: RowRule, count: int, rows: int) -> Finding:
+        shown = rule.shown or quote(rule.column)
+        numbered = ROW in rule.broken
+        query = f"SELECT CAST({shown} AS VARCHAR) FROM {self.relation(numbered=numbered)} WHERE {rule.broken}"
+        found = self.connection.execute(f"{query} LIMIT {_SAMPLES}").fetchall()
+        name = rule.rule or rule.name.rpartition(": ")[2]
+        samples = tuple(None if value is None else value[:200] for (value,) in found)
+        return Finding(rule.name, name, rule.column, rule.severity, count, count / rows, samples)
+
+    def split(self, outcome: Outcome, kept: Path, quarantine: Path, allowed: float) -> bool:
+        """Write the rows that break the contract, with the rules they break, and if they are few enough the others.
+
+        Args:
+            allowed: the greatest share of rows that may be set aside.
+
+        Returns:
+            whether they were few enough. `outcome.broken` has their number then.
+        """
+        broken = any_of(outcome.mask)
+        texts = ", ".join(f"CASE WHEN {rule.broken} THEN {literal(rule.name)} END" for rule in outcome.mask)
         relation = self.relation(numbered=True)
-        write_parquet(
+        set_aside = write_parquet(
             self.connection,
-            f"SELECT * EXCLUDE ({_ROW}), concat_ws('; ', {texts}) AS {quote(REASON)} FROM {relation} WHERE {broken}",
+            f"SELECT * EXCLUDE ({ROW}), concat_ws('; ', {texts}) AS {quote(REASON)} FROM {relation} WHERE {broken}",
             quarantine,
         )
-        write_parquet(
-            self.connection,
-            f"SELECT * EXCLUDE ({_ROW}) FROM {relation} WHERE NOT coalesce({broken}, false)",
-            kept,
-        )
+        outcome.broken = set_aside if outcome.elsewhere is None else outcome.elsewhere
+        if outcome.broken > allowed * outcome.rows:
+            return False
+        write_parquet(self.connection, f"SELECT * FROM {self.keeping(outcome)}", kept)
+        return True
+
+    def keeping(self, outcome: Outcome) -> str:
+        """The rows that keep the contract, as a relation."""
+        if not outcome.mask:
+            return self.relation()
+        kept = f"NOT coalesce({any_of(outcome.mask)}, false)"
+        return f"(SELECT * EXCLUDE ({ROW}) FROM {self.relation(numbered=True)} WHERE {kept})"
 
     def empty_quarantine(self, path: Path) -> None:
         relation = self.relation()
         write_parquet(self.connection, f"SELECT *, '' AS {quote(REASON)} FROM {relation} WHERE false", path)
 
-    def table(self, outcome: Outcome) -> tuple[dict[str, object], ...]:
-        """One row a rule, the most broken first: rule, column, rows, share, samples of values that break it."""
-        rows = []
-        for rule in sorted(outcome.mask, key=lambda rule: (-outcome.by_rule[rule.name], rule.name)):
-            query = f"SELECT CAST({quote(rule.column)} AS VARCHAR) FROM {self.relation(numbered=True)}"
-            found = self.connection.execute(f"{query} WHERE {rule.broken} LIMIT {_SAMPLES}").fetchall()
-            count = outcome.by_rule[rule.name]
-            rows.append(
-                {
-                    "rule": rule.name.rpartition(": ")[2],
-                    "column": rule.column,
-                    "rows": count,
-                    "share": count / outcome.rows,
-                    "samples": [value for (value,) in found],
-                }
+
+def _asked(expectations: Sequence[RowExpectation], subject: Subject) -> Iterable[RowRule]:
+    """The expectations about rows as rules."""
+    for expectation in expectations:
+        if test := expectation.broken(subject):
+            named = expectation.columns()
+            yield RowRule(
+                expectation.name,
+                named[0] if len(named) == 1 else "",
+                test,
+                expectation.settings.severity,
+                expectation.name,
+                expectation.shown(),
             )
-        return tuple(rows)
-
-
-def _any(mask: Sequence[RowRule]) -> str:
-    """Balanced, so that thousands of rules do not nest too deeply."""
-    if len(mask) == 1:
-        return f"({mask[0].broken})"
-    half = len(mask) // 2
-    return f"({_any(mask[:half])} OR {_any(mask[half:])})"
-
-
-def _stopped(faults: list[tuple[str, str, str]]) -> ContractError:
-    shown = [f"{name or 'the data'}: {what}" for name, _, what in faults[:10]]
-    more = [f"and {len(faults) - 10} more"] if len(faults) > 10 else []
-    return ContractError(
-        f"the data is not what the contract says: {len(faults)} difference{'s' * (len(faults) != 1)}",
-        why="; ".join(shown + more),
-        fix="correct the data or `acquire.sql`; if the change is meant, edit the contract",
-        broken=tuple(
-            {"rule": rule, "column": name, "rows": None, "share": None, "samples": [what]}
-            for name, rule, what in faults
-        ),
-    )

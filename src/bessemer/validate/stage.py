@@ -7,7 +7,7 @@ data a contract was inferred from keeps it, so the run that infers it and the ne
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,22 @@ from bessemer.core.errors import ContractError, DataError, StoreError
 from bessemer.core.parquet import machine_explained, write_parquet
 from bessemer.core.sql import for_width, literal, quote
 from bessemer.core.store import write_atomic
+from bessemer.validate.accepted import file_of
 from bessemer.validate.contract import Contract, read
 from bessemer.validate.enforce import Enforcement, Outcome
+from bessemer.validate.engine_checks import Whole, whole_of
+from bessemer.validate.expect import made
 from bessemer.validate.infer import candidates, infer
-from bessemer.validate.rules import row_rules
+from bessemer.validate.judge import (
+    findings_file,
+    judge_rows,
+    judge_shape,
+    judge_whole,
+    opened,
+    quarantine_meta,
+    subject_of,
+)
+from bessemer.validate.rules import RowRule, row_rules
 from bessemer.validate.spec import ValidateSpec
 from bessemer.validate.statistics import Statistics, describe
 from bessemer.validate.writing import write
@@ -32,12 +44,31 @@ if TYPE_CHECKING:
 def fingerprint(
     spec: ValidateSpec, project_dir: Path, memo: MutableMapping[str, str] | None = None
 ) -> dict[str, str]:
-    """The digest of the contract file, or "missing"."""
-    text = _contract_text(spec, project_dir)
-    return {"contract": "missing" if text is None else hashlib.sha256(text.encode()).hexdigest()}
+    """The digests of the contract file, or "missing"; of the accepted snapshot, and of what expectations read."""
+    text = contract_text(spec, project_dir)
+    if text is None or spec.contract is None:
+        return {"contract": "missing"}
+    found = {"contract": hashlib.sha256(text.encode()).hexdigest()}
+    accepted = project_dir / file_of(spec.contract)
+    if accepted.is_file():
+        found["accepted"] = hashlib.sha256(accepted.read_bytes()).hexdigest()
+    return {**found, **_read_by_expectations(text, spec.contract, project_dir, {} if memo is None else memo)}
 
 
-def _contract_text(spec: ValidateSpec, project_dir: Path) -> str | None:
+def _read_by_expectations(
+    text: str, file: str, project_dir: Path, memo: MutableMapping[str, str]
+) -> dict[str, str]:
+    if "expect" not in text:
+        return {}
+    try:
+        expectations = made(read(text, file).expect)
+    except ContractError:  # the stage itself says what is wrong with it
+        return {}
+    return {what: mark for one in expectations for what, mark in one.reads(project_dir, memo).items()}
+
+
+def contract_text(spec: ValidateSpec, project_dir: Path) -> str | None:
+    """The text of the contract file; None where there is none, or none is asked for."""
     if spec.contract is None:
         return None
     try:
@@ -66,10 +97,11 @@ def run(spec: ValidateSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> 
     for_width(connection, len(raw.meta["columns"]))
     try:
         with machine_explained("checking", "the data"):
-            text = _contract_text(spec, ctx.project_dir)
-            if text is None:
-                return _first(spec, raw, connection, ctx)
-            return _enforce(spec, raw, text, connection, ctx)
+            text = contract_text(spec, ctx.project_dir)
+            with whole_of(raw, ctx) as whole:
+                if text is None:
+                    return _first(spec, raw, connection, ctx, whole)
+                return _enforce(spec, raw, text, connection, ctx, whole)
     finally:
         connection.close()
 
@@ -78,21 +110,28 @@ def _columns(raw: Artifact) -> list[tuple[str, str]]:
     return [(column["name"], column["dtype"]) for column in raw.meta["columns"]]
 
 
-def _inferred(connection: Any, relation: str, statistics: Statistics, margin: float) -> Contract:
+def inferred_contract(
+    connection: Any, relation: str, statistics: Statistics, margin: float, whole: Whole | None = None
+) -> Contract:
     """The contract these data would be given."""
     keys = set()
     for name in candidates(statistics):
+        if whole is not None:  # distinct values are counted exactly there
+            keys |= {name} if statistics.columns[name]["distinct"] == statistics.rows else set()
+            continue
         c = quote(name)
         if connection.execute(f"SELECT count(*) = count(DISTINCT {c}) FROM {relation}").fetchone()[0]:
             keys.add(name)
     return infer(statistics, keys, margin)
 
 
-def _first(spec: ValidateSpec, raw: Artifact, connection: Any, ctx: Context) -> dict[str, ArtifactRef]:
+def _first(
+    spec: ValidateSpec, raw: Artifact, connection: Any, ctx: Context, whole: Whole | None
+) -> dict[str, ArtifactRef]:
     parquet = raw.path("data.parquet")
     relation = f"read_parquet({literal(parquet)})"
-    statistics = describe(connection, relation, _columns(raw), ctx)
-    contract = _inferred(connection, relation, statistics, spec.margin)
+    statistics = whole.statistics([], ctx) if whole else describe(connection, relation, _columns(raw), ctx)
+    contract = inferred_contract(connection, relation, statistics, spec.margin, whole)
     text = write(contract)
     if spec.contract is not None:
         try:
@@ -107,64 +146,43 @@ def _first(spec: ValidateSpec, raw: Artifact, connection: Any, ctx: Context) -> 
 
 
 def _enforce(
-    spec: ValidateSpec, raw: Artifact, text: str, connection: Any, ctx: Context
+    spec: ValidateSpec, raw: Artifact, text: str, connection: Any, ctx: Context, whole: Whole | None
 ) -> dict[str, ArtifactRef]:
     contract = read(text, spec.contract or "contract")
     enforcement = Enforcement(connection, raw.path("data.parquet"), _columns(raw), contract, ctx)
-    outcome = enforcement.count()
+    expected = opened(spec, contract, enforcement, ctx)
+    judge_shape(spec, enforcement, expected, raw.meta["rows"])
     relation, kept, bad = (
         enforcement.relation(),
         ctx.temporary("data.parquet"),
         ctx.temporary("quarantine.parquet"),
     )
-    if outcome.broken:
-        enforcement.split(outcome.mask, kept, bad)
-        if outcome.broken > spec.quarantine * outcome.rows:
-            raise _too_many(spec, enforcement, outcome, bad, ctx)
+    outcome = enforcement.count(subject_of(enforcement, expected, raw.meta["rows"]), expected.on_rows)
+    broken: Sequence[RowRule] = ()
+    if whole is not None:
+        whole.cast(enforcement.casts)
+        broken = whole.judge(enforcement.present, outcome)
+    outcome.findings = [*enforcement.shape.findings, *outcome.findings]
+    if outcome.mask:
+        judge_rows(spec, enforcement, outcome, kept, bad)
         relation = f"read_parquet({literal(kept)})"
-        _tell(outcome, ctx)
-    statistics = describe(connection, relation, enforcement.types, ctx)
+    statistics = (
+        whole.statistics(broken, ctx) if whole else describe(connection, relation, enforcement.types, ctx)
+    )
     if statistics.rows == 0:
         raise ContractError("no row keeps the contract", fix=f"correct the data, or edit {spec.contract}")
-    enforcement.check_whole(statistics.columns, statistics.rows)
-    inferred = not outcome.broken and text == write(_inferred(connection, relation, statistics, spec.margin))
+    subject = subject_of(enforcement, expected, statistics.rows, relation, statistics.columns)
+    judge_whole(spec, enforcement, expected, subject, outcome)
+    inferred = not outcome.findings and text == write(
+        inferred_contract(connection, relation, statistics, spec.margin, whole)
+    )
     return _outputs(spec, enforcement, raw, contract, text, statistics, outcome, ctx, inferred=inferred)
 
 
-def _tell(outcome: Outcome, ctx: Context) -> None:
-    worst = sorted(outcome.by_rule.items(), key=lambda item: (-item[1], item[0]))[:3]
-    rules = ", ".join(f"{name} ({count:,})" for name, count in worst)
-    ctx.warn(f"{outcome.broken:,} of {outcome.rows:,} rows broke the contract and are in quarantine: {rules}")
+def _rows(parquet: Path) -> int:
+    import pyarrow.parquet as pq
 
-
-def _too_many(
-    spec: ValidateSpec, enforcement: Enforcement, outcome: Outcome, bad: Path, ctx: Context
-) -> ContractError:
-    """The error that stops the run; the quarantine is kept beside the project file, or at least in the store."""
-    ref = ctx.store.put("quarantine", {"quarantine.parquet": bad}, _quarantine_meta(outcome))
-    stored = ctx.open(ref).path("quarantine.parquet")
-    place = ctx.project_dir / "quarantine.parquet"
-    try:
-        write_atomic(place, stored.read_bytes())
-    except StoreError:
-        place = stored
-    table = enforcement.table(outcome)
-    shown = [
-        f"{row['column']}: {row['rule']} broken by {row['rows']:,} rows ({row['share']:.1%}), such as {row['samples']}"
-        for row in table[:10]
-    ]
-    return ContractError(
-        f"{outcome.broken:,} of {outcome.rows:,} rows ({outcome.broken / outcome.rows:.1%}) break the contract; "
-        f"{spec.quarantine:.1%} are allowed",
-        why="\n       ".join(shown),
-        fix=f"the rows are in {place}, with the reason in '_rule'; correct the data, or edit {spec.contract}, or raise "
-        "`validate.quarantine`",
-        broken=table,
-    )
-
-
-def _quarantine_meta(outcome: Outcome) -> dict[str, Any]:
-    return {"rows": outcome.broken, "by_rule": outcome.by_rule}
+    return int(pq.read_metadata(parquet).num_rows)
 
 
 def _outputs(
@@ -189,9 +207,10 @@ def _outputs(
             data = raw.path("data.parquet")
     columns = [{"name": name, "dtype": kind} for name, kind in enforcement.types]
     rules = len(row_rules(contract)) + sum(column.unique for column in contract.columns.values())
+    rules += len(contract.expect)
     put = ctx.store.put
     return {
-        "data": put("data", {"data.parquet": data}, {"rows": statistics.rows, "columns": columns}),
+        "data": put("data", {"data.parquet": data}, {"rows": _rows(data), "columns": columns}),
         "contract": put(
             "contract",
             {"contract.yaml": text.encode()},
@@ -202,5 +221,7 @@ def _outputs(
             {"statistics.json": canonical.dump_bytes(statistics.to_json())},
             {"rows": statistics.rows, "columns": len(statistics.columns)},
         ),
-        "quarantine": put("quarantine", {"quarantine.parquet": bad}, _quarantine_meta(outcome)),
+        "quarantine": put(
+            "quarantine", {"quarantine.parquet": bad, **findings_file(outcome)}, quarantine_meta(outcome)
+        ),
     }

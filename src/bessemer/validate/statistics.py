@@ -24,6 +24,7 @@ _TOP = 20
 _CATEGORIES = 50
 _GROUP = 200
 _FEW = 40  # the time of distinct counts grows with the square of their number in one query
+_AT_ONCE = 5  # and so does that of aggregates with a filter, each of which copies what all others read
 
 Column = tuple[str, str]  # name, DuckDB type
 
@@ -88,13 +89,14 @@ class Describer:
 
     def _facts(self, columns: Sequence[Column], expressions: Callable[[str, str], dict[str, str]]) -> None:
         """Compute named expressions for each column of a group, and put the values among the column's facts."""
-        wanted = [(name, expressions(name, kind)) for name, kind in columns]
-        listed = [expression for _, named in wanted for expression in named.values()]
-        if not listed:
-            return
-        values = iter(self.connection.execute(f"SELECT {', '.join(listed)} FROM {self.relation}").fetchone())
-        for name, named in wanted:
-            self.result.columns.setdefault(name, {}).update({key: next(values) for key in named})
+        for part in _groups(columns, _AT_ONCE):
+            wanted = [(name, expressions(name, kind)) for name, kind in part]
+            listed = ", ".join(expression for _, named in wanted for expression in named.values())
+            if not listed:
+                continue
+            values = iter(self.connection.execute(f"SELECT {listed} FROM {self.relation}").fetchone())
+            for name, named in wanted:
+                self.result.columns.setdefault(name, {}).update({key: next(values) for key in named})
 
     def _basic(self, columns: Sequence[Column]) -> None:
         def expressions(name: str, kind: str) -> dict[str, str]:

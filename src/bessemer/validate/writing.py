@@ -24,7 +24,7 @@ _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 def write(contract: Contract) -> str:
     """The YAML text of a contract; `contract.read` gives the same contract back."""
     lines = [_HEADER, f"rows: {{{_items(contract.rows.model_dump(exclude_none=True))}}}", "", "columns:"]
-    lines += [f"  {_scalar(name)}: {_rules(rules)}" for name, rules in contract.columns.items()]
+    lines += [f"  {scalar_text(name)}: {_rules(rules)}" for name, rules in contract.columns.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -35,20 +35,21 @@ def _rules(rules: ColumnRules) -> str:
 
 
 def _items(items: dict[str, object]) -> str:
-    return ", ".join(f"{key}: {_value(value)}" for key, value in items.items())
+    return ", ".join(f"{key}: {value_text(value)}" for key, value in items.items())
 
 
-def _value(value: object) -> str:
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_scalar(item) for item in value) + "]"
+def value_text(value: object) -> str:
+    """A YAML value on one line: a scalar, or a list of them."""
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(scalar_text(item) for item in value) + "]"
     assert isinstance(value, bool | int | float | str)
-    return _scalar(value)
+    return scalar_text(value)
 
 
-def _scalar(value: Scalar) -> str:
+def scalar_text(value: Scalar) -> str:
     """A YAML scalar; texts are quoted unless they are one plain word.
 
-    >>> _scalar("State-gov"), _scalar("no"), _scalar(1e300), _scalar(True)
+    >>> scalar_text("State-gov"), scalar_text("no"), scalar_text(1e300), scalar_text(True)
     ('"State-gov"', '"no"', '1.0e+300', 'true')
     """
     if isinstance(value, bool):

@@ -1,0 +1,1 @@
+"""Expectations: rules of the contract beyond single columns, one file each."""
