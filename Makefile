@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo loop test check lint types layers unit slow bench lock clean browser node java postgres prometheus
+.PHONY: install demo loop test check lint types layers unit slow bench lock clean browser node java hdfs postgres prometheus
 
 install: $(STAMP)
 
@@ -26,10 +26,14 @@ demo: install
 loop: install
 	$(BIN)/python examples/closed-loop/loop.py
 
-# Tests with servers, browsers and whole runs go one after the other: they would disturb each other.
-test: install browser node java postgres prometheus lint types layers
+# Tests with servers, browsers and whole runs mostly wait for other processes: so many files go side by side. Those that
+# are about time itself have the machine for themselves.
+BESIDE ?= 3
+
+test: install browser node java hdfs postgres prometheus lint types layers
 	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not alone" -n $(BESIDE) --dist loadfile
+	$(BIN)/python -m pytest -m "slow and alone"
 
 check: install lint types layers unit
 
@@ -47,7 +51,8 @@ unit: install
 	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
 slow: install
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not alone" -n $(BESIDE) --dist loadfile
+	$(BIN)/python -m pytest -m "slow and alone"
 
 # The report and the API page are tested in a real browser.
 browser:
@@ -79,6 +84,13 @@ prometheus:
 	  { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && \
 	    apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager >/dev/null; } || \
 	  echo "no Prometheus or Alertmanager here: the tests of rules will fail; install them with your package manager"
+
+# Files are read from and written to a real HDFS, which needs Java and, beside its own jars, Jersey 1.
+hdfs: java
+	@test -e /usr/share/java/jersey1-servlet.jar || \
+	  { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+	    apt-get install -y -qq --no-install-recommends libjersey1-core-java libjersey1-server-java libjersey1-servlet-java >/dev/null; } || \
+	  echo "no Jersey 1 here: the tests of HDFS will fail; install libjersey1-{core,server,servlet}-java with your package manager"
 
 lock: install
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

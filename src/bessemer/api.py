@@ -10,30 +10,37 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bessemer._version import __version__
+from bessemer.contracts.history import remember
 from bessemer.core import canonical, project_file
 from bessemer.core.artifact import Artifact, ArtifactRef
 from bessemer.core.errors import EnvironmentFault, Fault, ProjectError, StoreError, UsageError, did_you_mean
 from bessemer.core.lineage import Step, lineage
 from bessemer.core.lock import exclusive
+from bessemer.core.redaction import hidden, remember_environment
 from bessemer.core.remote_store import open_store
 from bessemer.core.run import Run
 from bessemer.core.runner import Plan, Runner, Sink, describe_failure
 from bessemer.core.store import Store, write_atomic
 from bessemer.core.table import in_order, resolve, upstream
 from bessemer.flow import SETTINGS, STAGES, sections
+from bessemer.snapshots.door import Snapshots
+from bessemer.snapshots.keep import built, judge, remove
+from bessemer.snapshots.record import Recorder, taken
 from bessemer.tracking import Tracking
 
 if TYPE_CHECKING:
+    from bessemer.contracts.door import ContractDoor
     from bessemer.explain.answers import Answer
     from bessemer.importers.findings import Finding
     from bessemer.package.model import Model
     from bessemer.predict.job import Predicted
+    from bessemer.snapshots.catalogue import Snapshot
 
 STATE = ".bessemer"
 BUILD = "build"
@@ -80,6 +87,7 @@ class Project:
         sinks: Iterable[Sink] = (),
         track: bool = True,
         version: str = "",
+        data: str = "",
     ) -> Run:
         """Run the flow; what is cached is not run again.
 
@@ -90,15 +98,23 @@ class Project:
             sinks: called with (stage, kind, data) for everything that happens.
             track: whether the trackers of the project file are fed.
             version: of the package, where it is not to be the project file's.
+            data: a snapshot to work on, as `snapshots.find` takes it: nothing is acquired.
 
         Raises:
             BessemerError: what stopped the run; `runs()` has its record.
         """
+        remember_environment()
         rows = upstream(STAGES, upto) if upto else in_order(STAGES)
         forced = self._forced(force)
+        if data and "acquire" in set(force):
+            raise UsageError("`data` and `force: acquire` exclude each other", fix="leave one of them out")
         with exclusive(self.folder / STATE / "lock", wait=wait):
             self._sweep()
-            return self._run(self._plan(rows, forced, version), list(sinks), track)
+            plan = self._plan(rows, forced, version)
+            given = self.snapshots.catalogue.open(data)[0] if data else None
+            if given is not None:
+                plan.given = {"acquire": taken(given)}
+            return self._run(plan, list(sinks), track, given)
 
     def _forced(self, force: Iterable[str]) -> frozenset[str]:
         names = [row.name for row in STAGES]
@@ -112,7 +128,7 @@ class Project:
         """Remove what killed runs left in the store's scratch space; nobody else is at work (we hold the lock)."""
         shutil.rmtree(self.store.root / "tmp", ignore_errors=True)
 
-    def _run(self, plan: Plan, sinks: list[Sink], track: bool) -> Run:
+    def _run(self, plan: Plan, sinks: list[Sink], track: bool, given: Snapshot | None) -> Run:
         now = dt.datetime.now(dt.UTC)
         run = Run(
             # runs of one project follow each other, so that their names do: the last part is of the second
@@ -126,24 +142,29 @@ class Project:
         started = time.perf_counter()
         tracking = self._tracking(run) if track else None
         runner = Runner(plan, self.store, [*sinks, *([tracking] if tracking else [])])
+        recorder = Recorder(self.snapshots.catalogue, run, runner, given)
+        plan.after = partial(self._after, recorder)
         try:
             runner.run()
             run.status = "done"
+            remember(self.store, run, runner.artifacts.get("quarantine"), None)
         except ProjectError as error:
             run.status, run.error = "failed", describe_failure(error)
             raise self.file.located(error) from None
         except BaseException as error:
             run.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             run.error = describe_failure(error)
+            remember(self.store, run, runner.artifacts.get("quarantine"), error)
             raise
         finally:
             run.stages, run.seconds = runner.results, time.perf_counter() - started
+            recorder.end()
             self._publish(run, runner.artifacts)
             self._record(run)
             warnings = tracking.end(run.to_json(), self._model_json(runner.artifacts)) if tracking else []
             for sink in sinks:
                 for text in warnings:
-                    sink("track", "warning", {"text": text})
+                    sink("track", "warning", {"text": hidden(text)})
                 sink("", "run_end", run.to_json())
         return run
 
@@ -183,6 +204,28 @@ class Project:
             force=forced,
             after=self._check_columns,
         )
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """What has landed in this project: versions of the data, to list, compare, name and go back to."""
+        resources = self.file.top.resources
+        return Snapshots(
+            self.store,
+            scratch=self.folder / STATE / "work",
+            threads=resources.threads or len(os.sched_getaffinity(0)),
+            memory=resources.memory_bytes(),
+        )
+
+    @property
+    def contract(self) -> ContractDoor:
+        """The data contract: hold the newest data to it, see what breaks and since when, accept what it is."""
+        from bessemer.contracts.door import ContractDoor
+
+        return ContractDoor(self, self.folder / STATE / "work")
+
+    def _after(self, recorder: Recorder, stage: str, artifacts: Mapping[str, ArtifactRef]) -> None:
+        recorder.after(stage, artifacts)
+        self._check_columns(stage, artifacts)
 
     def _check_columns(self, stage: str, artifacts: Mapping[str, ArtifactRef]) -> None:
         """When the data has landed, check every column the project file names, in all sections at once."""
@@ -317,20 +360,28 @@ class Project:
         settings = {name: record["parts"]["spec"] for name, record in records.items() if record}
         return {name: self.store.get(ArtifactRef(name, digest)) for name, digest in refs.items()}, settings
 
-    def clean(self, *, keep: int = 3, dry_run: bool = False) -> dict[str, int]:
-        """Remove the artifacts and blobs that none of the latest `keep` finished runs uses.
+    def clean(self, *, keep: int = 3, dry_run: bool = False) -> dict[str, Any]:
+        """Remove the artifacts and blobs that none of the latest `keep` finished runs uses, except for the snapshots
+        of the data that `acquire: {keep: ...}` keeps and those that packages in the build folder were made from.
 
         Returns:
-            how many artifacts and bytes went (or would go).
+            `artifacts` and `bytes` that went (or would go), and `snapshots`: of each whose rows were there its
+            `snapshot`, `names`, `rows`, whether it was `kept`, and `why`.
         """
-        runs = [run for run in self.runs() if run.status == "done"][: max(keep, 1)]
-        used = {digest for run in runs for stage in run.stages for digest in stage.outputs.values()}
         with exclusive(self.folder / STATE / "lock"):
+            every = self.runs()
+            used = [run for run in every if run.status == "done"][: max(keep, 1)]
+            digests = {digest for run in used for stage in run.stages for digest in stage.outputs.values()}
+            policy = self.file.sections["acquire"].keep
+            verdicts = judge(self.snapshots.catalogue, policy, used, built(every))
             if not dry_run:
                 shutil.rmtree(
                     self.folder / STATE / "work", ignore_errors=True
                 )  # what killed runs left behind
-            return self.store.sweep(used, dry_run=dry_run)
+                remove(self.snapshots.catalogue, verdicts)
+            kept = {each.snapshot.digest for each in verdicts if each.kept}
+            found = self.store.sweep(digests | kept, dry_run=dry_run)
+        return {**found, "snapshots": [each.to_json() for each in verdicts]}
 
     def lineage(self, name: str, run: str = "latest") -> list[Step]:
         """The steps behind an artifact of a run, the sources first.
@@ -338,7 +389,13 @@ class Project:
         Raises:
             UsageError: the run did not make it.
         """
-        return lineage(self.store, self.artifact(name, run).ref.digest)
+        found = self.show(run)
+        steps = lineage(
+            self.store, self.artifact(name, run).ref.digest, [stage.key for stage in found.stages]
+        )
+        acquired = {stage.key for stage in found.stages if stage.stage == "acquire"}
+        snapshot = found.data.get("snapshot", "")
+        return [replace(step, snapshot=snapshot) if step.key in acquired else step for step in steps]
 
     def leaderboard(self, run: str = "latest") -> dict[str, Any]:
         """All models that a run has tried.
@@ -562,6 +619,7 @@ def predict(
     """
     from bessemer.predict.job import predict as run
 
+    remember_environment()
     model = load(package) if isinstance(package, str | Path) else package
     return run(model, source, output, **settings)
 

@@ -35,7 +35,7 @@ def test_shorthand_of_folders(tmp_path: Path) -> None:
     (tmp_path / "in/deep/1.parquet").touch()
     assert source_from_path("in", tmp_path) == {"parquet": "in"}
     (tmp_path / "in/2.csv").touch()
-    for path in ("in", "in.xlsx"):
+    for path in ("in", "in.xyz"):
         with pytest.raises(ProjectError) as caught:
             source_from_path(path, tmp_path)
         assert caught.value.faults[0].path == "data"

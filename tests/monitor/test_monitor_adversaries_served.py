@@ -89,6 +89,7 @@ def rows_of(table: pa.Table) -> Rows:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_an_attack_is_found_and_slowed(tmp_path: Path) -> None:
     package = packaged(tmp_path)
     (tmp_path / "bessemer.yaml").write_text(SETTINGS)

@@ -193,4 +193,4 @@ def test_the_command_answers_scrapes(package: Path, tmp_path: Path) -> None:
         assert samples(text)["rows", labels()] == 400
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)

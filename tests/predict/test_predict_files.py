@@ -193,9 +193,9 @@ def test_what_is_refused(model: Any, table: pa.Table, tmp_path: Path) -> None:
     (tmp_path / "cut.parquet").write_bytes(source.read_bytes()[:-50])
     with pytest.raises(DataError, match="as Parquet"):
         predict(model, tmp_path / "cut.parquet", tmp_path / "out.parquet")
-    (tmp_path / "in.xls").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"cannot tell what 'in\.xls' is"):
-        predict(model, tmp_path / "in.xls", tmp_path / "out.parquet")
+    (tmp_path / "in.xyz").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"cannot tell what 'in\.xyz' is"):
+        predict(model, tmp_path / "in.xyz", tmp_path / "out.parquet")
     (tmp_path / "bad.csv").write_text("tenure,contract\n1,a\nold,b\n")
     with pytest.raises(DataError, match="cannot read") as bad:
         predict(model, tmp_path / "bad.csv", tmp_path / "out.parquet")

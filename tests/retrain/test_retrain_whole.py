@@ -70,9 +70,7 @@ def test_both_are_compared_on_rows_that_neither_has_trained_on(tmp_path: Path) -
     grow(folder, turned=False, n=500)
     one = retrainer(folder).run(BY_HAND)
     project = Project(folder)
-    before, after = (
-        project.artifact("splits", run_of(project, p).id) for p in (champion, Path(one.package))
-    )
+    before, after = (project.artifact("splits", run_of(project, p).id) for p in (champion, Path(one.package)))
     seen = [str(before.path(f"{name}.parquet")) for name in ("train", "valid")]
     own = [str(after.path(f"{name}.parquet")) for name in ("train", "valid")]
     test = pq.read_table(after.path("test.parquet"))

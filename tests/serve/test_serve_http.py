@@ -19,7 +19,7 @@ from bessemer.core.errors import EnvironmentFault, MissingExtra
 from bessemer.serve.server import serve
 from bessemer.serve.spec import ServeSpec
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 ROW = b'{"tenure": 8}'
 

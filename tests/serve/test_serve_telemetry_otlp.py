@@ -168,9 +168,10 @@ def test_mlflow_takes_and_shows_the_spans(tell: Any, tmp_path: Path) -> None:
         served.predict(traceparent=SAMPLED)
         served.predict(traceparent=UNSAMPLED)
         served.end()
-        answer = httpx.get(f"{url}/api/3.0/mlflow/traces/tr-{TRACE}", timeout=30)
-        assert answer.status_code == 200, answer.text
-        assert "tr-" + TRACE in answer.text
+        address = f"{url}/api/3.0/mlflow/traces/tr-{TRACE}"
+        # it has taken the spans, and writes them down in its own time
+        until(lambda: httpx.get(address, timeout=30).status_code == 200, 60)
+        assert "tr-" + TRACE in httpx.get(address, timeout=30).text
     finally:
         process.kill()
         process.wait(timeout=30)

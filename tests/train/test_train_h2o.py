@@ -317,6 +317,7 @@ def _bare(outcome: Any) -> Contest:
 
 # with H2O's own server ------------------------------------------------------------------------------
 @pytest.mark.slow
+@pytest.mark.alone
 def test_it_keeps_the_laws(tmp_path: Path, few_models: None, capfd: pytest.CaptureFixture[str]) -> None:
     check_comparator(H2O, tmp_path)
     assert capfd.readouterr() == ("", "")
@@ -324,6 +325,7 @@ def test_it_keeps_the_laws(tmp_path: Path, few_models: None, capfd: pytest.Captu
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_run_with_it(tmp_path: Path, few_models: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three classes, groups, weights; nothing is left in the home or among the temporary files."""
     for name in ("HOME", "TMPDIR"):
@@ -352,6 +354,7 @@ def test_a_run_with_it(tmp_path: Path, few_models: None, monkeypatch: pytest.Mon
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_its_time_is_kept_also_where_it_is_too_short(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     begin = time.monotonic()
@@ -364,6 +367,7 @@ def test_its_time_is_kept_also_where_it_is_too_short(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_server_that_fails_is_an_answer_too(tmp_path: Path) -> None:
     """A heap too small for H2O to start with."""
     rng = np.random.default_rng(0)
@@ -374,6 +378,7 @@ def test_a_server_that_fails_is_an_answer_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_server_that_dies_is_noticed_at_once(tmp_path: Path) -> None:
     def kill() -> None:
         (java,) = wait(lambda: processes(f"{tmp_path}/compare-h2o/home"))
@@ -391,6 +396,7 @@ def test_a_server_that_dies_is_noticed_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("also_the_worker", [False, True])
 def test_killed_it_leaves_no_java(tmp_path: Path, also_the_worker: bool) -> None:
     script = tmp_path / "child.py"

@@ -49,6 +49,7 @@ def mlflow_run(folder: Path) -> tuple[Any, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_run_is_in_mlflow_and_tensorboard(tmp_path: Path) -> None:
     folder = tmp_path / ".bessemer"
     config = configure(TrackSpec(), run="run-1", project="flights", folder=folder)

@@ -4,20 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from bessemer.acquire.options import FUNCTION
-from bessemer.acquire.plugins import ENGINES, SOURCES
+from bessemer.acquire.personal import Treatment
+from bessemer.acquire.plugins import SOURCES
+from bessemer.acquire.sources.at_engine import AtEngineSource
+from bessemer.acquire.sources.avro import AvroSource
+from bessemer.acquire.sources.bigquery import BigQuerySource
 from bessemer.acquire.sources.csv import CsvSource
+from bessemer.acquire.sources.datasets import DatasetsSource
+from bessemer.acquire.sources.delta import DeltaSource
 from bessemer.acquire.sources.elasticsearch import ElasticsearchSource
+from bessemer.acquire.sources.excel import ExcelSource
+from bessemer.acquire.sources.iceberg import IcebergSource
+from bessemer.acquire.sources.images import ImagesSource
 from bessemer.acquire.sources.jsonl import JsonlSource
+from bessemer.acquire.sources.kafka import KafkaSource
+from bessemer.acquire.sources.mongodb import MongodbSource
+from bessemer.acquire.sources.orc import OrcSource
 from bessemer.acquire.sources.parquet import ParquetSource
+from bessemer.acquire.sources.postgres import PostgresSource
 from bessemer.acquire.sources.prediction_log import PredictionLogSource
 from bessemer.acquire.sources.python import PythonSource
+from bessemer.acquire.sources.rest import RestSource
+from bessemer.acquire.sources.snowflake import SnowflakeSource
 from bessemer.acquire.sources.sql import SqlSource
 from bessemer.core.errors import did_you_mean
-from bessemer.core.plugins import PluginTable
+from bessemer.core.plugin_settings import Named, parse_named
 from bessemer.core.spec import Spec
+from bessemer.engines.plugins import EMBEDDED, ENGINES
 
 #: Each kind of source, and what the project file may say of it. A kind's options have a field of its name.
 OPTIONS: dict[str, type[Spec]] = {
@@ -27,7 +43,21 @@ OPTIONS: dict[str, type[Spec]] = {
     "sql": SqlSource,
     "python": PythonSource,
     "prediction_log": PredictionLogSource,
+    "rest": RestSource,
     "elasticsearch": ElasticsearchSource,
+    "kafka": KafkaSource,
+    "postgres": PostgresSource,
+    "bigquery": BigQuerySource,
+    "snowflake": SnowflakeSource,
+    "delta": DeltaSource,
+    "iceberg": IcebergSource,
+    "datasets": DatasetsSource,
+    "images": ImagesSource,
+    "excel": ExcelSource,
+    "avro": AvroSource,
+    "orc": OrcSource,
+    "mongodb": MongodbSource,
+    "at_engine": AtEngineSource,
 }
 
 
@@ -76,6 +106,27 @@ def kind_of(source: Spec) -> str:
     return _tag(source).partition(" ")[0]
 
 
+class KeepSpec(Spec):
+    """Which snapshots `bessemer clean` keeps: those for which one of these holds."""
+
+    last: int = Field(default=10, ge=1, description="So many of the newest.")
+    days: float = Field(default=0, ge=0, description="Those that landed within so many days.")
+    named: bool = Field(default=True, description="Those that have a name.")
+
+
+def _one_engine(value: Any) -> Named:
+    """`spark` or `{spark: {master: ...}}`."""
+    found = parse_named(
+        value if isinstance(value, dict) else [value], ENGINES, "an engine", ", ".join(ENGINES)
+    )
+    if len(found) != 1:
+        raise ValueError(f"{len(found)} engines: name one of {', '.join(ENGINES)}")
+    return found
+
+
+Engine = Annotated[Named, BeforeValidator(_one_engine, json_schema_input_type=str | Named)]
+
+
 class AcquireSpec(Spec):
     sources: dict[str, SourceSpec] = Field(
         default_factory=dict,
@@ -84,16 +135,40 @@ class AcquireSpec(Spec):
     sql: str | None = Field(
         default=None, min_length=1, description="One SELECT over the sources; its result is the data."
     )
-    engine: str = Field(default="duckdb", description="What runs the SQL.")
+    engine: Engine = Field(
+        default={EMBEDDED: {}},
+        description="What runs the SQL: a name, or {name: {setting: value}}.",
+    )
+    sample: int | None = Field(
+        default=None,
+        ge=1,
+        description="About how many rows travel from the engine; the whole result stays there, where it is counted and "
+        "checked. All rows travel where nothing is said.",
+    )
     python: str | None = Field(
         default=None,
         pattern=FUNCTION,
         description="module:function in the project's folder, applied after the SQL to each Arrow record batch; "
         "it gives a batch, a table, an iterator of them, or None.",
     )
+    personal: dict[str, Treatment] = Field(
+        default_factory=dict,
+        description="Columns with personal data, or `source.column`, to what is done to them before they are stored: "
+        "hash (HMAC-SHA256), mask (letters to x, digits to 9) or drop.",
+    )
+    personal_key_env: str = Field(
+        default="BESSEMER_PERSONAL_KEY",
+        min_length=1,
+        description="The environment variable that has the key of the hashes.",
+    )
     version: str = Field(
         default="",
         description="Any text; change it to read everything again when nothing else shows a change.",
+    )
+    keep: KeepSpec = Field(
+        default=KeepSpec(),
+        exclude=True,  # what is removed later changes nothing of what lands: it is no part of the cache's key
+        description="Which snapshots `bessemer clean` keeps.",
     )
 
     @field_validator("sources")
@@ -110,10 +185,21 @@ class AcquireSpec(Spec):
             seen[name.lower()] = name
         return sources
 
-    @field_validator("engine")
-    @classmethod
-    def _engine(cls, engine: str) -> str:
-        return _known(engine, ENGINES)
+    @property
+    def engine_name(self) -> str:
+        return next(iter(self.engine))
+
+    @model_validator(mode="after")
+    def _sampled(self) -> AcquireSpec:
+        if self.sample is not None and self.engine_name == EMBEDDED:
+            raise ValueError(
+                f"`sample` needs an engine other than {EMBEDDED}, which reads all rows here anyway"
+            )
+        if self.sample is not None and self.python:
+            raise ValueError(
+                "`sample` and `python` do not go together: the function would see the sample alone"
+            )
+        return self
 
     @model_validator(mode="after")
     def _joined(self) -> AcquireSpec:
@@ -123,9 +209,3 @@ class AcquireSpec(Spec):
                 f"{len(self.sources)} sources ({names}) need `sql` to say how they become one table"
             )
         return self
-
-
-def _known(name: str, table: PluginTable[Any]) -> str:
-    if name not in table:
-        raise ValueError(f"no engine '{name}': {did_you_mean(name, table)}")
-    return name

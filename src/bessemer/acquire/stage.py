@@ -13,16 +13,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bessemer.acquire.at_engine import AtEngine
 from bessemer.acquire.batches import spool
-from bessemer.acquire.landing import Column, check_names, describe, land
-from bessemer.acquire.plugins import ENGINES, SOURCES
+from bessemer.acquire.incremental.identity import identity
+from bessemer.acquire.incremental.read import Reader, asked_of
+from bessemer.acquire.landing import land
+from bessemer.acquire.personal import Door, key_mark
+from bessemer.acquire.plugins import SOURCES
 from bessemer.acquire.protocol import Place, Relation, Source
 from bessemer.acquire.spec import AcquireSpec, PluginSource, kind_of
 from bessemer.acquire.usercode import clean, code_digest
 from bessemer.core.errors import BessemerError, Fault, ProjectError
 from bessemer.core.parquet import machine_explained, write_parquet
+from bessemer.core.redaction import hidden
 from bessemer.core.sql import for_width, literal, quote
 from bessemer.core.store import file_digest
+from bessemer.engines.columns import Column, check_names, describe
+from bessemer.engines.plugins import EMBEDDED, ENGINES
 
 if TYPE_CHECKING:
     from bessemer.core.artifact import ArtifactRef
@@ -51,6 +58,8 @@ def fingerprint(
     found = {f"source {name}": _source(name, s).fingerprint(place) for name, s in spec.sources.items()}
     if spec.python:
         found["code"] = code_digest(project_dir, spec.python)
+    if "hash" in spec.personal.values():
+        found["personal"] = key_mark(spec.personal_key_env)
     return found
 
 
@@ -75,12 +84,25 @@ def run(spec: AcquireSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
         raise ProjectError(
             [Fault("acquire.sources", None, what, "add `data: FILE`, or `acquire: {sources: ...}`")]
         )
+    door = Door(spec.personal, spec.personal_key_env)
+    with door.kept_clean(ctx) as clean_ctx:
+        return _run(spec, door, clean_ctx, ctx.cache / "incremental")
+
+
+def _run(spec: AcquireSpec, door: Door, ctx: Context, kept: Path) -> dict[str, ArtifactRef]:
     connection = ctx.connect()
     target = ctx.temporary("data.parquet")
+    engine, whole = None, None
     try:
+        if spec.engine_name != EMBEDDED:
+            engine = AtEngine(spec, ctx)
         with machine_explained("reading the sources into", ctx.workdir):
-            opened = _open_all(spec, connection, ctx)
-            columns = _query(spec, opened, connection, target, ctx)
+            opened = _open_all(spec, door, connection, ctx, kept, engine)
+            if engine is None:
+                columns = _query(spec, opened, connection, target, ctx)
+            else:
+                _bring(opened, engine, connection)
+                columns, whole = engine.land({n: e.record for n, e in opened.items()}, connection, target)
             if spec.python:
                 columns = _cleaned(spec.python, target, ctx)
             rows = (
@@ -88,6 +110,8 @@ def run(spec: AcquireSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
             )
     finally:
         connection.close()
+        if engine is not None:
+            engine.close()
     for entry in opened.values():
         entry.record.setdefault("rows", rows)
     meta = {
@@ -95,18 +119,35 @@ def run(spec: AcquireSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
         "columns": [{"name": column.name, "dtype": column.dtype} for column in columns],
         "sources": {name: entry.record for name, entry in opened.items()},
         "sql": spec.sql,
+        **({"whole": whole} if whole else {}),
     }
     ctx.note(f"{rows:,} rows and {len(columns):,} columns")
     return {"raw": ctx.store.put("raw", {"data.parquet": target}, meta)}
 
 
-def _open_all(spec: AcquireSpec, connection: Any, ctx: Context) -> dict[str, _Opened]:
+def _open_all(
+    spec: AcquireSpec, door: Door, connection: Any, ctx: Context, kept: Path, engine: AtEngine | None
+) -> dict[str, _Opened]:
     opened: dict[str, _Opened] = {}
     place = Place(ctx.project_dir)
     with ctx.progress("reading sources", len(spec.sources)) as bar:
         for name, options in spec.sources.items():
             source = _source(name, options)
-            relation = source.open(connection, ctx)
+            if engine and not door.personal and engine.find(name, kind_of(options), options):
+                mark = hashlib.sha256(source.fingerprint(place).encode()).hexdigest()
+                record = {"kind": kind_of(options), "uri": hidden(source.uri()), "fingerprint": mark}
+                opened[name] = _Opened(Relation(), record)
+                bar.advance()
+                continue
+            if asked_of(options):
+                opened[name] = _newer(source, name, spec, door, ctx, kept)
+                bar.advance()
+                continue
+            with door.unquoted(name, opening=True):
+                relation = source.open(connection, ctx)
+            relation = door.through(
+                name, relation, connection, ctx.workdir / f"personal-{len(opened)}.parquet"
+            )
             if relation.batches is not None:
                 query, parts = spool(
                     relation.batches, ctx.workdir / "batches" / str(len(opened)), f"source '{name}'"
@@ -119,10 +160,50 @@ def _open_all(spec: AcquireSpec, connection: Any, ctx: Context) -> dict[str, _Op
                 content = hashlib.sha256(
                     "".join(file_digest(p)[0] for p in relation.files).encode()
                 ).hexdigest()
-            record = {"kind": kind_of(options), "uri": source.uri(), "fingerprint": content}
+            record = {"kind": kind_of(options), "uri": hidden(source.uri()), "fingerprint": content}
             opened[name] = _Opened(relation, record)
             bar.advance()
+    door.check()
     return opened
+
+
+def _newer(source: Source, name: str, spec: AcquireSpec, door: Door, ctx: Context, kept: Path) -> _Opened:
+    """A source of which only what is new is read; personal data is changed before it is kept."""
+    options = spec.sources[name]
+    asked = asked_of(options)
+    assert asked is not None
+    cursors = {asked.cursor.lower(), f"{name}.{asked.cursor}".lower()}
+    if changed := next((each for each in door.personal if each.lower() in cursors), None):
+        what = f"the cursor of source '{name}' is personal: changed values do not say how far it was read"
+        raise ProjectError([Fault(f"acquire.personal.{changed}", None, what, "name another cursor")])
+    settings = [
+        kind_of(options),
+        identity(options, f"acquire.sources.{name}"),
+        spec.version,
+        door.personal,
+        key_mark(spec.personal_key_env) if "hash" in door.personal.values() else "",
+    ]
+    work = ctx.workdir / "newer" / hashlib.sha256(name.encode()).hexdigest()[:16]
+    reader = Reader(
+        source, name, asked, settings, ctx, kept, work, lambda batches: door.batches(name, batches)
+    )
+    found = reader.read()
+    record = {"kind": kind_of(options), "uri": hidden(source.uri()), "fingerprint": found.fingerprint}
+    return _Opened(found.relation, {**record, "position": found.position})
+
+
+def _bring(opened: dict[str, _Opened], engine: AtEngine, connection: Any) -> None:
+    """Take the sources to the engine that are not there."""
+    import duckdb
+
+    for name, entry in opened.items():
+        if not entry.relation.query:
+            continue
+        check_names([n for n in entry.relation.header if n], lambda: "rename them at the source")
+        try:
+            entry.record["rows"] = engine.bring(name, entry.relation.query, connection)
+        except duckdb.Error as error:
+            raise _reading(error, entry.relation) from error
 
 
 def _query(
@@ -139,7 +220,7 @@ def _query(
             return land(connection, f"({relation.query})", target, ctx)
         except duckdb.Error as error:
             raise _reading(error, relation) from error
-    engine = ENGINES.load(spec.engine)(connection, ctx)
+    engine = ENGINES.load(spec.engine_name)(connection, ctx)
     readable: list[Path] = []
     for number, (name, entry) in enumerate(opened.items()):
         query, files = _table(entry.relation, ctx.workdir / f"source-{number}.parquet", connection)

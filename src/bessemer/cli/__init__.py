@@ -20,10 +20,12 @@ COMMANDS = {
     "init": "Write a commented project file from what a data file looks like.",
     "import": "Turn a project file of Ludwig or igel into one of Bessemer.",
     "run": "Run the flow; what is cached is not run again.",
+    "validate": "Hold the data to its contract; accept what it is.",
     "runs": "List the runs of the project.",
     "show": "Show one run, or several side by side.",
     "leaderboard": "Show all models that a run has tried.",
     "lineage": "Show what an artifact was made from.",
+    "data": "Show, compare and name the snapshots of the data.",
     "flow": "Show the stages, what each takes and gives.",
     "report": "Say where the report of a run is, or compare several.",
     "notebook": "Write a notebook that starts from a run's data and model.",
@@ -86,7 +88,9 @@ def group() -> None:
 def main(argv: list[str] | None = None) -> None:
     """The entry point: runs a command and turns errors into words and exit codes."""
     from bessemer.core.errors import BessemerError
+    from bessemer.core.redaction import remember_environment
 
+    remember_environment()
     try:
         group.main(args=argv, prog_name="bessemer", standalone_mode=False)
     except click.exceptions.Exit as stop:

@@ -27,6 +27,7 @@ _ENDINGS = {
 }
 _DATABASE_FILES = {".sqlite": "sqlite", ".sqlite3": "sqlite", ".db": "sqlite", ".duckdb": "duckdb"}
 _FILES = ("parquet", "csv", "jsonl")
+_MONGODB = ("mongodb://", "mongodb+srv://")
 
 
 def target_of(
@@ -61,7 +62,9 @@ def target_of(
 
 
 def _of_text(text: str, given: Mapping[str, Any], ending: str) -> Target:
-    scheme = database_scheme(text)
+    if text.startswith(_MONGODB):
+        return Target("mongodb", text, options=given)
+    scheme = database_scheme(text).replace("postgresql", "postgres")
     kind = (
         scheme
         if scheme in SINKS
