@@ -217,6 +217,50 @@ def test_an_authority_that_is_added_is_taken(folder: Path, authority: Pair) -> N
     assert shake(server, client_of(folder, "shop"))[2] == "shop.example"
 
 
+def test_an_authority_that_is_taken_away_is_trusted_no_more(folder: Path, authority: Pair) -> None:
+    write(folder, "shop", certificate("shop.example", authority))
+    server = tls(folder, client_ca="ca.pem")
+    assert shake(server, client_of(folder, "shop"))[2] == "shop.example"
+    write(folder, "other", certificate("Other CA", authority=True))
+    trusting = client_of(
+        folder, "shop"
+    )  # before the file is another: the client still knows the server's authority
+    (folder / "ca.pem").write_bytes((folder / "other.pem").read_bytes())
+    server.refresh()
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        shake(server, trusting)
+
+
+def test_certificates_change_while_many_connect(folder: Path, authority: Pair) -> None:
+    """A context that handshakes use must not be written to: OpenSSL does not lock it."""
+    server, client = tls(folder), client_of(folder)
+    failed: list[BaseException] = []
+    end = threading.Event()
+
+    def connect() -> None:
+        try:
+            while not end.is_set():
+                shake(server, client)
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=connect, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    used = server.context.cert_store_stats(), id(server.context)
+    for _ in range(20):
+        renewed = certificate("localhost", authority)
+        write(folder, "server", renewed)
+        server.refresh()
+        assert serial(server, folder) == renewed[0].serial_number
+    end.set()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive(), "a handshake never came back"
+    assert not failed
+    assert used == (server.context.cert_store_stats(), id(server.context))
+
+
 def test_what_is_wrong_with_which_file(folder: Path, authority: Pair) -> None:
     def says(*parts: str, **more: Any) -> None:
         with pytest.raises(UsageError) as caught:

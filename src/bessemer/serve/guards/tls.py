@@ -28,8 +28,8 @@ class ServerTls:
     """Holds the server's `context`.
 
     The files are looked at every second once it is started. A new certificate is for connections made from then
-    on. A pair that does not fit (one file is written, the other not yet) leaves the old one, and is looked at again.
-    Authorities that are added count at once; one that is taken away is trusted until the server starts anew.
+    on, and so are authorities that were added or taken away. A pair that does not fit (one file is written, the other
+    not yet) leaves the old one, and is looked at again.
 
     Raises:
         UsageError: a file is missing or not what it should be, or the key is not the certificate's.
@@ -42,7 +42,10 @@ class ServerTls:
         self._ca = folder / spec.client_ca if spec.client_ca else None
         self._stamp = Stamp(*(path for path in (self._certificate, self._key, self._ca) if path))
         self._pending = False
-        self.context = self._build()
+        self.context = self._current = self._build()
+        # A context that handshakes use is never changed: OpenSSL does not lock it, and a thread that reads it while
+        # another one writes may never return. So each handshake is handed the newest.
+        self.context.sni_callback = self._hand_over
         self._thread = Periodic("bessemer-tls", self.refresh, 1.0)
 
     def start(self) -> None:
@@ -58,14 +61,19 @@ class ServerTls:
             return
         first, self._pending = not self._pending, True
         try:
-            self._build()  # tried on a context of its own: a bad pair would leave half of it in the live one
-            self._load(self.context)
+            self._current = self._build()
         except BessemerError as error:
             if first:
                 log.error("the certificate stays as it was: %s", error)
             return
         self._pending = False
         log.info("new certificate from %s", self._certificate.name)
+
+    def _hand_over(
+        self, connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, context: ssl.SSLContext
+    ) -> None:
+        """Called in every handshake, also where the client names no server."""
+        connection.context = self._current
 
     def _build(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
