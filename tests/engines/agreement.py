@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
+from bessemer.core.errors import DataError
 from bessemer.core.stage import Context
 from bessemer.core.store import Store
 from bessemer.engines.remote import Remote
+from bessemer.prepare.expressions import parse
+from engines.cases import DERIVED, REFUSED, tables
 
 Rows = list[tuple[Any, ...]]
+Read = Callable[[str, Remote], tuple[list[tuple[str, str]], Rows]]
 
 
 def context(folder: Path) -> Context:
@@ -23,17 +28,17 @@ def context(folder: Path) -> Context:
     return Context(Store(folder / "store"), "acquire", {}, 7, folder, work, memory=2**30)
 
 
-def remote(engine: Any, name: str, tables: dict[str, pa.Table], folder: Path) -> Remote:
+def remote(engine: Any, name: str, there: dict[str, pa.Table], folder: Path) -> Remote:
     """The engine with tables brought to it."""
     made = Remote(engine, name)
-    for table, rows in tables.items():
+    for table, rows in there.items():
         file = folder / f"{table}.parquet"
         pq.write_table(rows, file)
         made.add(table, engine.load(table, [file]))
     return made
 
 
-def duckdb_rows(sql: str, tables: dict[str, pa.Table], folder: Path) -> tuple[list[tuple[str, str]], Rows]:
+def duckdb_rows(sql: str, there: dict[str, pa.Table], folder: Path) -> tuple[list[tuple[str, str]], Rows]:
     """Columns (the five types) and rows as they land with DuckDB."""
     from bessemer.acquire.landing import land
     from bessemer.engines.duckdb import DuckDBEngine
@@ -42,7 +47,7 @@ def duckdb_rows(sql: str, tables: dict[str, pa.Table], folder: Path) -> tuple[li
     connection = ctx.connect()
     engine = DuckDBEngine(connection, ctx)
     files = []
-    for name, rows in tables.items():
+    for name, rows in there.items():
         files.append(ctx.workdir / f"{name}.parquet")
         pq.write_table(rows, files[-1])
         engine.add(name, f"SELECT * FROM read_parquet('{files[-1]}')")
@@ -75,6 +80,41 @@ def landed_rows(sql: str, there: Remote) -> tuple[list[tuple[str, str]], Rows]:
     for (name, dtype), field in zip(query.columns, table.schema, strict=True):
         assert (field.name, field.type) == (name, types[dtype])
     return list(query.columns), list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+
+def agrees(sql: str, there: Remote, folder: Path, read: Read = asked_rows) -> None:
+    """The engine gives the columns and the rows that DuckDB gives."""
+    columns, rows = duckdb_rows(sql, tables(), folder)
+    found, answer = read(sql, there)
+    assert found == columns
+    assert not differences(rows, answer)
+
+
+def derived_agree(there: Remote, folder: Path) -> None:
+    """Derived features have the values that DuckDB gives them, each by itself."""
+    types: dict[str, Any] = {
+        "x": "number",
+        "y": "number",
+        "n": "integer",
+        "big": "integer",
+        "paid": "boolean",
+    }
+    types |= {"Shop": "string", "note": "string", "moment": "timestamp"}
+    made = {f"d{i}": parse(f"d{i}", text, types).sql for i, text in enumerate(DERIVED)}
+    sql = f"SELECT id, {', '.join(f'{text} AS {name}' for name, text in made.items())} FROM orders"
+    columns, rows = duckdb_rows(sql, tables(), folder)
+    found, answer = asked_rows(sql, there)
+    assert found == columns
+    for place, text in enumerate(DERIVED, 1):
+        sides = ([(row[0], row[place]) for row in side] for side in (rows, answer))
+        assert not differences(*sides), text
+
+
+def refuses(sql: str, there: Remote) -> None:
+    """What does not mean the same is refused, with the words that say what."""
+    with pytest.raises(DataError) as caught:
+        there.query(sql)
+    assert all(words in str(caught.value) for words in REFUSED[sql]), caught.value
 
 
 def _key(row: tuple[Any, ...]) -> tuple[Any, ...]:

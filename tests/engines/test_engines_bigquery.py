@@ -13,9 +13,8 @@ from bessemer.core.bigquery import BigQueryLogin, connect
 from bessemer.core.errors import DataError
 from bessemer.engines.bigquery import BigQuery, BigQuerySettings
 from bessemer.engines.remote import Remote
-from bessemer.prepare.expressions import parse
-from engines.agreement import asked_rows, context, differences, duckdb_rows, landed_rows, remote
-from engines.cases import CASES, DERIVED, REFUSED, tables
+from engines.agreement import agrees, context, derived_agree, landed_rows, refuses, remote
+from engines.cases import CASES, REFUSED, tables
 from systems.bigquery import PROJECT, bigquery
 
 pytestmark = pytest.mark.slow
@@ -49,10 +48,7 @@ MORE = {
 @pytest.mark.parametrize("name", [name for name in (*CASES, *MORE) if name not in LACKING])
 def test_the_table_is_the_one_of_duckdb(name: str, there: Remote, tmp_path: Path) -> None:
     sql = CASES.get(name) or MORE[name]
-    columns, rows = duckdb_rows(sql, tables(), tmp_path)
-    found, answer = asked_rows(sql, there)
-    assert found == columns
-    assert not differences(rows, answer)
+    agrees(sql, there, tmp_path)
 
 
 @pytest.mark.parametrize("name", LACKING)
@@ -62,30 +58,16 @@ def test_what_bigquery_lacks_is_refused(name: str, there: Remote) -> None:
 
 
 def test_derived_features_are_the_same(there: Remote, tmp_path: Path) -> None:
-    types = {"x": "number", "y": "number", "n": "integer", "big": "integer", "paid": "boolean", "Shop": "string",
-             "note": "string", "moment": "timestamp"}  # fmt: skip
-    made = {f"d{i}": parse(f"d{i}", text, types).sql for i, text in enumerate(DERIVED)}  # type: ignore[arg-type]
-    sql = f"SELECT id, {', '.join(f'{text} AS {name}' for name, text in made.items())} FROM orders"
-    columns, rows = duckdb_rows(sql, tables(), tmp_path)
-    found, answer = asked_rows(sql, there)
-    assert found == columns
-    for place, text in enumerate(DERIVED, 1):
-        sides = ([(row[0], row[place]) for row in side] for side in (rows, answer))
-        assert not differences(*sides), text
+    derived_agree(there, tmp_path)
 
 
 @pytest.mark.parametrize("sql", REFUSED)
 def test_what_does_not_mean_the_same_is_refused(sql: str, there: Remote) -> None:
-    with pytest.raises(DataError) as caught:
-        there.query(sql)
-    assert all(words in str(caught.value) for words in REFUSED[sql]), caught.value
+    refuses(sql, there)
 
 
 def test_a_stream_has_the_five_types(there: Remote, tmp_path: Path) -> None:
-    columns, rows = duckdb_rows(CASES["all columns"], tables(), tmp_path)
-    found, answer = landed_rows(CASES["all columns"], there)
-    assert found == columns
-    assert not differences(rows, answer)
+    agrees(CASES["all columns"], there, tmp_path, landed_rows)
 
 
 def test_a_source_of_bigquery_is_not_moved(there: Remote) -> None:

@@ -17,9 +17,8 @@ from bessemer.acquire.stage import run
 from bessemer.core.errors import DataError
 from bessemer.engines.postgres import Postgres, PostgresSettings
 from bessemer.engines.remote import Remote
-from bessemer.prepare.expressions import parse
-from engines.agreement import asked_rows, context, differences, duckdb_rows, landed_rows, remote
-from engines.cases import CASES, DERIVED, REFUSED, tables
+from engines.agreement import agrees, context, derived_agree, landed_rows, refuses, remote
+from engines.cases import CASES, REFUSED, tables
 from systems.postgres import postgres
 
 pytestmark = pytest.mark.slow
@@ -41,23 +40,11 @@ def there(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_table_is_the_one_of_duckdb(name: str, there: Remote, tmp_path: Path) -> None:
-    columns, rows = duckdb_rows(CASES[name], tables(), tmp_path)
-    found, answer = landed_rows(CASES[name], there)
-    assert found == columns
-    assert not differences(rows, answer)
+    agrees(CASES[name], there, tmp_path, landed_rows)
 
 
 def test_derived_features_are_the_same(there: Remote, tmp_path: Path) -> None:
-    types = {"x": "number", "y": "number", "n": "integer", "big": "integer", "paid": "boolean", "Shop": "string",
-             "note": "string", "moment": "timestamp"}  # fmt: skip
-    made = {f"d{i}": parse(f"d{i}", text, types).sql for i, text in enumerate(DERIVED)}  # type: ignore[arg-type]
-    sql = f"SELECT id, {', '.join(f'{text} AS {name}' for name, text in made.items())} FROM orders"
-    columns, rows = duckdb_rows(sql, tables(), tmp_path)
-    found, answer = asked_rows(sql, there)
-    assert found == columns
-    for place, text in enumerate(DERIVED, 1):
-        sides = ([(row[0], row[place]) for row in side] for side in (rows, answer))
-        assert not differences(*sides), text
+    derived_agree(there, tmp_path)
 
 
 def test_a_source_of_the_same_database_is_not_moved(url: str, there: Remote, tmp_path: Path) -> None:
@@ -125,9 +112,7 @@ def test_a_division_of_integers_by_zero_is_an_error(sql: str, there: Remote) -> 
 
 @pytest.mark.parametrize("sql", REFUSED)
 def test_what_does_not_mean_the_same_is_refused(sql: str, there: Remote) -> None:
-    with pytest.raises(DataError) as caught:
-        there.query(sql)
-    assert all(words in str(caught.value) for words in REFUSED[sql]), caught.value
+    refuses(sql, there)
 
 
 def test_a_project_keeps_its_rows_there(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,8 @@ from bessemer.acquire.sources.snowflake import SnowflakeSource
 from bessemer.core.errors import DataError
 from bessemer.engines.remote import Remote
 from bessemer.engines.snowflake import Snowflake, SnowflakeSettings
-from bessemer.prepare.expressions import parse
-from engines.agreement import asked_rows, context, differences, duckdb_rows, landed_rows, remote
-from engines.cases import CASES, DERIVED, REFUSED, tables
+from engines.agreement import agrees, context, derived_agree, landed_rows, refuses, remote
+from engines.cases import CASES, REFUSED, tables
 from systems.snowflake import snowflake
 
 pytestmark = pytest.mark.slow
@@ -50,10 +49,7 @@ MORE = {
 @pytest.mark.parametrize("name", [name for name in (*CASES, *MORE) if name not in LACKING])
 def test_the_table_is_the_one_of_duckdb(name: str, there: Remote, tmp_path: Path) -> None:
     sql = CASES.get(name) or MORE[name]
-    columns, rows = duckdb_rows(sql, tables(), tmp_path)
-    found, answer = landed_rows(sql, there)
-    assert found == columns
-    assert not differences(rows, answer)
+    agrees(sql, there, tmp_path, landed_rows)
 
 
 @pytest.mark.parametrize("name", LACKING)
@@ -63,23 +59,12 @@ def test_what_snowflake_lacks_is_refused(name: str, there: Remote) -> None:
 
 
 def test_derived_features_are_the_same(there: Remote, tmp_path: Path) -> None:
-    types = {"x": "number", "y": "number", "n": "integer", "big": "integer", "paid": "boolean", "Shop": "string",
-             "note": "string", "moment": "timestamp"}  # fmt: skip
-    made = {f"d{i}": parse(f"d{i}", text, types).sql for i, text in enumerate(DERIVED)}  # type: ignore[arg-type]
-    sql = f"SELECT id, {', '.join(f'{text} AS {name}' for name, text in made.items())} FROM orders"
-    columns, rows = duckdb_rows(sql, tables(), tmp_path)
-    found, answer = asked_rows(sql, there)
-    assert found == columns
-    for place, text in enumerate(DERIVED, 1):
-        sides = ([(row[0], row[place]) for row in side] for side in (rows, answer))
-        assert not differences(*sides), text
+    derived_agree(there, tmp_path)
 
 
 @pytest.mark.parametrize("sql", REFUSED)
 def test_what_does_not_mean_the_same_is_refused(sql: str, there: Remote) -> None:
-    with pytest.raises(DataError) as caught:
-        there.query(sql)
-    assert all(words in str(caught.value) for words in REFUSED[sql]), caught.value
+    refuses(sql, there)
 
 
 def test_what_is_kept_is_there_until_it_is_replaced(there: Remote) -> None:

@@ -16,9 +16,8 @@ from bessemer.acquire.stage import run
 from bessemer.core.errors import DataError, EnvironmentFault
 from bessemer.engines.remote import Remote
 from bessemer.engines.spark import Spark, SparkSettings
-from bessemer.prepare.expressions import parse
-from engines.agreement import asked_rows, context, differences, duckdb_rows, landed_rows, remote
-from engines.cases import CASES, DERIVED, tables
+from engines.agreement import agrees, context, derived_agree, differences, duckdb_rows, landed_rows, remote
+from engines.cases import CASES, tables
 from systems.spark import QUICK, connect_server
 
 pytestmark = pytest.mark.slow
@@ -34,30 +33,15 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_table_is_the_one_of_duckdb(name: str, there: Remote, tmp_path: Path) -> None:
-    columns, rows = duckdb_rows(CASES[name], tables(), tmp_path)
-    found, answer = asked_rows(CASES[name], there)
-    assert found == columns
-    assert not differences(rows, answer)
+    agrees(CASES[name], there, tmp_path)
 
 
 def test_a_stream_has_the_five_types(there: Remote, tmp_path: Path) -> None:
-    columns, rows = duckdb_rows(CASES["all columns"], tables(), tmp_path)
-    found, answer = landed_rows(CASES["all columns"], there)
-    assert found == columns
-    assert not differences(rows, answer)
+    agrees(CASES["all columns"], there, tmp_path, landed_rows)
 
 
 def test_derived_features_are_the_same(there: Remote, tmp_path: Path) -> None:
-    types = {"x": "number", "y": "number", "n": "integer", "big": "integer", "paid": "boolean", "Shop": "string",
-             "note": "string", "moment": "timestamp"}  # fmt: skip
-    made = {f"d{i}": parse(f"d{i}", text, types).sql for i, text in enumerate(DERIVED)}  # type: ignore[arg-type]
-    sql = f"SELECT id, {', '.join(f'{text} AS {name}' for name, text in made.items())} FROM orders"
-    columns, rows = duckdb_rows(sql, tables(), tmp_path)
-    found, answer = asked_rows(sql, there)
-    assert found == columns
-    for place, text in enumerate(DERIVED, 1):
-        sides = ([(row[0], row[place]) for row in side] for side in (rows, answer))
-        assert not differences(*sides), text
+    derived_agree(there, tmp_path)
 
 
 def test_wrong_sql_is_told_as_by_duckdb(there: Remote) -> None:

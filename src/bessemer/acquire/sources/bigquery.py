@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from bessemer.acquire.bigquery_types import converted
-from bessemer.acquire.protocol import Place, Relation
-from bessemer.acquire.remote import always
+from bessemer.acquire.served import ServedSource
 from bessemer.acquire.tables import TableOptions, pick, statement
 from bessemer.core.bigquery import BigQueryLogin, connect, connect_storage, explained
 from bessemer.core.errors import DataError, did_you_mean
@@ -47,26 +46,17 @@ class BigQuerySource(TableOptions, BigQueryLogin):
     )
 
 
-class BigQuery:
+class BigQuery(ServedSource[BigQuerySource]):
     """A table or a query; a table of BigQuery's own is read as it is, everything else by a query. No fingerprint."""
 
     def __init__(self, name: str, options: BigQuerySource) -> None:
-        self.name, self.options = name, options
+        super().__init__(name, options)
         self._project, _, self._dataset = options.bigquery.rpartition(".")
 
     def uri(self) -> str:
         return self.options.bigquery
 
-    def fingerprint(self, place: Place) -> str:
-        return always()
-
-    def open(self, connection: Any, ctx: Context) -> Relation:
-        return Relation(batches=self._batches(ctx))
-
     def newer(self, after: Any, ctx: Context) -> Iterator[pa.RecordBatch]:
-        return self._batches(ctx, after)
-
-    def _batches(self, ctx: Context, after: Any = None) -> Iterator[pa.RecordBatch]:
         client = connect(self.options, self._project)
         with closing(client), explained(self.uri()):
             table = None if self.options.query else self._table(client)

@@ -11,8 +11,7 @@ from pydantic import Field
 
 from bessemer.acquire.elastic_fields import Fields, Shape, fields_of, named
 from bessemer.acquire.options import IncrementalOptions
-from bessemer.acquire.protocol import Place, Relation
-from bessemer.acquire.remote import always
+from bessemer.acquire.served import ServedSource
 from bessemer.core.elastic.faults import ElasticFault, explained
 from bessemer.core.elastic.login import ElasticLogin, ElasticUrl, connect
 from bessemer.core.errors import DataError, did_you_mean
@@ -54,7 +53,7 @@ class ElasticsearchSource(ElasticLogin, IncrementalOptions):
     timeout: Duration = Field(default=60.0, gt=0, le=600, description="How long one answer may take.")
 
 
-class Elasticsearch:
+class Elasticsearch(ServedSource[ElasticsearchSource]):
     """An index, an alias, a data stream or a pattern of them. A server has no fingerprint.
 
     A point in time is opened and read by `search_after`: documents that come or go meanwhile change nothing. The server
@@ -62,22 +61,10 @@ class Elasticsearch:
     the mapping has them.
     """
 
-    def __init__(self, name: str, options: ElasticsearchSource) -> None:
-        self.name, self.options = name, options
-
     def uri(self) -> str:
         return f"{self.options.elasticsearch}/{self.options.index}"
 
-    def fingerprint(self, place: Place) -> str:
-        return always()
-
-    def open(self, connection: Any, ctx: Context) -> Relation:
-        return Relation(batches=self._batches())
-
     def newer(self, after: Any, ctx: Context) -> Iterator[pa.RecordBatch]:
-        return self._batches(after)
-
-    def _batches(self, after: Any = None) -> Iterator[pa.RecordBatch]:
         options = self.options
         client = connect(options.elasticsearch, options, options.timeout)
         try:

@@ -13,9 +13,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from bessemer.acquire.documents import Documents
 from bessemer.acquire.options import IncrementalOptions
-from bessemer.acquire.protocol import Place, Relation
 from bessemer.acquire.reading import check_kept, parse_moment
-from bessemer.acquire.remote import always
+from bessemer.acquire.served import ServedSource
 from bessemer.acquire.widening import Widening
 from bessemer.core.errors import DataError
 from bessemer.core.mongo import URL, connect, database_of, explained, not_there, shown
@@ -102,24 +101,15 @@ class MongodbSource(IncrementalOptions):
         return self
 
 
-class Mongodb:
+class Mongodb(ServedSource[MongodbSource]):
     """A collection. A server has no fingerprint.
 
     A column is as wide as all its values (see `Widening`). Documents and lists become JSON text, ids and UUIDs text,
     times are in UTC.
     """
 
-    def __init__(self, name: str, options: MongodbSource) -> None:
-        self.name, self.options = name, options
-
     def uri(self) -> str:
         return f"{shown(self.options.mongodb)}/{self.options.collection or ''}".rstrip("/")
-
-    def fingerprint(self, place: Place) -> str:
-        return always()
-
-    def open(self, connection: Any, ctx: Context) -> Relation:
-        return Relation(batches=self.newer(None, ctx))
 
     def newer(self, after: Any, ctx: Context) -> Iterator[pa.RecordBatch]:
         """See `IncrementalSource`."""

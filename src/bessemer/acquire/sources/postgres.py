@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, Field
 
-from bessemer.acquire.protocol import Place, Relation
-from bessemer.acquire.remote import always
+from bessemer.acquire.served import ServedSource
 from bessemer.acquire.tables import TableOptions, pick, statement
 from bessemer.core.errors import DataError, did_you_mean
 from bessemer.core.postgres import PostgresUrl, connect, explained
@@ -48,28 +47,16 @@ class PostgresSource(TableOptions):
     )
 
 
-class Postgres:
+class Postgres(ServedSource[PostgresSource]):
     """A table or a query. A server has no fingerprint.
 
     Everything is read in one read-only transaction that sees one moment of the database, with times in UTC.
     """
 
-    def __init__(self, name: str, options: PostgresSource) -> None:
-        self.name, self.options = name, options
-
     def uri(self) -> str:
         return without_password(self.options.postgres)
 
-    def fingerprint(self, place: Place) -> str:
-        return always()
-
-    def open(self, connection: Any, ctx: Context) -> Relation:
-        return Relation(batches=self._batches())
-
     def newer(self, after: Any, ctx: Context) -> Iterator[pa.RecordBatch]:
-        return self._batches(after)
-
-    def _batches(self, after: Any = None) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
         setting = f"acquire.sources.{self.name}.postgres"

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from bessemer.acquire.options import IncrementalOptions
-from bessemer.acquire.protocol import Place, Relation
-from bessemer.acquire.remote import always
+from bessemer.acquire.protocol import Relation
 from bessemer.acquire.rest.client import Pages
 from bessemer.acquire.rest.columns import typed
 from bessemer.acquire.rest.paging import RestPage, first
 from bessemer.acquire.rest.records import Lines
+from bessemer.acquire.served import ServedSource
 from bessemer.acquire.transfer.http import Http
 from bessemer.acquire.transfer.patience import Patience
 from bessemer.core.errors import DataError, did_you_mean
@@ -80,21 +80,15 @@ class RestSource(IncrementalOptions):
         return self
 
 
-class Rest:
+class Rest(ServedSource[RestSource]):
     """The records of an address. A server has no fingerprint.
 
     The records are written down as they come; then the types are those that fit all values of a column, as in files of
     JSON lines. Lists and objects are JSON text.
     """
 
-    def __init__(self, name: str, options: RestSource) -> None:
-        self.name, self.options = name, options
-
     def uri(self) -> str:
         return self.options.rest
-
-    def fingerprint(self, place: Place) -> str:
-        return always()
 
     def open(self, connection: Any, ctx: Context) -> Relation:
         file = self._file(ctx)

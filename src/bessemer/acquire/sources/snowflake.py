@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from bessemer.acquire.protocol import Place, Relation
-from bessemer.acquire.remote import always
+from bessemer.acquire.served import ServedSource
 from bessemer.acquire.tables import TableOptions, pick, statement
 from bessemer.core.errors import DataError, did_you_mean
 from bessemer.core.snowflake import SnowflakeLogin, connect, explained
@@ -35,25 +34,13 @@ class SnowflakeSource(TableOptions, SnowflakeLogin):
     )
 
 
-class Snowflake:
+class Snowflake(ServedSource[SnowflakeSource]):
     """A table or a query, which one statement reads: it sees one moment. A server has no fingerprint."""
-
-    def __init__(self, name: str, options: SnowflakeSource) -> None:
-        self.name, self.options = name, options
 
     def uri(self) -> str:
         return f"{self.options.snowflake}/{self.options.database}/{self.options.of_schema}"
 
-    def fingerprint(self, place: Place) -> str:
-        return always()
-
-    def open(self, connection: Any, ctx: Context) -> Relation:
-        return Relation(batches=self._batches())
-
     def newer(self, after: Any, ctx: Context) -> Iterator[pa.RecordBatch]:
-        return self._batches(after)
-
-    def _batches(self, after: Any = None) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
         options = self.options
