@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bessemer.core import redaction
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_config(tmp_path_factory: pytest.TempPathFactory) -> object:
@@ -18,6 +20,14 @@ def _own_config(tmp_path_factory: pytest.TempPathFactory) -> object:
     patch.setenv("BESSEMER_CONFIG_DIR", str(tmp_path_factory.mktemp("config")))
     yield
     patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def _own_secrets() -> Iterator[None]:
+    """What one test remembers as a secret is no secret in the texts of the next one."""
+    kept = set(redaction._secrets), redaction._pattern
+    yield
+    redaction._secrets, redaction._pattern = kept
 
 
 @pytest.fixture(scope="session")

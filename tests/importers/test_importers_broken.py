@@ -79,7 +79,7 @@ def test_a_project_file_that_is_there_stays(tmp_path: Path) -> None:
 
 def test_data_of_no_known_kind(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="--data has 1 fault"):
-        imported(tmp_path, "model: {type: regression, algorithm: Ridge}\ntarget: y", data="a.xlsx")
+        imported(tmp_path, "model: {type: regression, algorithm: Ridge}\ntarget: y", data="a.xyz")
 
 
 def test_a_folder_nobody_may_write_to(tmp_path: Path, read_only_folder: Path) -> None:

@@ -60,7 +60,7 @@ def test_errors_are_words(tmp_path: Path) -> None:
     for args in (
         ["ludwig.yaml"],
         ["nothere.yaml", "--data", "a.csv"],
-        ["ludwig.yaml", "--data", "a.xlsx"],
+        ["ludwig.yaml", "--data", "a.xyz"],
         ["."],
     ):
         done = call(*args, cwd=tmp_path)

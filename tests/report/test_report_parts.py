@@ -129,7 +129,8 @@ def test_the_scripts_are_well_formed_and_share_no_name(tmp_path: Path) -> None:
 
 def test_every_file_of_the_page_is_used() -> None:
     folder = Path(report.__file__).parent
-    code = "".join(path.read_text("utf-8") for path in folder.glob("*.py"))
+    pages = [*folder.glob("*.py"), folder.parent / "contracts" / "page.py"]
+    code = "".join(path.read_text("utf-8") for path in pages)
     assert [path.name for path in (folder / "assets").iterdir() if f'"{path.name}"' not in code] == []
     assert set(STYLES) | set(SCRIPTS) <= {path.name for path in (folder / "assets").iterdir()}
 
