@@ -17,8 +17,10 @@ import pytest
 from bessemer.acquire.spec import AcquireSpec
 from bessemer.acquire.stage import fingerprint
 from bessemer.acquire.streams.client import login
+from bessemer.acquire.streams.decoders.avro import AvroDecoder
 from bessemer.acquire.streams.options import KafkaSource
-from bessemer.core.errors import BessemerError, DataError
+from bessemer.acquire.streams.registry import Registry as Schemas
+from bessemer.core.errors import BessemerError, DataError, UsageError
 from bessemer.testing.sources import CHECKS, SECRET, Check, Options, read
 from noida import Noida, running
 from systems.kafka import Broker
@@ -300,6 +302,15 @@ def test_too_much_poison_stops_the_run_and_nothing_of_it_lands(
     assert read({**clicks, "quarantine": 1.0}, tmp_path / "p")["id"].to_pylist() == [0]
 
 
+def test_a_topic_of_poison_alone_says_so_whoever_has_landed_it(
+    broker: Broker, clicks: Options, tmp_path: Path
+) -> None:
+    broker.send(clicks["topic"], [b"bad"])
+    for _ in range(2):  # the second run lands nothing
+        with pytest.raises(DataError, match="can be read: partition 0, offset 0: no JSON"):
+            read(clicks, tmp_path / "p")
+
+
 @pytest.mark.parametrize("tombstones", ["skip", "keep"])
 def test_tombstones(tombstones: str, broker: Broker, clicks: Options, tmp_path: Path) -> None:
     broker.send(clicks["topic"], [*rows(0), None, *rows(1)], key=b"k")
@@ -385,6 +396,11 @@ def test_windows_come_out_when_they_are_closed(broker: Broker, clicks: Options, 
         ({"username": "me"}, "password_env"),
         ({"settings": {"sasl.password": "abc"}}, "is a secret"),
         ({"settings": {"isolation.level": "x"}}, "set by Bessemer"),
+        ({"settings": {"security.protocol": "SSL"}}, "use `tls`"),
+        ({"settings": {"sasl.mechanisms": "PLAIN"}}, "use `tls`, `mechanism`"),
+        ({"settings": {"group.protocol": "consumer"}}, "set by Bessemer"),
+        ({"schema": {"_offset": "integer"}}, "a name that is kept"),
+        ({"schema": {"user": "string", "User": "string"}}, "only by case from 'user'"),
         ({"schema": {"a": "nubmer"}}, "did you mean 'number'"),
         ({"format": "avro"}, "needs `registry`"),
         ({"windows": WINDOWS}, "need `schema`"),
@@ -418,6 +434,48 @@ def test_the_client_is_told_the_login_and_the_certificates(
         login(
             KafkaSource.model_validate({**words, "ca": "no.pem"}), "host:9092", tmp_path, "acquire.sources.t"
         )
+
+
+@pytest.mark.parametrize(
+    ("kafka", "more", "protocol"),
+    [
+        ("127.0.0.1:9092,localhost:9093,[::1]:9094", {}, "SASL_PLAINTEXT"),
+        ("localhost:9092,host:9092", {}, ""),
+        ("host", {}, ""),
+        ("host:9092", {"tls": False}, "SASL_PLAINTEXT"),
+        ("host:9092", {"tls": True}, "SASL_SSL"),
+        ("host:9092", {"mechanism": "SCRAM-SHA-256"}, "SASL_PLAINTEXT"),
+        ("host:9092", {"settings": {"ssl.cipher.suites": "DEFAULT"}}, "SASL_SSL"),
+    ],
+)
+def test_a_password_goes_over_the_wire_in_clear_text_only_where_it_is_said(
+    kafka: str, more: Options, protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_PASSWORD", SECRET)
+    words = {
+        "kafka": kafka, "topic": "t", "land": "lake", "username": "me", "password_env": "KAFKA_PASSWORD", **more,
+    }  # fmt: skip
+    options = KafkaSource.model_validate(words)
+    if protocol:
+        assert login(options, kafka, tmp_path, "acquire.sources.t")["security.protocol"] == protocol
+    else:
+        with pytest.raises(UsageError, match="in clear text"):
+            login(options, kafka, tmp_path, "acquire.sources.t")
+
+
+def test_schemas_that_a_schema_imports_come_from_the_registry(schemas: Registry) -> None:
+    """Each before the one that imports it, also where it is no record's; one that is not there is a fault."""
+    colour = schemas.add("colour", '{"type":"enum","name":"Colour","symbols":["RED","BLUE"]}', "AVRO")
+    car = '{"type":"record","name":"Car","fields":[{"name":"colour","type":"Colour"}]}'
+    schemas.add("car", car, "AVRO", [{"name": "Colour", "subject": "colour", "version": 1}])
+    owner = '{"type":"record","name":"Owner","fields":[{"name":"car","type":"Car"}]}'
+    there = schemas.add("owner", owner, "AVRO", [{"name": "Car", "subject": "car", "version": 1}])
+    gone = schemas.add("owner", owner, "AVRO", [{"name": "Car", "subject": "none", "version": 1}])
+    values = [bytes([0]) + number.to_bytes(4, "big") + b"\2" for number in (there, gone, colour)]
+    found = AvroDecoder(Schemas(schemas.url, ("reader", "right"))).decode(values, {})
+    assert found.table.to_pylist() == [{"car": '{"colour":"BLUE"}'}]
+    assert "version 1 of the subject 'none', which the schema imports" in found.faults[1]
+    assert "no schema of a record" in found.faults[2]
 
 
 def test_a_password_that_is_refused_shows_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from bessemer.acquire.streams.decoded import Decoded
 from bessemer.acquire.streams.decoders.avro import AvroDecoder
 from bessemer.acquire.streams.decoders.json import JsonDecoder
 from bessemer.acquire.streams.decoders.protobuf import ProtobufDecoder
-from bessemer.acquire.streams.registry import BadFrame, Text
+from bessemer.acquire.streams.registry import BadSchema, Text
 from bessemer.core.errors import DataError
 
 
@@ -28,7 +28,7 @@ class Kept:
 
     def text(self, number: int) -> Text:
         if number not in self.texts:
-            raise BadFrame(f"the registry has no schema {number}")
+            raise BadSchema(f"the registry has no schema {number}")
         return self.texts[number]
 
 
@@ -278,5 +278,131 @@ def test_a_schema_that_is_no_protobuf_is_refused_in_words(text: str, message: st
 
 
 def test_a_schema_cannot_write_outside_its_folder() -> None:
-    with pytest.raises(DataError, match="imports"):
-        ProtobufDecoder(Kept(_1=Text(PROTO, {"../../evil.proto": "x"}))).decode([framed(1, b"\0")], {})
+    found = ProtobufDecoder(Kept(_1=Text(PROTO, {"../../evil.proto": "x"}))).decode([framed(1, b"\0")], {})
+    assert "imports '../../evil.proto'" in found.faults[0]
+
+
+def record(*fields: Any, name: str = "R") -> str:
+    return json.dumps({"type": "record", "name": name, "fields": list(fields)})
+
+
+AVRO = AvroDecoder(Kept(_1=Text(USER), _2=Text('"string"'), _3=Text('{"type": "nothing"}')))
+NESTED = """
+syntax = "proto3";
+import "google/protobuf/any.proto";
+message Tree { Tree left = 1; repeated Tree more = 2; google.protobuf.Any any = 3; string s = 4; double d = 5; }
+"""
+PROTOBUF = ProtobufDecoder(Kept(_1=Text(PROTO), _2=Text(NESTED), _3=Text("message {")))
+START = st.sampled_from([framed(number, b"") for number in range(4)] + [b"", b"\0"])
+BODY = st.binary(max_size=60) | st.sampled_from([CLICK, bytes([2, 2]) + BUY])
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.tuples(START, BODY, st.integers(0, 60), st.binary(max_size=3)), max_size=5))
+def test_no_bytes_keep_the_others_from_landing(parts: list[tuple[bytes, bytes, int, bytes]]) -> None:
+    """Messages, and messages in which something was changed: each is a row or a fault, and nothing is raised."""
+    values = [start + body[:place] + odd + body[place:] for start, body, place, odd in parts]
+    for decoder in (AVRO, AvroDecoder(None, USER), PROTOBUF, JsonDecoder(), JsonDecoder({"a": "timestamp"})):
+        found = decoder.decode(values, {"id": pa.int64(), "s": pa.string()})
+        assert sorted([*found.rows, *found.faults]) == list(range(len(values)))
+        assert found.table.num_rows == len(found.rows)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"\\ud800":1}', b'{"i":' + b"9" * 400 + b"}", b'{"f":' + b"9" * 400 + b"}", b'{"f":1e999}',
+        b'{"new":' + b"9" * 400 + b"}", b'{"s":["\\udfff"]}', b'{"i":' + b"9" * 5000 + b"}",
+        b'{"s":' + b'{"a":' * 20_000 + b"1" + b"}" * 20_001, b'{"s":' + b"[" * 20_000 + b"]" * 20_000 + b"}",
+    ],
+    ids=range(9),
+)  # fmt: skip
+def test_json_that_no_column_holds_is_a_fault_in_any_batch(value: bytes) -> None:
+    known = {"i": pa.int64(), "s": pa.string(), "f": pa.float64()}
+    assert set(JsonDecoder().decode([value], known).faults) == {0}
+    found = JsonDecoder().decode([b'{"i":1}', value], known)
+    assert (list(found.rows), set(found.faults)) == ([0], {1})
+
+
+def test_brackets_count_where_they_are_no_text() -> None:
+    wide, text = b'{"s":[' + b"[]," * 600 + b"1]}", b'{"s":"' + b'[\\"{' * 600 + b'"}'
+    deep = b'{"s":' + b"[" * 499 + b"]" * 499 + b"}"
+    assert list(JsonDecoder().decode([wide, text, deep], {}).rows) == [0, 1, 2]
+    deeper = b'{"s":["]",' + b"[" * 499 + b"]" * 499 + b"]}"
+    assert "within each other" in JsonDecoder().decode([deeper], {}).faults[0]
+
+
+def test_a_registrys_schema_that_is_no_records_is_a_fault_of_its_messages_alone() -> None:
+    found = AVRO.decode([framed(1, CLICK), framed(2, b"\x02x"), framed(3, b"")], {})
+    assert (list(found.rows), set(found.faults)) == ([0], {1, 2})
+    assert "schema 2 is no schema of a record" in found.faults[1]
+    found = PROTOBUF.decode([framed(1, bytes([2, 2]) + BUY), framed(3, b"\0")], {})
+    assert (list(found.rows), set(found.faults)) == ([0], {1})
+
+
+def test_an_any_of_a_type_that_nobody_knows_is_a_fault() -> None:
+    unknown = b"\0" + bytes([0x1A, 7, 0x0A, 5]) + b"a/b.C"
+    found = PROTOBUF.decode([framed(2, b"\0"), framed(2, unknown)], {})
+    assert (list(found.rows), set(found.faults)) == ([0], {1})
+
+
+def test_a_schema_that_is_not_there_is_asked_for_once_a_batch() -> None:
+    asked = []
+
+    class Asked(Kept):
+        def text(self, number: int) -> Text:
+            asked.append(number)
+            raise BadSchema(f"the registry has no schema {number}")
+
+    for decoder in (AvroDecoder(Asked()), ProtobufDecoder(Asked())):
+        for _ in range(2):
+            assert len(decoder.decode([framed(7, b"\0")] * 9, {}).faults) == 9
+    assert asked == [7] * 4, "the next batch asks again: the schema may be there then"
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "text"),
+    [
+        ({"type": "string", "logicalType": "uuid"}, b"\x48" + b"12345678-1234-5678-1234-567812345678",
+         "12345678-1234-5678-1234-567812345678"),
+        ({"type": "int", "logicalType": "time-millis"}, bytes([0xD0, 0x0F]), "00:00:01"),
+        ({"type": "bytes", "logicalType": "decimal", "precision": 50, "scale": 2}, bytes([4, 0, 0x96]), "1.50"),
+    ],
+)  # fmt: skip
+def test_avro_of_types_without_columns_is_their_plain_text(kind: Any, raw: bytes, text: str) -> None:
+    found = AvroDecoder(None, record({"name": "a", "type": kind})).decode([raw], {})
+    assert found.table.to_pylist() == [{"a": text}]
+
+
+@pytest.mark.parametrize("depth", [1500, 20_000])
+@pytest.mark.parametrize("kind", ["N", {"type": "array", "items": "N"}])
+def test_avro_of_records_within_each_other_ends_somewhere(kind: Any, depth: int) -> None:
+    text = record({"name": "v", "type": "int"}, {"name": "next", "type": ["null", kind]}, name="N")
+    step = b"\2\2" if kind == "N" else b"\2\2\2"
+    few, deep = step * 5 + b"\2\0" + b"\0" * 5 * (kind != "N"), step * depth + b"\2\0"
+    for start, decoder in (
+        (b"", AvroDecoder(None, text)),
+        (framed(1, b""), AvroDecoder(Kept(_1=Text(text)))),
+    ):
+        found = decoder.decode([start + few, start + deep], {})
+        assert (list(found.rows), set(found.faults)) == ([0], {1})
+
+
+def test_avro_imports_what_is_no_record_and_what_others_import() -> None:
+    colour = json.dumps({"type": "enum", "name": "Colour", "symbols": ["RED", "BLUE"]})
+    car = record({"name": "colour", "type": "Colour"}, name="Car")
+    text = Text(record({"name": "car", "type": "Car"}), {"Colour": colour, "Car": car})
+    found = AvroDecoder(Kept(_1=text)).decode([framed(1, b"\x02")], {})
+    assert found.table.to_pylist() == [{"car": '{"colour":"BLUE"}'}]
+
+
+@pytest.mark.parametrize(("name", "words"), [("_offset", "kept for"), ("ID", "only by case from 'id'")])
+def test_fields_that_cannot_be_columns_are_refused_by_each_schema(name: str, words: str) -> None:
+    avro = record({"name": "id", "type": "long"}, {"name": name, "type": "long"})
+    proto = f'syntax = "proto3"; message R {{ int64 id = 1; int64 {name} = 2; }}'
+    with pytest.raises(DataError, match=words):
+        AvroDecoder(None, avro)
+    with pytest.raises(DataError, match=words):
+        ProtobufDecoder(None, proto)
+    assert words in AvroDecoder(Kept(_1=Text(avro))).decode([framed(1, b"\2\2")], {}).faults[0]
+    assert words in ProtobufDecoder(Kept(_1=Text(proto))).decode([framed(1, b"\0")], {}).faults[0]

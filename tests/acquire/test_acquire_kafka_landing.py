@@ -128,6 +128,43 @@ def test_poison_over_the_limit_stops_and_changes_nothing(tmp_path: Path) -> None
     assert rows(tmp_path / "l") == []
 
 
+def test_what_was_good_long_ago_does_not_let_poison_in(tmp_path: Path) -> None:
+    one = lander(tmp_path / "l")
+    one.begin([0])
+    at = 0
+    for good in (90_000, 90_000):
+        one.land(records(0, at, [b'{"a":1}'] * good), {0: at + good})
+        at += good
+    one.land(records(0, at, [b"{"] * 900), {0: at + 900})
+    with pytest.raises(DataError, match="1,900 of 181,900 messages"):
+        one.land(records(0, at + 900, [b"{"] * 1000), {0: at + 1900})
+    assert one.table.nexts([0]) == {0: at + 900}
+    few = lander(tmp_path / "few")
+    few.begin([0])
+    few.land(records(0, 0, [b"{"] * 10), {0: 10})
+    with pytest.raises(DataError, match="11 of 11 messages"):
+        few.land(records(0, 10, [b"{"]), {0: 11})
+
+
+def test_how_many_cannot_be_read_stands_in_the_table(tmp_path: Path) -> None:
+    one = lander(tmp_path / "l")
+    one.begin([0, 1])
+    assert one.table.unreadable() == (0, "")
+    one.land(records(1, 0, [b"{", {"a": 1}]), {1: 2})
+    one.land(records(0, 5, [{"a": 1}, b"[]"]), {0: 7})
+    assert lander(tmp_path / "l").begin([0]) == {0: 7}
+    assert one.table.unreadable() == (2, "partition 0, offset 6: list instead of an object")
+
+
+def test_a_schema_with_a_field_that_differs_by_case_from_a_column_is_refused(tmp_path: Path) -> None:
+    one, two = lander(tmp_path / "l", {"user": "string"}), lander(tmp_path / "l", {"User": "string"})
+    one.begin([0])
+    one.land(records(0, 0, [{"user": "x"}]), {0: 1})
+    two.begin([0])
+    with pytest.raises(DataError, match="differs only by case from 'user'"):
+        two.land(records(0, 1, [{"User": "x"}]), {0: 2})
+
+
 def test_a_schema_that_changes_a_columns_type_is_refused(tmp_path: Path) -> None:
     one = lander(tmp_path / "l", {"a": "integer"})
     one.begin([0])

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,14 @@ import pytest
 from deltalake import DeltaTable, QueryBuilder
 
 from bessemer.acquire.streams.bounded import land_to_end
+from bessemer.acquire.streams.client import Client
+from bessemer.acquire.streams.follow import Follower
+from bessemer.acquire.streams.lander import Lander
 from bessemer.acquire.streams.open import client_of, lander_of
 from bessemer.acquire.streams.options import KafkaSource
 from bessemer.acquire.streams.records import Records
 from bessemer.acquire.streams.table import Overtaken
+from bessemer.core.errors import DataError
 from noida import running
 from systems.kafka import Broker
 from systems.kafka_kills import options_of
@@ -65,6 +70,75 @@ def test_no_row_is_lost_and_none_is_there_twice(broker: Broker, tmp_path: Path) 
         found = [row["seq"] for row in rows if row["_partition"] == partition]
         assert found == list(range(sent["sent"])), f"partition {partition}: {len(found)} of {sent['sent']}"
     assert all(row["part"] == row["_partition"] for row in rows)
+
+
+def parts(broker: Broker, tmp_path: Path, *, ends: bool, **more: Any) -> tuple[KafkaSource, Client, Lander]:
+    words = {
+        "kafka": broker.address, "topic": broker.topic(f"parts-{time.time_ns()}"), "land": "lake", "patience": 20,
+        **more,
+    }  # fmt: skip
+    options = KafkaSource.model_validate(words)
+    return (
+        options, client_of("parts", options, tmp_path, ends=ends), lander_of("parts", options, tmp_path),
+    )  # fmt: skip
+
+
+def test_a_run_loses_nothing_where_another_writer_was_first(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rival lands the first messages while they are read here, and the end is read before that is known."""
+    monkeypatch.setattr("bessemer.acquire.streams.reader.CHUNK", 20)
+    options, client, lander = parts(broker, tmp_path, ends=True, batch=10)
+    broker.send(options.topic, values(0, 30))
+    rival, land = lander_of("rival", options, tmp_path), lander.land
+
+    def beaten(records: Records, nexts: dict[int, int]) -> dict[int, int | None]:
+        if rival.begin([0]) == {0: None}:
+            rival.land(records.only(records.offsets < 5), {0: 5})
+        return land(records, nexts)
+
+    monkeypatch.setattr(lander, "land", beaten)
+    with closing(client):
+        assert land_to_end(client, lander, options) == {0: 30}
+    assert lander.counts.lost
+    assert [row["id"] for row in landed(tmp_path / "lake")] == list(range(30))
+
+
+def test_a_follower_that_stops_says_why(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its partitions are taken from it when it goes, and what it had not landed stays where it was."""
+    monkeypatch.setattr("bessemer.acquire.streams.reader.CHUNK", 100)
+    options, client, lander = parts(broker, tmp_path, ends=False, batch=500)
+    broker.send(options.topic, [b"{"] * 1500)
+    with pytest.raises(DataError, match="500 of 500 messages"), closing(client):
+        Follower(client, lander, options, lambda nexts: None).run(Event())
+    assert landed(tmp_path / "lake") == []
+
+
+def test_what_the_brokers_have_deleted_is_told_and_the_rest_lands(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleted after the reader has looked where the partition begins."""
+    told: list[str] = []
+    options, client, lander = parts(broker, tmp_path, ends=True)
+    lander.told = told.append
+    broker.send(options.topic, values(0, 10))
+    with closing(client):
+        land_to_end(client, lander, options)
+        for start in (10, 20):  # noida keeps whole batches
+            broker.send(options.topic, values(start, start + 10))
+        look = client.watermarks
+
+        def overtaken(topic: str, partition: int, timeout: float) -> tuple[int, int]:
+            found = look(topic, partition, timeout)
+            broker.delete(topic, before=20)
+            return found
+
+        monkeypatch.setattr(client, "watermarks", overtaken)
+        land_to_end(client, lander, options)
+    assert told == ["Kafka has deleted 10 messages of partition 0 before they were landed"]
+    assert [row["id"] for row in landed(tmp_path / "lake")] == [*range(10), *range(20, 30)]
 
 
 @pytest.fixture

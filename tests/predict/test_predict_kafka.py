@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bessemer.core.errors import DataError, EnvironmentFault, UsageError
+from bessemer.core.errors import DataError, EnvironmentFault, StoreError, UsageError
 from bessemer.predict.plugins import SINKS
 from bessemer.predict.protocol import Progress, Target
 from bessemer.predict.target import target_of
@@ -95,3 +95,21 @@ def test_what_cannot_be_is_refused_in_words(
     with pytest.raises(error) as caught:
         SINKS.load("kafka")(Target("kafka", broker.address, options=options), job("bad")).open()
     assert caught.value.fix  # type: ignore[attr-defined]
+
+
+def test_brokers_that_take_no_message_are_told_of_in_time(broker: Broker, target: Target) -> None:
+    options = {**target.options, "timeout": 2.0, "settings": {"queue.buffering.max.messages": 2}}
+    sink = SINKS.load("kafka")(Target("kafka", target.where, options=options), job("away"))
+    sink.open()
+    with broker.away(target.options["topic"]):
+        with pytest.raises(StoreError, match="cannot write the topic") as caught:
+            sink.write(batch(0), Progress(1, 4, 0, 4))
+        sink.close()
+    assert "took no message for 2 s" in caught.value.why
+
+
+def test_a_variable_of_an_output_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BROKERS", raising=False)
+    sink = SINKS.load("kafka")(Target("kafka", "${BROKERS}", options={"topic": "t"}), job("unset"))
+    with pytest.raises(UsageError, match="BROKERS is not set"):
+        sink.open()

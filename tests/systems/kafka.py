@@ -37,6 +37,15 @@ class Broker:
             made.result(20)
         return name
 
+    def delete(self, topic: str, before: int) -> None:
+        """Delete a partition's first messages, as retention does."""
+        from confluent_kafka import TopicPartition
+        from confluent_kafka.admin import AdminClient
+
+        admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
+        for done in admin.delete_records([TopicPartition(topic, 0, before)]).values():
+            done.result(20)
+
     def ends(self, topic: str) -> dict[int, int]:
         """The offset behind the last message of each partition that the broker knows."""
         from confluent_kafka import Consumer, TopicPartition

@@ -6,7 +6,8 @@ place has its partitions at once. In each round one of these things happens:
 - a follower is killed (SIGKILL), and another takes its place;
 - a follower is frozen (SIGSTOP), another takes its place, and then it wakes up and goes on with what it held;
 - a third one joins the group, or leaves it: partitions change hands;
-- a rival of another group, which lands all partitions too and knows nothing of the others, is killed and starts again.
+- a rival, which lands all partitions too and knows nothing of the others, is killed and starts again: in turns runs
+  that land up to the end, one after the other, and a follower of another group.
 
 Followers are forked from this process, which has imported everything and runs no threads: a round takes a fraction of a
 second.
@@ -24,6 +25,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -36,6 +38,7 @@ import pyarrow as pa  # noqa: F401
 import pyarrow.compute
 import pyarrow.json  # noqa: F401
 
+from bessemer.acquire.streams.bounded import land_to_end
 from bessemer.acquire.streams.follow import Follower
 from bessemer.acquire.streams.open import client_of, lander_of
 from bessemer.acquire.streams.options import KafkaSource
@@ -62,6 +65,13 @@ def _follow(options: KafkaSource) -> None:
     lander = lander_of("kills", options, Path())
     Follower(client, lander, options, lambda nexts: None).run(_STOP)
     client.close()
+
+
+def _run(options: KafkaSource) -> None:
+    while not _STOP.is_set():
+        with closing(client_of("kills", options, Path(), ends=True)) as client:
+            land_to_end(client, lander_of("kills", options, Path()), options)
+        time.sleep(0.05)
 
 
 def _produce(broker: str, topic: str, partitions: int) -> None:
@@ -105,7 +115,7 @@ class Rounds:
     def __init__(self, broker: str, topic: str, lake: str) -> None:
         self._of = broker, topic, lake
         self.places = {place: self._start("shared", place) for place in ("a", "b")}
-        self.rival = self._start("rival-0")
+        self.rival = _forked(_run, options_of(broker, topic, lake, "rival-0"))
         self.frozen: list[int] = []
         self.third = 0
         self.done: Counter[str] = Counter()
@@ -132,7 +142,10 @@ class Rounds:
             self.third = self._start("shared", "c")
         else:
             _kill(self.rival)
-            self.rival = self._start(f"rival-{self.done[what]}")
+            name = f"rival-{self.done[what]}"
+            self.rival = (
+                self._start(name) if self.done[what] % 2 else _forked(_run, options_of(*self._of, name))
+            )
         if self.frozen and what != "frozen":
             woken = self.frozen.pop()
             os.kill(woken, signal.SIGCONT)

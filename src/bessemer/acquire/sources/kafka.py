@@ -67,10 +67,11 @@ class Kafka:
         columns = lander.table.columns()
         names = [name for name in columns if name not in RESERVED]
         if not names:
+            unreadable, first = lander.table.unreadable()
             what = (
-                f"the topic '{self.options.topic}' has no messages"
-                if not lander.counts.poison
-                else "no message can be read"
+                f"no message of '{self.options.topic}' can be read: {first}"
+                if unreadable
+                else f"the topic '{self.options.topic}' has no messages"
             )
             raise DataError(what, fix=f"send some, or look into the Delta table '{lander.table.uri}'")
         if self.options.windows is not None:
@@ -97,8 +98,9 @@ class Kafka:
         ctx.note(
             f"{counts.rows:,} new messages of {self.options.topic}{skipped}; the table is at version {table.version}"
         )
-        if counts.poison:
+        unreadable, first = table.unreadable()
+        if unreadable:
             ctx.warn(
-                f"{counts.poison:,} messages of {self.options.topic} cannot be read; they are in the Delta table with "
-                f"`_error` and `_raw`: {counts.first}"
+                f"{unreadable:,} messages of {self.options.topic}, {counts.poison:,} of them new, cannot be read; they "
+                f"are in the Delta table with `_error` and `_raw`: {counts.first or first}"
             )

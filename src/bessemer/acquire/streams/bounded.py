@@ -26,7 +26,7 @@ def land_to_end(client: Client, lander: Lander, options: KafkaSource) -> dict[in
         starts = reader.starts(partitions, ends)
         while left := {p: at for p, at in starts.items() if at < ends[p]}:
             _read(reader, left, ends)
-            starts = {p: at if at is not None else 0 for p, at in lander.begin(left).items()}
+            starts = reader.starts(left)
         reader.pump.flush()
         reader.pump.settle()
     return ends
@@ -39,8 +39,13 @@ def _read(reader: Reader, starts: dict[int, int], ends: dict[int, int]) -> None:
     while left:
         given = reader.read(0.2)
         taken, reached = reader.sort(given, ends)
+        if reader.restart():
+            continue
+        before = dict(reader.positions)
         reader.pump.take(taken)
         for partition, offset in reached.items():
+            if reader.positions.get(partition) != before.get(partition):
+                continue  # another writer has moved it: what was read up to the end is dropped, and comes again
             if offset >= ends[partition] and partition in left:
                 reader.pump.reached(partition, ends[partition])
                 reader.positions[partition] = max(ends[partition], reader.positions.get(partition, 0))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bessemer.acquire.streams.options import KafkaLogin, KafkaSource
-from bessemer.core.errors import DataError, did_you_mean
+from bessemer.core.errors import DataError, UsageError, did_you_mean
 from bessemer.core.secrets import expanded, secret
 
 if TYPE_CHECKING:
@@ -27,12 +28,15 @@ def login(options: KafkaLogin, servers: str, folder: Path, setting: str) -> dict
     """What librdkafka needs to know to reach and trust brokers.
 
     Args:
-        folder: of the project file, for relative paths. setting: where in it the options stand.
+        folder: of the project file, for relative paths.
+        setting: where in it the options stand; '' where they do not stand in one.
 
     Raises:
-        UsageError, ProjectError: a variable is not set. DataError: a file is not there.
+        UsageError, ProjectError: a variable is not set, or a password would be sent in clear text.
+        DataError: a file is not there.
     """
-    said: dict[str, Any] = {**options.settings, "bootstrap.servers": expanded(servers, f"{setting}.kafka")}
+    kafka, user = (f"{setting}.{name}" if setting else "" for name in ("kafka", "username"))
+    said: dict[str, Any] = {**options.settings, "bootstrap.servers": expanded(servers, kafka)}
     files = {
         "ssl.ca.location": options.ca,
         "ssl.certificate.location": options.certificate,
@@ -48,15 +52,42 @@ def login(options: KafkaLogin, servers: str, folder: Path, setting: str) -> dict
         said["ssl.key.password"] = secret(
             options.certificate_key_password_env, "the password of the client's key"
         )
-    safe = options.tls if options.tls is not None else bool(options.ca or options.certificate)
+    safe = _safe(options, said["bootstrap.servers"])
     if options.username and options.password_env:
         said |= {
             "sasl.mechanism": options.mechanism,
-            "sasl.username": expanded(options.username, f"{setting}.username"),
+            "sasl.username": expanded(options.username, user),
             "sasl.password": secret(options.password_env, "the password of Kafka's user"),
         }
     said["security.protocol"] = ("SASL_" if options.username else "") + ("SSL" if safe else "PLAINTEXT")
     return said
+
+
+def _safe(options: KafkaLogin, servers: str) -> bool:
+    """Whether to speak TLS. A password that the wire would show goes to this machine alone, or where `tls` says so."""
+    if options.tls is not None:
+        return options.tls
+    if options.ca or options.certificate or any("ssl." in name for name in options.settings):
+        return True
+    if options.username and options.mechanism == "PLAIN" and not all(map(_here, servers.split(","))):
+        raise UsageError(
+            f"the password of Kafka's user would go to {servers} in clear text",
+            why="`mechanism: PLAIN` without TLS shows it to everybody on the way",
+            fix="`tls: true`, a SCRAM `mechanism`, or `tls: false` where the network is trusted",
+        )
+    return False
+
+
+def _here(server: str) -> bool:
+    """Whether a broker, as host:port, is on this machine."""
+    import ipaddress
+
+    host = server.strip().rpartition("://")[2]
+    host = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Client:
@@ -78,7 +109,7 @@ class Client:
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "enable.partition.eof": ends,
-            "auto.offset.reset": "earliest",
+            "auto.offset.reset": "error",  # offsets that are not there any more are told, never skipped
             "isolation.level": "read_committed",
             "error_cb": self._heard,
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -90,6 +90,16 @@ def joined(pieces: Sequence[tuple[int, Decoded]]) -> Decoded:
     return Decoded(pa.concat_tables(tables, promote_options="permissive"), rows, faults)
 
 
+def clash(names: Iterable[str], known: Mapping[str, object]) -> str:
+    """Why columns of these names cannot be added to those that there are; '' where they can."""
+    there = dict(known)
+    for name in names:
+        if reason := refused(name, there):
+            return reason
+        there[name] = None
+    return ""
+
+
 def refused(name: str, known: Mapping[str, object]) -> str:
     """Why a column of this name cannot be added to those that there are; '' where it can.
 
@@ -100,6 +110,10 @@ def refused(name: str, known: Mapping[str, object]) -> str:
         return ""
     if name.lower() in RESERVED:
         return f"the field '{name}' has a name that is kept for where a message was"
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return f"the name of the field {name!a} has half of a surrogate pair"
     if len(known) >= MOST_COLUMNS:
         return f"the field '{name}' would be more than {MOST_COLUMNS} columns"
     same = next((there for there in known if there.lower() == name.lower()), "")

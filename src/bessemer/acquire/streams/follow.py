@@ -55,6 +55,8 @@ class Follower(Reader):
             self.assign(self.positions)
             return
         taken, _ = self.sort(given)
+        if self.restart():
+            return
         self.pump.take(taken)
         if time.monotonic() - self.pump.since >= self.options.every:
             self.pump.flush()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bessemer.acquire.streams.decoded import RESERVED, Decoder, table_of
+from bessemer.acquire.streams.decoded import RESERVED, Decoder, clash, table_of
 from bessemer.acquire.streams.records import Records, header_text, text
 from bessemer.acquire.streams.table import LandingTable, Overtaken, base_schema
 from bessemer.core.errors import DataError
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 #: How often a commit is tried again because others commit beside it.
 _TRIES = 100
-#: The share of poison is not judged before so many messages.
-_JUDGED = 1000
+#: The share of poison is judged of the last so many messages, and not before so many have come.
+_WINDOW, _JUDGED = 100_000, 1000
 
 
 @dataclass
@@ -55,7 +56,8 @@ class Lander:
 
     Args:
         key, headers: whether the table keeps them. tombstones: whether a message without a value is a row.
-        quarantine: the share of messages that may be unreadable, of the last thousand at least.
+        quarantine: the share of messages that may be unreadable: of the batch and those before it, up to the last
+            hundred thousand, and of a thousand at least.
     """
 
     table: LandingTable
@@ -67,6 +69,9 @@ class Lander:
     counts: Counts = field(default_factory=Counts)
     told: Callable[[str], None] = lambda text: None
     _expected: dict[int, int | None] = field(default_factory=dict)
+    _recent: deque[tuple[int, int]] = field(
+        default_factory=deque
+    )  # of each batch: messages, and poison in them
 
     def begin(self, partitions: Iterable[int]) -> dict[int, int | None]:
         """Where each partition goes on by the table; None where nothing has landed."""
@@ -117,7 +122,7 @@ class Lander:
             except Overtaken:
                 continue
             self._expected.update(wanted)
-            self._count(made)
+            self._count(made, len(records))
             return moved
         raise DataError(
             f"'{self.table.uri}' has refused {_TRIES} commits",
@@ -138,6 +143,8 @@ class Lander:
         columns = {name: kind for name, kind in known.items() if name not in RESERVED}
         found = self.decoder.decode(values, columns)
         good = found.table
+        if reason := clash(good.column_names, columns):
+            raise DataError(reason, fix="name it in `schema` as the table has it, or `land:` another folder")
         for name, kind in columns.items():
             if name in good.column_names and good[name].type != kind:
                 raise DataError(
@@ -183,19 +190,25 @@ class Lander:
         return pa.table({**dict(zip(table.column_names, table.columns, strict=True)), **columns})
 
     def _judge(self, made: _Made, read: int) -> None:
-        counts = self.counts
-        poison, seen = counts.poison + made.poison, counts.rows + counts.poison + counts.tombstones + read
+        poison, seen = made.poison, read
+        for before, bad in reversed(self._recent):
+            if seen >= _WINDOW:
+                break
+            poison, seen = poison + bad, seen + before
         if poison <= self.quarantine * max(seen, _JUDGED):
             return
         raise DataError(
             f"{poison:,} of {seen:,} messages of '{self.table.topic}' cannot be read: more than "
             f"`quarantine: {self.quarantine:.3g}` allows",
-            why=f"the first is {counts.first or made.first}",
+            why=f"the first is {made.first or self.counts.first}",
             fix="check `format`, `schema` and `registry`; nothing of this batch has landed",
         )
 
-    def _count(self, made: _Made) -> None:
+    def _count(self, made: _Made, read: int) -> None:
         counts = self.counts
+        self._recent.append((read, made.poison))
+        while sum(count for count, _ in self._recent) - self._recent[0][0] >= _WINDOW:
+            self._recent.popleft()
         kept = made.tombstones if self.tombstones else 0
         counts.rows += made.table.num_rows - made.poison - kept
         counts.tombstones += made.tombstones

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from bessemer.acquire.options import PathText
+from bessemer.acquire.streams.decoded import refused
 from bessemer.acquire.streams.decoders.json import TYPES
 from bessemer.acquire.streams.windows_spec import WindowsSpec
 from bessemer.core.errors import did_you_mean
@@ -17,8 +18,11 @@ from bessemer.core.spec import Duration, Share, Size, Spec
 #: Settings of librdkafka that the options above speak of, or that what is promised stands on.
 _OURS = re.compile(
     r"^(bootstrap\.servers|metadata\.broker\.list|group\.id|enable\.auto\.|enable\.partition\.eof|isolation\.level|"
-    r"auto\.offset\.reset|partition\.assignment\.strategy|transactional\.id|enable\.idempotence)"
+    r"auto\.offset\.reset|partition\.assignment\.strategy|group\.protocol|group\.remote\.assignor|transactional\.id|"
+    r"enable\.idempotence)"
 )
+#: What has options of its own: who set it here too would be overridden, or would override them.
+_OPTIONS = re.compile(r"^(security\.protocol|sasl\.mechanisms?|ssl\.(ca|certificate)\.location)$")
 _SECRET = re.compile(r"password|secret|username|\.pem$|token|oauthbearer\.config|ssl\.key")
 ENVIRONMENT = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
@@ -32,6 +36,10 @@ def settings_of(settings: dict[str, str | int | float | bool]) -> dict[str, str 
     for name in settings:
         if _SECRET.search(name):
             raise ValueError(f"'{name}' is a secret: use `username`, `password_env`, `certificate_key` ...")
+        if _OPTIONS.match(name):
+            raise ValueError(
+                f"'{name}' has an option of its own: use `tls`, `mechanism`, `ca`, `certificate`"
+            )
         if _OURS.match(name):
             raise ValueError(f"'{name}' is set by Bessemer: that rows come exactly once stands on it")
     return settings
@@ -50,7 +58,8 @@ class KafkaLogin(Spec):
         default="PLAIN", description="How the password is shown to the broker."
     )
     tls: bool | None = Field(
-        default=None, description="Whether to speak TLS; it does where `ca` or `certificate` is given."
+        default=None,
+        description="Whether to speak TLS; it does where `ca`, `certificate` or settings of `ssl.` are given.",
     )
     ca: PathText | None = Field(
         default=None, description="A file of the certificates to trust; those of the system by default."
@@ -138,7 +147,11 @@ class KafkaSource(KafkaLogin):
         if isinstance(schema, dict):
             if not schema:
                 raise ValueError("it names no field")
+            known: dict[str, None] = {}
             for name, kind in schema.items():
+                if reason := refused(name, known):
+                    raise ValueError(reason)
+                known[name] = None
                 if kind not in TYPES:
                     raise ValueError(f"'{kind}' is no type of '{name}': {did_you_mean(kind, TYPES)}")
         return schema

@@ -49,6 +49,10 @@ class Pump:
 
     def __exit__(self, *_: object) -> None:
         self._thread.shutdown(wait=True)
+        self.drop(
+            list(self._nexts)
+        )  # after a fault nothing lands any more: what is left is read by the next reader
+        self._running = None
 
     def take(self, records: Records) -> None:
         """Messages in the order of their partitions."""

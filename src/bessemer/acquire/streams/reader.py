@@ -29,7 +29,9 @@ class Reader:
         self.client, self.lander, self.options = client, lander, options
         self.positions: dict[int, int] = {}
         self.pump = Pump(lander, options.batch, options.batch_bytes, self._moved, self._landed)
-        self._heard = time.monotonic()
+        #: Seconds for which the client was asked, and gave neither a message nor an end.
+        self.silence = 0.0
+        self._overtaken: set[int] = set()
 
     def starts(self, partitions: Iterable[int], ends: dict[int, int] | None = None) -> dict[int, int]:
         """Where partitions go on: by the table, else where the options say.
@@ -69,9 +71,10 @@ class Reader:
         from confluent_kafka import TopicPartition
 
         self.positions = dict(positions)
-        self.client.consumer.assign(
-            [TopicPartition(self.options.topic, p, at) for p, at in positions.items()]
-        )
+        given = [TopicPartition(self.options.topic, p, at) for p, at in positions.items()]
+        self.client.consumer.assign(given)
+        if given:
+            self.client.consumer.resume(given)  # one that was paused stays so else
 
     def pause(self, partitions: Iterable[int]) -> None:
         """Ask for no more messages of partitions; what was fetched ahead of the others stays."""
@@ -90,7 +93,10 @@ class Reader:
 
     def read(self, timeout: float) -> list[Any]:
         """What the client gives: messages and what it says beside."""
-        return list(self.client.consumer.consume(CHUNK, timeout))
+        began = time.monotonic()
+        given = list(self.client.consumer.consume(CHUNK, timeout))
+        self.silence += time.monotonic() - began
+        return given
 
     def sort(
         self, given: Sequence[Any], ends: Mapping[int, int] | None = None
@@ -123,7 +129,7 @@ class Reader:
                 self.positions[partition] = int(offsets[wanted].max()) + 1
                 taken |= wanted
         if taken.any() or reached:
-            self._heard = time.monotonic()
+            self.silence = 0.0
         return records.only(taken), reached
 
     def _odd(self, message: Any, reached: dict[int, int]) -> bool:
@@ -135,16 +141,32 @@ class Reader:
             return False
         if error.code() == KafkaError._PARTITION_EOF:
             reached[message.partition()] = message.offset()
+        elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION):
+            self._overtaken.add(message.partition())
         elif retriable(error):
             self.client.last = error.str()
         else:
             raise self.client.away(error.str())
         return True
 
-    @property
-    def silence(self) -> float:
-        """Seconds since the client last gave a message or an end."""
-        return time.monotonic() - self._heard
+    def restart(self) -> bool:
+        """Where the brokers do not have the offsets that are wanted: land what was read, and begin from the table.
+
+        Messages of this call of `sort` are read anew.
+
+        Returns:
+            Whether partitions were assigned anew.
+
+        Raises:
+            DataError: the topic is not the one that landed before.
+        """
+        gone, self._overtaken = self._overtaken & set(self.positions), set()
+        if not gone:
+            return False
+        self.pump.flush()
+        self.pump.settle()
+        self.assign(self.starts(self.positions))
+        return True
 
     def _moved(self, moved: Mapping[int, int | None]) -> None:
         """Another writer has landed these partitions: read them from where the table is now."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from bessemer.core.errors import DataError, did_you_mean
 
@@ -11,10 +12,15 @@ if TYPE_CHECKING:
     from confluent_kafka.schema_registry import Schema
 
 _MAGIC = 0
+T = TypeVar("T")
 
 
 class BadFrame(ValueError):
-    """A message that does not begin with the mark of a registry."""
+    """A message that does not begin with the mark of a registry, or whose schema is none."""
+
+
+class BadSchema(BadFrame):
+    """The registry has no schema of the message's id, or one that cannot be used: the same for all that name it."""
 
 
 def frame(value: bytes) -> tuple[int, bytes]:
@@ -31,9 +37,28 @@ def frame(value: bytes) -> tuple[int, bytes]:
     return int.from_bytes(value[1:5], "big"), value[5:]
 
 
+def once(bad: dict[bytes, str], value: bytes, ask: Callable[[bytes], T]) -> T:
+    """What is asked for a message, but for a schema that was asked for in vain before.
+
+    Args:
+        bad: the beginnings of messages, which name their schema -> why it cannot be used.
+
+    Raises:
+        BadFrame: it cannot be used, or was not asked for again.
+    """
+    mark = value[:5]
+    if mark in bad:
+        raise BadFrame(bad[mark])
+    try:
+        return ask(value)
+    except BadSchema as fault:
+        bad[mark] = str(fault)
+        raise
+
+
 @dataclass(frozen=True)
 class Text:
-    """A schema's text, and those that it imports by name."""
+    """A schema's text, and those that it imports by name: each stands behind those that it imports itself."""
 
     text: str
     imports: dict[str, str] = field(default_factory=dict)
@@ -46,7 +71,7 @@ class Schemas(Protocol):
         """The schema.
 
         Raises:
-            BadFrame: there is none of this id. DataError: the registry cannot be asked.
+            BadSchema: there is none of this id. DataError: the registry cannot be asked.
         """
 
 
@@ -75,14 +100,17 @@ class Registry:
         return self._texts[number]
 
     def _asked(self, number: int) -> Schema:
+        return self._answer(f"schema {number}", lambda: self._client.get_schema(number))
+
+    def _answer(self, what: str, ask: Callable[[], Schema]) -> Schema:
         import httpx
         from confluent_kafka.schema_registry import SchemaRegistryError
 
         try:
-            return self._client.get_schema(number)
+            return ask()
         except SchemaRegistryError as error:
             if error.http_status_code == 404:
-                raise BadFrame(f"the registry has no schema {number}") from None
+                raise BadSchema(f"the registry has no {what}") from None
             fix = (
                 "check `registry_username` and `registry_password_env`"
                 if error.http_status_code in (401, 403)
@@ -95,10 +123,14 @@ class Registry:
     def _imports(self, schema: Schema) -> dict[str, str]:
         found: dict[str, str] = {}
         for reference in schema.references or ():
-            there = self._client.get_version(reference.subject, reference.version)
-            found[str(reference.name)] = str(there.schema.schema_str)
-            found.update(self._imports(there.schema))
+            there = self._imported(str(reference.subject), int(reference.version))
+            found.update(self._imports(there))
+            found[str(reference.name)] = str(there.schema_str)
         return found
+
+    def _imported(self, subject: str, version: int) -> Schema:
+        what = f"version {version} of the subject '{subject}', which the schema imports"
+        return self._answer(what, lambda: self._client.get_version(subject, version).schema)
 
     def _unusable(self, why: str, fix: str = "") -> DataError:
         return DataError(

@@ -121,6 +121,23 @@ class LandingTable:
                 QueryBuilder().register("landed", self.table).execute(query)
             )
 
+    def unreadable(self) -> tuple[int, str]:
+        """How many messages could not be read, of the version that is held, and where and why the first was none."""
+        import pyarrow as pa
+        from deltalake import QueryBuilder
+
+        query = (
+            "SELECT _partition, _offset, _error, count(*) OVER () AS n FROM landed WHERE _error IS NOT NULL "
+            "ORDER BY _partition, _offset LIMIT 1"
+        )
+        with self._explained("read"):
+            found = QueryBuilder().register("landed", self.table).execute(query)
+            first = pa.RecordBatchReader.from_stream(found).read_all().to_pylist()
+        if not first:
+            return 0, ""
+        row = first[0]
+        return row["n"], f"partition {row['_partition']}, offset {row['_offset']}: {row['_error']}"
+
     def append(self, rows: pa.Table, nexts: Mapping[int, int]) -> None:
         """Add rows and the next offset of each partition, in one commit; new columns are added to the table.
 

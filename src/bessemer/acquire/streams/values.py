@@ -42,10 +42,10 @@ def fit(value: Any, kind: pa.DataType) -> Any:
         whole = isinstance(value, float) and value.is_integer()
         number = int(value) if whole else _of(value, (int,), "an integer")
         if not -_LONG <= number < _LONG:
-            raise Misfit(f"{value} does not fit 64 bits")
+            raise Misfit(f"{value!r:.60} does not fit 64 bits")
         return number
     if pt.is_float64(kind):
-        return float(_of(value, (int, float), "a number"))
+        return _float(_of(value, (int, float), "a number"))
     if pt.is_decimal(kind):
         return _decimal(_of(value, (Decimal, int), "a decimal"), kind)
     if pt.is_timestamp(kind):
@@ -55,6 +55,13 @@ def fit(value: Any, kind: pa.DataType) -> Any:
     if pt.is_binary(kind):
         return _of(value, (bytes,), "bytes")
     raise Misfit(f"{value!r:.60} has no place in a column of {kind}")
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise Misfit("an integer is too large for a number") from None
 
 
 def _decimal(value: Any, kind: pa.DataType) -> Decimal:
@@ -74,16 +81,23 @@ def _of(value: Any, kinds: tuple[type, ...], what: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, str):
-        if not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise Misfit("a text has half of a surrogate pair") from None
-        return value
     if isinstance(value, bytes):
         raise Misfit("bytes are not a text")
-    return json_text(value)
+    if not isinstance(value, str):
+        value = _as_json(value) if isinstance(value, dict | list | int | float) else str(_plain(value))
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise Misfit("a text has half of a surrogate pair") from None
+    return str(value)
+
+
+def _as_json(value: Any) -> str:
+    try:
+        return json_text(value)
+    except RecursionError:
+        raise Misfit("too many values are within each other") from None
 
 
 def json_text(value: Any) -> str:

@@ -123,13 +123,24 @@ class Kafka:
         lines, _ = JsonFormat().block(table, 0)
         keys = table[self._options.key].to_pylist() if self._options.key else [None] * table.num_rows
         for line, key in zip(lines.split(b"\n"), keys, strict=False):
-            while True:
-                try:
-                    self._made.produce(self._options.topic, line, None if key is None else str(key).encode())
-                    break
-                except BufferError:
-                    self._made.poll(0.1)
+            self._put(line, None if key is None else str(key).encode())
             self._made.poll(0)
+
+    def _put(self, line: bytes, key: bytes | None) -> None:
+        """Give the client a message; where it holds as many as it may, wait until the brokers have taken some.
+
+        Raises:
+            StoreError: they take none for as long as `timeout` says.
+        """
+        end = time.monotonic() + self._options.timeout
+        while True:
+            try:
+                self._made.produce(self._options.topic, line, key)
+                return
+            except BufferError:
+                if time.monotonic() > end:
+                    raise self._away(f"the brokers took no message for {self._options.timeout:g} s") from None
+                self._made.poll(0.1)
 
     def _commit(self, progress: Progress) -> None:
         """End the transaction with how far the job is after it."""
@@ -194,9 +205,12 @@ class Kafka:
                 why="it has begun later, and goes on from where this one is",
                 fix="wait for it, or name another topic",
             )
+        return self._away(error.str())
+
+    def _away(self, why: str) -> StoreError:
         return StoreError(
-            f"cannot write the topic '{topic}' at {self._options.kafka}",
-            why=error.str(),
+            f"cannot write the topic '{self._options.topic}' at {self._options.kafka}",
+            why=why,
             fix="check the brokers and the login; then call it again to go on",
         )
 

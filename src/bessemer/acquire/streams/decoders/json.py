@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bessemer.acquire.streams.decoded import Decoded, joined, refused, table_of, without
+from bessemer.acquire.streams.decoders.json_checks import DEEPEST, deep, infinite, objects, utf8, whole
 from bessemer.acquire.streams.values import columns_of, rows_kept
 from bessemer.core.sql import quote
 
@@ -89,7 +90,7 @@ class JsonDecoder:
 
         lines = b"\n".join(values)
         flat = lines.count(b"\n") == len(values) - 1
-        if not _objects(values, lines, flat) or not _utf8(lines):
+        if not objects(values, lines, flat) or not utf8(lines) or any(map(deep, values)):
             return None
         fields = {k: v for k, v in (wanted or known).items() if k not in self._nested}
         try:
@@ -114,6 +115,7 @@ class JsonDecoder:
         wanted: Mapping[str, pa.DataType] | None,
     ) -> dict[str, pa.ChunkedArray] | None:
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         columns: dict[str, pa.ChunkedArray] = {}
         names = table.column_names
@@ -127,6 +129,8 @@ class JsonDecoder:
             if pa.types.is_nested(column.type):
                 self._nested.add(name)
                 column = self._text(name, values)
+            if pa.types.is_floating(column.type) and pc.any(pc.is_inf(column)).as_py():
+                return None
             if column.type != (wanted or known).get(name, column.type):
                 return None
             columns[name] = column
@@ -141,15 +145,20 @@ class JsonDecoder:
         messages: dict[int, Mapping[str, Any]] = {}
         faults: dict[int, str] = {}
         for position, value in enumerate(values):
+            if deep(value):
+                faults[position] = f"no JSON: more than {DEEPEST} objects and lists within each other"
+                continue
             try:
-                message = json.loads(value.decode())
+                message = json.loads(value.decode(), parse_int=whole)
             except (ValueError, RecursionError) as error:
                 faults[position] = f"no JSON: {error}"
                 continue
-            if isinstance(message, dict):
-                messages[position] = message
-            else:
+            if not isinstance(message, dict):
                 faults[position] = f"{type(message).__name__} instead of an object"
+            elif large := infinite(message, wanted):
+                faults[position] = large
+            else:
+                messages[position] = message
         found = columns_of(messages, faults, known, wanted, _infer)
         nested = {
             name
@@ -162,9 +171,9 @@ class JsonDecoder:
         for name in sorted(nested):  # the text as it comes of whole batches
             import pyarrow.compute as pc
 
-            whole = self._text(name, kept)
+            texts = self._text(name, kept)
             mask = [isinstance(messages[position].get(name), dict | list) for position in found.rows]
-            mixed = pc.if_else(mask, whole, found.table[name])
+            mixed = pc.if_else(mask, texts, found.table[name])
             table = found.table.set_column(found.table.column_names.index(name), name, mixed)
             found = Decoded(table, found.rows, found.faults)
         return found
@@ -209,31 +218,6 @@ class JsonDecoder:
                 faults.setdefault(row, f"{name}: {before[row].as_py()!r:.60} is no {self._schema[name]}")
             table = table.set_column(table.column_names.index(name), name, made[name])
         return without(Decoded(table, found.rows, found.faults), faults)
-
-
-def _objects(values: Sequence[bytes], lines: bytes, flat: bool) -> bool:
-    """Whether each message at least begins and ends as an object does.
-
-    Then no object can go over several messages, as a line break in a text and `}` before `{` are no JSON: where as
-    many objects are found as there are messages, each message is one.
-
-    Args:
-        lines: the messages with line breaks between them. flat: whether there are no others.
-    """
-    if flat:
-        return lines[:1] == b"{" and lines[-1:] == b"}" and lines.count(b"}\n{") == len(values) - 1
-    return all(value[:1] == b"{" and value[-1:] == b"}" for value in values)
-
-
-def _utf8(lines: bytes) -> bool:
-    """Whether it is UTF-8: Arrow's parser takes the bytes of a text as they are."""
-    if lines.isascii():
-        return True
-    try:
-        lines.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _parsed(lines: bytes, fields: Mapping[str, pa.DataType], flat: bool, only: bool) -> pa.Table:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bessemer.acquire.streams.decoded import Decoded
-from bessemer.acquire.streams.registry import BadFrame, Schemas, Text, frame, pick_message
+from bessemer.acquire.streams.decoded import Decoded, clash
+from bessemer.acquire.streams.registry import BadFrame, BadSchema, Schemas, Text, frame, once, pick_message
 from bessemer.acquire.streams.values import columns_of
-from bessemer.core.errors import DataError
+from bessemer.core.errors import DataError, EnvironmentFault
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,12 +38,16 @@ class ProtobufDecoder:
         schema: the text of a .proto file, for messages without one. message: the name of its message; the first one.
 
     Raises:
-        DataError: the schema cannot be compiled, or has no such message.
+        DataError: the schema cannot be compiled, has no such message, or one with fields that cannot be columns.
     """
 
     def __init__(self, schemas: Schemas | None = None, schema: str = "", message: str = "") -> None:
         self._schemas, self._message = schemas, message
         self._bare = None if schemas else _class(compiled(Text(schema)), message)
+        if self._bare and (reason := clash([field.name for field in self._bare.DESCRIPTOR.fields], {})):
+            raise DataError(
+                reason, fix="rename it in `schema`: the numbers of fields stay, and so do messages"
+            )
         self._files: dict[int, Any] = {}
         self._classes: dict[tuple[int, tuple[int, ...]], type[Message]] = {}
 
@@ -53,10 +57,11 @@ class ProtobufDecoder:
         messages: dict[int, Mapping[str, Any]] = {}
         faults: dict[int, str] = {}
         kinds: dict[str, pa.DataType] = {}
-        seen: set[type[Message]] = set()
+        bad: dict[bytes, str] = {}  # schemas that this batch has asked for in vain
+        told: dict[type[Message], str] = {}  # whether the fields of a message can be columns
         for position, value in enumerate(values):
             try:
-                kind, body = self._class_of(value)
+                kind, body = once(bad, value, self._class_of)
                 message = kind.FromString(body)
             except BadFrame as fault:
                 faults[position] = str(fault)
@@ -64,10 +69,19 @@ class ProtobufDecoder:
             except DecodeError:
                 faults[position] = f"no Protobuf message {kind.DESCRIPTOR.full_name}"
                 continue
-            if kind not in seen:
-                seen.add(kind)
-                kinds.update({field.name: _kind(field) for field in kind.DESCRIPTOR.fields})
-            messages[position] = {field.name: _value(message, field) for field in kind.DESCRIPTOR.fields}
+            fields = kind.DESCRIPTOR.fields
+            if kind not in told:
+                told[kind] = clash([field.name for field in fields], {**known, **kinds})
+                if not told[kind]:
+                    kinds.update({field.name: _kind(field) for field in fields})
+            if told[kind]:
+                faults[position] = told[kind]
+                continue
+            try:
+                messages[position] = {field.name: _value(message, field) for field in fields}
+            except (TypeError, ValueError, OverflowError, RecursionError, DecodeError) as error:
+                # such as an Any of a type that the schema does not have
+                faults[position] = f"it has no place as JSON: {error!s:.80}"
         return columns_of(messages, faults, {**kinds, **known}, None, _no_type)
 
     def _class_of(self, value: bytes) -> tuple[type[Message], bytes]:
@@ -78,7 +92,7 @@ class ProtobufDecoder:
         path, body = indexes(rest)
         if (number, path) not in self._classes:
             if number not in self._files:
-                self._files[number] = compiled(self._schemas.text(number))
+                self._files[number] = _usable(self._schemas.text(number))
             self._classes[number, path] = _at(self._files[number], path)
         return self._classes[number, path], body
 
@@ -120,7 +134,7 @@ def compiled(schema: Text) -> Any:
     """The descriptor of a .proto text, by the official compiler.
 
     Raises:
-        DataError: the compiler refuses it.
+        DataError: the compiler refuses it. EnvironmentFault: it takes too long.
     """
     import grpc_tools
     from google.protobuf import descriptor_pb2, descriptor_pool
@@ -128,15 +142,22 @@ def compiled(schema: Text) -> Any:
     with tempfile.TemporaryDirectory(prefix="bessemer-proto-") as name:
         folder = Path(name).resolve()
         for imported, text in {**schema.imports, _FILE: schema.text}.items():
-            path = (folder / imported).resolve()
-            if not path.is_relative_to(folder):
-                raise DataError(f"the schema imports '{imported}'", why="it is outside the folder of schemas")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, "utf-8")
+            try:
+                path = (folder / imported).resolve()
+                if not path.is_relative_to(folder):
+                    outside = "it is outside the folder of schemas"
+                    raise DataError(f"the schema imports '{imported}'", why=outside)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, "utf-8")
+            except ValueError as error:
+                raise DataError("the schema is no Protobuf", why=str(error), fix="check its text") from None
         well_known = Path(grpc_tools.__file__).parent / "_proto"
         command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{folder}", f"-I{well_known}"]
         command += ["--include_imports", f"--descriptor_set_out={folder / 'out'}", _FILE]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - no shell
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - no shell
+        except subprocess.TimeoutExpired:
+            raise EnvironmentFault("protoc takes more than 60 s for a schema", fix="run it again") from None
         if done.returncode:
             why = done.stderr.strip().splitlines()
             raise DataError(
@@ -146,9 +167,20 @@ def compiled(schema: Text) -> Any:
             )
         found = descriptor_pb2.FileDescriptorSet.FromString((folder / "out").read_bytes())
     pool = descriptor_pool.DescriptorPool()
-    for file in found.file:
-        pool.Add(file)
-    return pool.FindFileByName(_FILE)
+    try:
+        for file in found.file:
+            pool.Add(file)
+        return pool.FindFileByName(_FILE)
+    except (TypeError, KeyError) as error:
+        raise DataError("the schema is no Protobuf", why=str(error), fix="check its text") from None
+
+
+def _usable(schema: Text) -> Any:
+    """The descriptor of a registry's schema; one that is none is no fault of the messages that name others."""
+    try:
+        return compiled(schema)
+    except DataError as error:
+        raise BadSchema(f"{error.what}: {error.why}") from None
 
 
 def _class(file: Any, name: str) -> type[Message]:
@@ -232,7 +264,8 @@ def _json(message: Message, field: FieldDescriptor) -> str:
     for other in message.DESCRIPTOR.fields:
         if other.name != field.name:
             alone.ClearField(other.name)
-    told = MessageToDict(alone, preserving_proto_field_name=True)
+    pool = message.DESCRIPTOR.file.pool
+    told = MessageToDict(alone, preserving_proto_field_name=True, descriptor_pool=pool)
     return json_text(told.get(field.name, [] if _repeated(field) else {}))
 
 
