@@ -241,3 +241,21 @@ select id, -- the key
 --- flights, with departure
 select make_timestamp(2013, 1, id::int, (1030 + n) // 100, (1030 + n) % 100, 0) as sched, price > 2.5 as late,
 size from orders o left join shops s on s.shop = o.Shop where n is not null;
+
+--- spaces around texts
+select id, trim('	' || note || ' 	') as t from orders;
+
+--- one end of texts
+select id, ltrim('  ' || note) as l, rtrim(note || '	 ') as r, trim(note, 'Ga') as c from orders;
+
+--- a named window
+select id, sum(n) over w as s, row_number() over w as r from orders window w as (partition by Shop order by id);
+
+--- windows without an order
+select id, sum(n) over (partition by Shop) as s, count(*) over () as c from orders;
+
+--- like with underscores
+select id, note like '%,_,c' as l, note not like '% %' as m from orders;
+
+--- times as texts
+select id, cast(moment as varchar) as m, concat(day, ' ', moment) as both from orders;

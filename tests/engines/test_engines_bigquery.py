@@ -36,6 +36,10 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
 
 #: What BigQuery does not have, and what the error says of it.
 LACKING = {"casts": "32 bits"}
+MEANT = {
+    "select id, price::varchar as t from orders": "zeros at its end",
+    "select id, note like 'a!_b' escape '!' as l from orders": "ESCAPE",
+}
 MORE = {
     "casts without narrow floats": (
         "select id, n::varchar as t, cast(y as decimal(12, 2)) as dec, try_cast(note as int) as none, "
@@ -72,9 +76,12 @@ def test_a_stream_has_the_five_types(there: Remote, tmp_path: Path) -> None:
 
 def test_a_source_of_bigquery_is_not_moved(there: Remote) -> None:
     relation = there.engine.keep("own", there.query("select id, n, moment from orders").sql)
-    source = BigQuerySource(bigquery=f"{PROJECT}.work", table="own")
+    endpoint = there.engine.settings.endpoint
+    source = BigQuerySource(bigquery=f"{PROJECT}.work", table="own", endpoint=endpoint)
     assert there.engine.find("bigquery", source) == relation
-    query = BigQuerySource(bigquery=f"{PROJECT}.work", query="select id, n from own where id < 3;")
+    query = BigQuerySource(
+        bigquery=f"{PROJECT}.work", query="select id, n from own where id < 3;", endpoint=endpoint
+    )
     found = there.engine.find("bigquery", query)
     assert found is not None
     assert there.engine.describe(found) == [("id", "BIGINT"), ("n", "BIGINT")]
@@ -94,3 +101,26 @@ def test_what_is_kept_is_there_until_it_is_replaced(there: Remote) -> None:
 def test_a_query_that_fails_says_why(there: Remote) -> None:
     with pytest.raises(DataError, match="nope"):
         there.engine.ask("SELECT nope FROM UNNEST([1]) AS a")
+
+
+def test_a_source_that_means_something_else_at_the_engine_is_brought(there: Remote) -> None:
+    """Names of another dataset, another place, or a limit that the engine does not keep."""
+    endpoint = there.engine.settings.endpoint
+    query = BigQuerySource(bigquery=f"{PROJECT}.work", query="select 1 as a -- one", endpoint=endpoint)
+    found = there.engine.find("bigquery", query)
+    assert found is not None
+    assert there.engine.describe(found) == [("a", "BIGINT")]
+    for other in (
+        {"bigquery": f"{PROJECT}.sales"},
+        {"billing_project": "other"},
+        {"location": "EU"},
+        {"endpoint": "https://bigquery.example.org"},
+        {"max_bytes": 2**30},
+    ):
+        assert there.engine.find("bigquery", query.model_copy(update=other)) is None
+
+
+@pytest.mark.parametrize("sql", MEANT)
+def test_what_bigquery_means_otherwise_is_refused(sql: str, there: Remote) -> None:
+    with pytest.raises(DataError, match=MEANT[sql]):
+        there.query(sql)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pyarrow.parquet as pq
@@ -133,3 +134,56 @@ def test_a_project_keeps_its_rows_there(url: str, tmp_path: Path, monkeypatch: p
         landed[len(landed)] = pq.read_table(ctx.open(raw).path("data.parquet")).sort_by("id")
     assert landed[0].num_rows == rows
     assert landed[0].equals(landed[1])
+
+
+def test_a_source_of_another_user_or_search_path_is_brought(url: str, there: Remote) -> None:
+    """The same words may mean other rows to them."""
+    query = "select 1 as id -- the key"
+    found = there.engine.find("postgres", PostgresSource(postgres=url, query=query))
+    assert found is not None
+    assert there.engine.describe(found) == [("id", "INTEGER")]
+    for other in (url.replace("//me@", "//you@"), f"{url}?options=-csearch_path%3Dsales"):
+        assert there.engine.find("postgres", PostgresSource(postgres=other, query=query)) is None
+
+
+def test_a_schema_that_is_there_needs_no_right_to_make_one(url: str, tmp_path: Path) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE ROLE keeper LOGIN")
+        connection.execute('CREATE SCHEMA "Kept" AUTHORIZATION keeper')
+    settings = PostgresSettings.model_validate({"url": url.replace("//me@", "//keeper@"), "schema": "Kept"})
+    engine = Postgres(settings, context(tmp_path))
+    relation = engine.keep("result", "SELECT 1::bigint AS n")
+    assert engine.ask(f"SELECT n FROM {relation}") == [(1,)]
+    engine.close()
+
+
+@pytest.mark.parametrize("incremental", [None, {"cursor": "at", "key": ["id"]}])
+def test_a_source_in_place_is_the_source_that_is_brought(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, incremental: dict[str, Any] | None
+) -> None:
+    """Also where of several rows of a key the last one counts; and the same rows are the same snapshot."""
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS versions AS SELECT * FROM (VALUES (1, timestamp '2024-01-01', 'old'), "
+            "(1, timestamp '2024-01-02', 'new'), (2, timestamp '2024-01-01', 'only')) AS v (id, at, what)"
+        )
+    monkeypatch.setenv("DATABASE_URL", url)
+    source = {"postgres": "${DATABASE_URL}", "table": "versions"}
+    given = {"sources": {"v": source | ({"incremental": incremental} if incremental else {})}}
+    near, far, again = (
+        run(AcquireSpec.model_validate({**given, "engine": engine}), {}, context(tmp_path / name))["raw"]
+        for name, engine in (
+            ("near", "duckdb"),
+            ("far", {"postgres": {"url": "${DATABASE_URL}"}}),
+            ("far", {"postgres": {"url": "${DATABASE_URL}"}}),
+        )
+    )
+    assert again == far
+    tables = [
+        pq.read_table(context(tmp_path / name).open(ref).path("data.parquet")).sort_by(
+            [("id", "ascending"), ("at", "ascending")]
+        )
+        for name, ref in (("near", near), ("far", far))
+    ]
+    assert tables[0].num_rows == (2 if incremental else 3)
+    assert tables[0].to_pylist() == tables[1].to_pylist()

@@ -13,11 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import bessemer
 from bessemer.acquire.spec import AcquireSpec
 from bessemer.acquire.stage import run as acquire
 from bessemer.core.artifact import Artifact
 from bessemer.core.errors import ContractError, DataError
 from bessemer.engines.spark import Spark
+from bessemer.validate.findings import BrokenContract
 from bessemer.validate.spec import ValidateSpec
 from bessemer.validate.stage import run as validate
 from engines.agreement import context
@@ -159,3 +161,67 @@ def test_a_table_that_is_gone_is_told(tmp_path: Path) -> None:
         file.unlink()
     with pytest.raises(DataError, match="no longer at spark"):
         validate(ValidateSpec(), raw, ctx)
+
+
+EXPECT = """
+columns:
+  id: {type: integer, nullable: false}
+  count: {type: integer, nullable: false, max: 9}
+expect:
+  - sql: "count <> 3"
+"""
+
+
+def test_rows_that_break_an_expectation_are_set_aside(tmp_path: Path) -> None:
+    """They are found in the sample, and counted as so many of all rows."""
+    (tmp_path / "contract.yaml").write_text(EXPECT, "utf-8")
+    found = _run(tmp_path, ValidateSpec(quarantine=0.5), engine=ENGINE, sample=SAMPLE)
+    data = pq.read_table(found["data"].path("data.parquet"))
+    aside = pq.read_table(found["quarantine"].path("quarantine.parquet"))
+    assert 3 not in data["count"].to_pylist()
+    assert set(aside["count"].to_pylist()) == {3}
+    assert data.num_rows + aside.num_rows == found["raw"].meta["rows"]
+    all_rows = round(aside.num_rows * ROWS / found["raw"].meta["rows"])
+    assert found["quarantine"].meta["rows"] == all_rows
+    assert list(found["quarantine"].meta["by_rule"].values()) == [all_rows]
+    with pytest.raises(ContractError, match=r"0\.1% are allowed"):
+        _run(tmp_path, ValidateSpec(quarantine=0.001), engine=ENGINE, sample=SAMPLE)
+
+
+def test_what_is_accepted_is_the_whole_table(tmp_path: Path) -> None:
+    """A contract that the sample keeps and the table does not is changed so that the table keeps it."""
+    rows = pa.table({"id": pa.array(range(ROWS), pa.int64()), "kind": [f"k{i % 400}" for i in range(ROWS)]})
+    pq.write_table(rows, tmp_path / "events.parquet")
+    settings = json.dumps({
+        "target": "kind",
+        "acquire": {
+            "sources": {"events": {"parquet": "events.parquet"}}, "engine": ENGINE, "sample": 50,
+            "sql": "select * from events",
+        },
+    })  # fmt: skip
+    (tmp_path / "bessemer.yaml").write_text(settings, "utf-8")
+    contract = "columns:\n  id: {type: integer, nullable: false, max: 10}\n  kind: {type: string}\n"
+    (tmp_path / "contract.yaml").write_text(contract, "utf-8")
+    project = bessemer.Project(tmp_path)
+    proposed = project.contract.propose()
+    assert f"max: {ROWS - 1}" in proposed.text
+    assert proposed.accepted.rows == ROWS
+    project.contract.accept(proposed)
+    checked = project.contract.check()
+    assert (checked.passed, checked.rows, checked.aside) == (True, ROWS, 0)
+
+
+def test_keys_that_stand_twice_stop_the_run_where_the_sample_has_them_once(tmp_path: Path) -> None:
+    """They are counted among the rows that break no other rule."""
+    half = ROWS // 2
+    rows = pa.table({"id": pa.array([i % half for i in range(ROWS)], pa.int64()), "n": [-1, *range(1, ROWS)]})
+    pq.write_table(rows, tmp_path / "events.parquet")
+    contract = "columns:\n  id: {type: integer, unique: true}\n  n: {type: integer, min: 0}\n"
+    (tmp_path / "contract.yaml").write_text(contract, "utf-8")
+    given = {"sources": {"events": {"parquet": "events.parquet"}}, "engine": ENGINE, "sample": 5}
+    ctx = context(tmp_path)
+    ctx.project_dir = tmp_path
+    raw = acquire(AcquireSpec.model_validate(given), {}, ctx)
+    with pytest.raises(BrokenContract, match="2,500 of 5,000 rows") as stopped:
+        validate(ValidateSpec(), raw, ctx)
+    assert {f.name: f.rows for f in stopped.value.findings} == {"id: unique": half, "n: min": 1}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from bessemer.acquire.at_engine import AtEngine
 from bessemer.acquire.spec import AcquireSpec
+from engines.agreement import context
 
 SOURCES = {"sources": {"a": {"csv": "a.csv"}}}
 
@@ -38,3 +41,27 @@ def test_faults_say_what_to_write(given: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError) as refused:
         AcquireSpec.model_validate({**SOURCES, **given})
     assert words in str(refused.value)
+
+
+def _kept(folder: Path, **changed: Any) -> str:
+    """The name of the table that a section keeps at its engine."""
+    given = {**SOURCES, "engine": {"spark": {"master": "local[1]"}}, "sample": 5, "sql": "select * from a"}
+    spec = AcquireSpec.model_validate({**given, **changed})
+    return AtEngine(spec, context(folder))._kept("select * from a", {"a": {"fingerprint": "same"}})
+
+
+def test_sections_that_differ_keep_tables_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BESSEMER_PERSONAL_KEY", "one key of sixteen bytes")
+    names = [
+        _kept(tmp_path),
+        _kept(tmp_path, sources={"a": {"csv": "a.csv", "null": ["-"]}}),
+        _kept(tmp_path, personal={"name": "drop"}),
+        _kept(tmp_path, personal={"name": "hash"}),
+        _kept(tmp_path, engine={"spark": {"master": "local[2]"}}),
+    ]
+    monkeypatch.setenv("BESSEMER_PERSONAL_KEY", "other key of sixteen bytes")
+    names.append(_kept(tmp_path, personal={"name": "hash"}))
+    assert len(set(names)) == len(names)
+    assert _kept(tmp_path) == names[0]

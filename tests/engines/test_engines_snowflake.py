@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from bessemer.acquire.sources.snowflake import SnowflakeSource
 from bessemer.core.errors import DataError
 from bessemer.engines.remote import Remote
-from bessemer.engines.snowflake import Snowflake, SnowflakeSettings
+from bessemer.engines.snowflake import Snowflake, SnowflakeSettings, _cast
 from engines.agreement import agrees, context, derived_agree, landed_rows, refuses, remote
 from engines.cases import CASES, REFUSED, tables
 from systems.snowflake import snowflake
@@ -46,7 +48,11 @@ MORE = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in (*CASES, *MORE) if name not in LACKING])
+#: What the emulator does otherwise: it trims both ends, of spaces.
+UNSHOWN = {"one end of texts"}
+
+
+@pytest.mark.parametrize("name", [n for n in (*CASES, *MORE) if n not in {*LACKING, *UNSHOWN}])
 def test_the_table_is_the_one_of_duckdb(name: str, there: Remote, tmp_path: Path) -> None:
     sql = CASES.get(name) or MORE[name]
     agrees(sql, there, tmp_path, landed_rows)
@@ -77,7 +83,7 @@ def test_what_is_kept_is_there_until_it_is_replaced(there: Remote) -> None:
     own = SnowflakeSource.model_validate({**source, "table": "BESSEMER_RESULT"})
     assert there.engine.find("snowflake", own) == relation
     query = SnowflakeSource.model_validate(
-        {**source, "query": 'select "id" from BESSEMER_RESULT where "id" < 3;'}
+        {**source, "query": 'select "id" from BESSEMER_RESULT where "id" < 3 -- few'}
     )
     found = there.engine.find("snowflake", query)
     assert found is not None
@@ -89,3 +95,25 @@ def test_what_is_kept_is_there_until_it_is_replaced(there: Remote) -> None:
 def test_a_query_that_fails_says_why(there: Remote) -> None:
     with pytest.raises(DataError, match="NOPE"):
         there.engine.ask("SELECT nope FROM (SELECT 1 AS a)")
+
+
+def test_a_source_is_found_by_the_names_that_snowflake_has(
+    there: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relation = there.engine.keep("bessemer_named", there.query("select id from orders").sql)
+    source = {"snowflake": "shop", "database": "shop", "user": "me", "password_env": "P"}
+    lower = SnowflakeSource.model_validate({**source, "schema": "public", "table": "bessemer_named"})
+    found = there.engine.find("snowflake", lower)
+    assert found is not None
+    assert found.upper() == relation  # the emulator does not tell the cases of quoted names apart
+    assert there.engine.find("snowflake", lower.model_copy(update={"table": "none"})) is None
+    for other in ({"user": "you"}, {"role": "AUDITOR"}):  # who may see other rows
+        assert there.engine.find("snowflake", lower.model_copy(update=other)) is None
+    monkeypatch.setattr(there.engine, "_there", lambda table: table == relation)  # as Snowflake does
+    assert there.engine.find("snowflake", lower) == relation
+
+
+def test_an_integer_beyond_64_bits_is_told() -> None:
+    great = pa.array([Decimal(10**22)], pa.decimal128(38, 0))
+    with pytest.raises(DataError, match="column 'n' has values that its type does not hold"):
+        _cast(great, pa.int64(), "n")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bessemer.acquire.batches import spool
 from bessemer.acquire.landing import land
+from bessemer.acquire.personal import key_mark
 from bessemer.acquire.spec import AcquireSpec
 from bessemer.core import canonical
 from bessemer.core.parquet import write_parquet
@@ -112,7 +113,10 @@ class AtEngine:
         return self.ctx.workdir / "from-engine"
 
     def _kept(self, sql: str, records: Mapping[str, Mapping[str, Any]]) -> str:
-        content = [sql, self.spec.version, {name: record["fingerprint"] for name, record in records.items()}]
+        """A name that no other section, key or content of the sources has."""
+        key = key_mark(self.spec.personal_key_env) if "hash" in self.spec.personal.values() else ""
+        found = {name: record["fingerprint"] for name, record in records.items()}
+        content = [canonical.plain(self.spec), key, sql, found]
         return f"bessemer_{canonical.digest(content)[:16]}"
 
 

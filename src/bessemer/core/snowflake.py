@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -70,8 +70,13 @@ class SnowflakeLogin(Spec):
         return self
 
 
-def connect(login: SnowflakeLogin, account: str, database: str, schema: str | None) -> Any:
+def connect(
+    login: SnowflakeLogin, account: str, database: str, schema: str | None, session: Mapping[str, Any] = {}
+) -> Any:
     """A connection, whose session is in UTC.
+
+    Args:
+        session: more of the session's parameters.
 
     Raises:
         MissingExtra: the client is not installed. UsageError: a variable is not set, or has no key.
@@ -94,7 +99,7 @@ def connect(login: SnowflakeLogin, account: str, database: str, schema: str | No
             arrow_number_to_decimal=True,
             paramstyle="qmark",
             application="bessemer",
-            session_parameters={"TIMEZONE": "UTC", "CLIENT_TELEMETRY_ENABLED": False},
+            session_parameters={**session, "TIMEZONE": "UTC", "CLIENT_TELEMETRY_ENABLED": False},
             **{name: value for name, value in given.items() if value is not None},
             **_credentials(login),
         )

@@ -58,14 +58,22 @@ class BigQuery:
         return CORRECTIONS
 
     def find(self, kind: str, options: Any) -> str | None:
-        """A table of any dataset, or a query without parameters."""
+        """A table of any dataset, or a query of the engine's own one without parameters.
+
+        A source with a limit of its own is brought: here the engine's is the one that holds.
+        """
         if kind == "at_engine":
             return f"`{options.at_engine}`"
-        if kind != "bigquery" or options.parameters or not (options.table or options.query):
+        if kind != "bigquery" or options.parameters or options.max_bytes is not None:
             return None
-        if options.query:
-            return f"({str(options.query).strip().rstrip(';')})"
-        return f"`{options.bigquery}.{options.table}`"
+        ours = self.settings
+        if (options.endpoint, options.location) != (ours.endpoint, ours.location):
+            return None
+        if options.query:  # names in it are those of its dataset and of the project that pays
+            place = (options.bigquery, options.billing_project)
+            same = place == (ours.dataset, ours.billing_project)
+            return f"(\n{str(options.query).strip().rstrip(';')}\n)" if same else None
+        return f"`{options.bigquery}.{options.table}`" if options.table else None
 
     def load(self, name: str, files: Sequence[Path]) -> str:
         import pyarrow.dataset as ds
@@ -77,14 +85,14 @@ class BigQuery:
         with self._client() as client:
             table = Table(where, fields)
             table.expires = dt.datetime.now(dt.UTC) + _EXPIRES  # the service's clock, and not the run's
-            client.create_table(table)
+            client.create_table(table, retry=self._retry())
             self._brought.append(where)
             how = LoadJobConfig(
                 source_format="PARQUET", schema=fields, write_disposition=WriteDisposition.WRITE_APPEND
             )
             for file in files:
                 with file.open("rb") as rows:
-                    client.load_table_from_file(rows, where, job_config=how).result()
+                    client.load_table_from_file(rows, where, job_config=how).result(retry=self._retry())
         return f"`{where}`"
 
     def describe(self, relation: str) -> list[tuple[str, str]]:
@@ -92,7 +100,8 @@ class BigQuery:
 
         with self._client() as client:
             how = QueryJobConfig(dry_run=True, use_query_cache=False, default_dataset=self.settings.dataset)
-            return [(f.name, _duckdb_type(f)) for f in client.query(f"SELECT * FROM {relation}", how).schema]
+            job = client.query(f"SELECT * FROM {relation}", how, retry=self._retry())
+            return [(f.name, _duckdb_type(f)) for f in job.schema]
 
     def keep(self, name: str, sql: str) -> str:
         relation = f"`{self.settings.dataset}.{name}`"
@@ -104,7 +113,7 @@ class BigQuery:
 
         with self._client() as client:
             try:
-                client.get_table(f"{self.settings.dataset}.{name}")
+                client.get_table(f"{self.settings.dataset}.{name}", retry=self._retry())
             except NotFound:
                 return None
         return f"`{self.settings.dataset}.{name}`"
@@ -118,7 +127,7 @@ class BigQuery:
         rows = self._run(sql)
         with explained(self.settings.dataset, "used"), self._client() as client:
             storage = connect_storage(self.settings, client)
-            for batch in rows.to_arrow_iterable(storage, max_stream_count=1):
+            for batch in rows.to_arrow_iterable(storage, max_stream_count=1, timeout=self.settings.timeout):
                 plain = [
                     column.cast(pa.timestamp("us")) if pa.types.is_timestamp(column.type) else column
                     for column in batch.columns
@@ -127,12 +136,20 @@ class BigQuery:
 
     def _run(self, sql: str) -> Any:
         from google.cloud.bigquery import QueryJobConfig
+        from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 
         limit = self.settings.max_bytes
         settings = {} if limit is None else {"maximum_bytes_billed": max(limit, 10 * 2**20)}
         with self._client() as client:
             how = QueryJobConfig(default_dataset=self.settings.dataset, **settings)
-            return client.query(sql, job_config=how).result()
+            again = DEFAULT_JOB_RETRY.with_timeout(self.settings.timeout)
+            job = client.query(sql, job_config=how, retry=self._retry(), job_retry=again)
+            return job.result(retry=self._retry(), job_retry=again)
+
+    def _retry(self) -> Any:
+        from google.cloud.bigquery import DEFAULT_RETRY
+
+        return DEFAULT_RETRY.with_timeout(self.settings.timeout)
 
     def close(self) -> None:
         """What was brought is deleted."""
@@ -140,7 +157,7 @@ class BigQuery:
         if client is not None:
             with explained(self.settings.dataset, "used"):
                 for where in self._brought:
-                    client.delete_table(where, not_found_ok=True)
+                    client.delete_table(where, not_found_ok=True, retry=self._retry())
             client.close()
 
     @contextmanager

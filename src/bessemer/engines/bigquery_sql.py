@@ -68,9 +68,14 @@ def _full_match(node: exp.RegexpFullMatch) -> exp.Expr:
     return typed(exp.RegexpLike(this=node.this, expression=whole), "BOOLEAN")
 
 
-def _like(node: exp.Like) -> exp.Expr:
-    if "\\" in _literal(node, node.expression, "a pattern"):
-        raise Refused(node, "a backslash in LIKE is another thing in BigQuery", "use regexp_matches")
+def _escape(node: exp.Escape) -> exp.Expr:
+    raise Refused(node, "LIKE with ESCAPE, which BigQuery does not have", "use regexp_matches")
+
+
+def _trim(node: exp.Trim) -> exp.Expr:
+    """Of spaces; by itself BigQuery takes away tabs and newlines as well."""
+    if node.expression is None:
+        node.set("expression", exp.Literal.string(" "))
     return node
 
 
@@ -151,6 +156,8 @@ def _interval(node: exp.Interval) -> exp.Expr:
 def _cast(node: exp.Cast) -> exp.Expr:
     to, of = node.args["to"].this.name, kind(node.this)
     node = nearest_even(node, "BigQuery")
+    if to in ("VARCHAR", "TEXT") and of == "DECIMAL":
+        raise Refused(node, "a decimal as text, which BigQuery writes without zeros at its end", "cast it")
     if to == "DECIMAL" and (places := [int(p.name) for p in node.args["to"].expressions][1:]):
         node.args["to"].set("expressions", None)
         return typed(call("ROUND", node, _number(str(places[0]))), "DECIMAL")
@@ -219,7 +226,8 @@ CORRECTIONS: dict[type[exp.Expr], Callable[[Any], exp.Expr]] = {
     exp.StrPosition: _position,
     exp.SplitPart: _part_of,
     exp.RegexpFullMatch: _full_match,
-    exp.Like: _like,
+    exp.Escape: _escape,
+    exp.Trim: _trim,
     exp.ConcatWs: _joined,
     exp.Extract: _extract,
     exp.TimestampTrunc: _trunc,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from sqlglot import exp
 
+from bessemer.engines.building import integer
 from bessemer.engines.refusal import Refused
 
 _SHAPE = """Select From Join Table TableAlias Subquery CTE With Where Group Having Order Ordered Limit Offset Union
@@ -25,6 +29,12 @@ _CARRIED = frozenset(" ".join((_SHAPE, _OPERATORS, _NUMBERS, _TEXTS, _TIMES, _AG
 _REPEATING = (exp.Div, exp.Round, exp.Floor, exp.Ceil, exp.Trunc, exp.Ln, exp.Log, exp.Sqrt, exp.IsInf)
 _DEEPEST = 4
 _JOINS = frozenset({"", "INNER", "OUTER", "CROSS"})
+_UNITS = ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND")
+#: What a window without an order gives by the order in which rows happen to come.
+_ORDERED = (
+    exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile, exp.Lag, exp.Lead,
+    exp.FirstValue, exp.LastValue, exp.NthValue,
+)  # fmt: skip
 
 
 def check(root: exp.Expr) -> None:
@@ -54,6 +64,88 @@ def check(root: exp.Expr) -> None:
             )
         if isinstance(node, exp.Group) and any(node.args.get(k) for k in ("grouping_sets", "cube", "rollup")):
             raise Refused(node, "grouping sets", "group once, and join the totals")
+        if (judge := _JUDGES.get(type(node))) is not None:
+            judge(node)
+
+
+def _from(node: exp.Expr, number: exp.Expr | None, least: int, what: str) -> None:
+    """Refuse what is no literal from `least` on: systems count from the end, or fail, where others do not."""
+    value = least if number is None else integer(number)
+    if value is None or value < least:
+        raise Refused(node, f"{what} that is no literal from {least} on", "write the number, or use CASE")
+
+
+def _substring(node: exp.Substring) -> None:
+    _from(node, node.args.get("start"), 1, "a substring with a start")
+    _from(node, node.args.get("length"), 0, "a substring with a length")
+
+
+def _end(node: exp.Left | exp.Right) -> None:
+    _from(node, node.expression, 0, "a number of characters")
+
+
+def _part(node: exp.SplitPart) -> None:
+    _from(node, node.args["part_index"], 1, "split_part with a place")
+    between = node.args["delimiter"]
+    if not isinstance(between, exp.Literal) or not between.name:
+        raise Refused(
+            node, "split_part at what is no literal, or empty", "write what stands between as a text"
+        )
+
+
+def _like(node: exp.Like | exp.ILike) -> None:
+    pattern = node.expression
+    if isinstance(node.parent, exp.Escape):
+        return
+    if not isinstance(pattern, exp.Literal) or "\\" in pattern.name:
+        raise Refused(
+            node,
+            "a backslash in a pattern of LIKE, or a pattern that is no literal: some systems take it for an escape",
+            "write `escape '!'`, or use starts_with, contains or regexp_matches",
+        )
+
+
+def _trunc(node: exp.TimestampTrunc) -> None:
+    if node.text("unit").upper() not in _UNITS:
+        raise Refused(node, "date_trunc to another unit", f"use {', '.join(_UNITS).lower()}")
+
+
+def _together(node: exp.GroupConcat) -> None:
+    if not isinstance(node.this, exp.Order):
+        raise Refused(node, "texts put together in no order", "write `string_agg(a, ',' order by b)`")
+
+
+def _limit(node: exp.Limit | exp.Offset) -> None:
+    if node.parent is not None and not node.parent.args.get("order"):
+        raise Refused(node, "a limit without an order: which rows these are is by chance", "write `order by`")
+
+
+def _window(node: exp.Window) -> None:
+    by_order = isinstance(node.this, _ORDERED) or node.args.get("spec") is not None
+    if by_order and not any(each.args.get("order") for each in (node, *_named(node))):
+        raise Refused(node, "a window without an order", "write `over (order by ...)`")
+
+
+def _named(node: exp.Window) -> list[exp.Expr]:
+    """The window that is defined beside the query, where this one is of its name."""
+    name, query = node.args.get("alias"), node.find_ancestor(exp.Select)
+    defined = query.args.get("windows") or () if query is not None and name is not None else ()
+    return [each for each in defined if each.this.name == name.name]
+
+
+_JUDGES: dict[type[exp.Expr], Callable[[Any], None]] = {
+    exp.Substring: _substring,
+    exp.Left: _end,
+    exp.Right: _end,
+    exp.SplitPart: _part,
+    exp.Like: _like,
+    exp.ILike: _like,
+    exp.TimestampTrunc: _trunc,
+    exp.GroupConcat: _together,
+    exp.Limit: _limit,
+    exp.Offset: _limit,
+    exp.Window: _window,
+}
 
 
 def _depth(node: exp.Expr) -> int:

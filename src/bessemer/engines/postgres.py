@@ -27,8 +27,8 @@ _TYPES = {
     "float8": "DOUBLE", "date": "DATE", "timestamp": "TIMESTAMP", "timestamptz": "TIMESTAMP WITH TIME ZONE",
     "text": "VARCHAR", "varchar": "VARCHAR", "name": "VARCHAR", "bytea": "BLOB",
 }  # fmt: skip
-#: Where a connection is the same.
-_PLACE = ("host", "hostaddr", "port", "dbname", "service")
+#: Where a connection is the same, and what its names and rights are.
+_PLACE = ("host", "hostaddr", "port", "dbname", "service", "user", "options")
 
 
 class PostgresSettings(Spec):
@@ -75,7 +75,7 @@ class Postgres:
         return f"pg_temp.{view}"
 
     def _query(self, options: Any) -> str:
-        """The SELECT of a `postgres` source; '' where it is of another database, or does not say which table."""
+        """The SELECT of a `postgres` source; '' where it is of another database or user, or says no table."""
         place, ours = (parameters(url) for url in (options.postgres, self.settings.url))
         if any(place.get(name) != ours.get(name) for name in _PLACE):
             return ""
@@ -113,7 +113,7 @@ class Postgres:
     def keep(self, name: str, sql: str) -> str:
         table = self._named(name)
         with self._cursor() as cursor:
-            cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(self.settings.of_schema)}")
+            self._schema(cursor)
             cursor.execute("BEGIN")
             try:
                 cursor.execute(f"DROP TABLE IF EXISTS {table}")
@@ -124,6 +124,12 @@ class Postgres:
             cursor.execute("COMMIT")
             cursor.execute(f"ANALYZE {table}")
         return table
+
+    def _schema(self, cursor: Any) -> None:
+        """Make the schema, which only who may do so can ask for, where it is not there."""
+        cursor.execute("SELECT to_regnamespace($1) IS NOT NULL", (quote(self.settings.of_schema),))
+        if not cursor.fetchone()[0]:
+            cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(self.settings.of_schema)}")
 
     def kept(self, name: str) -> str | None:
         table = self._named(name)

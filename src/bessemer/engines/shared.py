@@ -29,6 +29,12 @@ def _cast(node: exp.Expr) -> exp.Expr:
 
 
 def _refuse_float_text(node: exp.Expr, operand: exp.Expr) -> None:
+    if kind(operand) == "TIMESTAMPTZ":
+        raise Refused(
+            node,
+            "a time with a zone as text, which systems write differently",
+            "write `at time zone 'UTC'`, or use strftime",
+        )
     if kind(operand) in FLOATS:
         raise Refused(
             node,

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from bessemer.engines.building import case, cast, closed, double, typed, zero
+from bessemer.engines.building import case, cast, closed, double, kind, typed, zero
 from bessemer.engines.refusal import Refused
 from bessemer.engines.rewriting import call, is_nan, nearest_even, time_parts
 
@@ -24,6 +24,7 @@ _WORDS = {
     "%T": "HH24:MI:SS",
 }
 _FORMATS = re.compile(r"(%[YmdHMSFT]|[-:/., ])*")
+_TIMES = ("TIMESTAMP", "TIMESTAMPNTZ")
 _PARTS = ("YEAR", "QUARTER", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND")
 _OTHERS = {"DOY": "DAYOFYEAR", "WEEK": "WEEKISO", "ISODOW": "DAYOFWEEKISO", "ISOYEAR": "YEAROFWEEKISO"}
 
@@ -81,8 +82,13 @@ def _formatted(node: exp.TimeToStr) -> exp.Expr:
     text = pattern.name
     for ours, theirs in _WORDS.items():
         text = text.replace(ours, theirs)
-    moment = exp.Cast(this=node.this, to=exp.DataType.build("TIMESTAMP", dialect="duckdb"))
-    return call("TO_CHAR", moment, exp.Literal.string(text), of="VARCHAR")
+    return _written(node.this, text)
+
+
+def _written(moment: exp.Expr, pattern: str) -> exp.Expr:
+    """A time as text."""
+    time = exp.Cast(this=moment, to=exp.DataType.build("TIMESTAMP", dialect="duckdb"))
+    return call("TO_CHAR", time, exp.Literal.string(pattern), of="VARCHAR")
 
 
 def _together(node: exp.GroupConcat) -> exp.Expr:
@@ -103,6 +109,11 @@ def _made(node: exp.TimestampFromParts) -> exp.Expr:
 
 
 def _cast(node: exp.Cast) -> exp.Expr:
+    """A time as text has no zeros at its end, whatever format the session has."""
+    if node.args["to"].this.name in ("VARCHAR", "TEXT") and kind(node.this) in _TIMES:
+        text = _written(node.this, "YYYY-MM-DD HH24:MI:SS.FF6")
+        zeros, nothing = exp.Literal.string("[.]?0+$"), exp.Literal.string("")
+        return call("REGEXP_REPLACE", text, zeros, nothing, of="VARCHAR")
     return nearest_even(node, "Snowflake")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bessemer.core.sql import quote
@@ -63,14 +64,23 @@ class Whole:
 
     def statistics(self, mask: Sequence[RowRule], ctx: Context) -> Statistics:
         """Of the rows that break none of the rules."""
-        where = f"NOT coalesce({any_of(mask)}, false)" if mask else "true"
-        return describe(self.table, self.relation(where), self.columns, ctx)
+        return describe(self.table, self.relation(_none_of(mask)), self.columns, ctx)
+
+    def rows(self, mask: Sequence[RowRule]) -> int:
+        """How many rows break none of the rules."""
+        return int(self._ask(f"SELECT count(*) AS n FROM {self.relation(_none_of(mask))}")[0][0])
+
+    def values(self, column: str, most: int) -> list[Any]:
+        """The smallest different values of a column, no more than `most`."""
+        c = quote(column)
+        sql = f"SELECT DISTINCT {c} AS v, 0 AS last FROM {self.relation(f'{c} IS NOT NULL')} ORDER BY 1 LIMIT {most}"
+        return [value for value, _ in self._ask(sql)]
 
     def judge(self, contract: Contract, outcome: Outcome) -> list[RowRule]:
         """Put what all rows break in place of what the sample breaks; gives the broken rules on single rows.
 
-        Rows whose key stands twice are counted beside the rows that break other rules. Expectations stay what they
-        are in the sample.
+        Rows whose key stands twice are counted among those that break no other rule. What breaks an expectation is
+        counted in the sample, and said as so many of all rows.
         """
         rules = row_rules(contract)
         counts = self._counts([rule.broken for rule in rules])
@@ -78,14 +88,23 @@ class Whole:
         mask = [rule for rule, _ in broken]
         repeated = [(rule, count) for rule in _unique(contract) if (count := self._repeats(rule.column))]
         own = {rule.name for rule in (*rules, *_unique(contract))}
-        outcome.rows = self.table.rows
-        expected = {name: count for name, count in outcome.by_rule.items() if name not in own}
+        outcome.sampled, outcome.rows = outcome.rows, self.table.rows
+        expected = {name: outcome.scaled(n) for name, n in outcome.by_rule.items() if name not in own}
+        outcome.expected = [rule for rule in outcome.mask if rule.name not in own]
         outcome.by_rule = {rule.name: count for rule, count in (*broken, *repeated)} | expected
-        outcome.mask = [*mask, *(rule for rule in outcome.mask if rule.name not in {r.name for r in mask})]
+        there = [rule for rule in outcome.mask if rule.name not in {r.name for r in mask}]
+        seen = {rule.name for rule in there}
+        # a key that stands twice, and once in the sample, sets none of its rows aside, and counts
+        unseen = [replace(rule, broken="false") for rule, _ in repeated if rule.name not in seen]
+        outcome.mask = [*mask, *there, *unseen]
         found = [self._finding(rule, count) for rule, count in (*broken, *repeated)]
-        outcome.findings = found + [each for each in outcome.findings if each.name not in own]
+        outcome.findings = found + [
+            replace(each, rows=outcome.scaled(each.rows)) if each.rows is not None else each
+            for each in outcome.findings
+            if each.name not in own
+        ]
         together = self._counts([any_of(mask)])[0] if mask else 0
-        outcome.elsewhere = together + sum(count for _, count in repeated)
+        outcome.elsewhere = together + sum(self._repeats(rule.column, _none_of(mask)) for rule, _ in repeated)
         return mask
 
     def _counts(self, conditions: Sequence[str]) -> list[int]:
@@ -97,9 +116,9 @@ class Whole:
             counts += [int(count or 0) for count in row[:-1]]
         return counts
 
-    def _repeats(self, column: str) -> int:
+    def _repeats(self, column: str, where: str = "true") -> int:
         c = quote(column)
-        sql = f"SELECT count({c}) AS rows, count(DISTINCT {c}) AS kinds FROM {self.relation()}"
+        sql = f"SELECT count({c}) AS rows, count(DISTINCT {c}) AS kinds FROM {self.relation(where)}"
         ((rows, kinds),) = self._ask(sql)
         return int(rows - kinds)
 
@@ -115,6 +134,10 @@ class Whole:
 
     def _ask(self, sql: str) -> list[tuple[Any, ...]]:
         return self.table.ask(sql, exact=False)
+
+
+def _none_of(mask: Sequence[RowRule]) -> str:
+    return f"NOT coalesce({any_of(mask)}, false)" if mask else "true"
 
 
 def _unique(contract: Contract) -> list[RowRule]:
