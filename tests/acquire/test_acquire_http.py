@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -258,6 +259,21 @@ def test_a_length_that_is_not_true(site: Site, files: Files, reader: Reader, wai
         reader.rows({"parquet": f"{site.url}/d.parquet"})
 
 
+def test_an_answer_without_a_length_is_cut_where_the_listing_says_more(
+    site: Site, files: Files, reader: Reader, waits: list[float]
+) -> None:
+    site.fail(Fault(cut=30_000, unmeasured=True), Fault(unmeasured=True))
+    assert len(reader.rows({"csv": f"{site.url}/long.csv"})) == 2000
+    assert [r.headers.get("range") for r in site.requests if r.method == "GET"] == [None, "bytes=30000-"]
+    files.etags = files.ranges = False
+    site.fail(*[Fault(cut=30_000, unmeasured=True)] * 20)
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        reader.rows({"csv": f"{site.url}/long.csv"}, work="next")
+    assert "30,000 bytes came of" in str(caught.value)
+    site.fail(Fault(unmeasured=True))
+    assert len(reader.rows({"csv": f"{site.url}/long.csv"}, work="last")) == 2000
+
+
 def test_redirects(site: Site, files: Files, reader: Reader) -> None:
     files.user = "me:secret"
     files.content["/there/d.csv"] = CONTENT
@@ -318,6 +334,29 @@ def test_what_came_packed_is_unpacked_once(site: Site, files: Files, reader: Rea
     files.content["/e.csv"], files.headers["/e.csv"] = gzip.compress(b"1,2\n" * 50_000_000, 9), packed
     with pytest.raises(DataError, match="bomb"):
         reader.rows({"csv": f"{site.url}/e.csv"})
+
+
+def test_what_came_packed_before_a_kill_is_not_taken_for_the_data(
+    site: Site, files: Files, reader: Reader, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.content["/plain.csv"], files.headers["/plain.csv"] = (
+        gzip.compress(LONG),
+        {"Content-Encoding": "gzip"},
+    )
+    source = {"csv": f"{site.url}/plain.csv"}
+
+    def killed(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("bessemer.acquire.transfer.website.decode", killed)
+        with pytest.raises(KeyboardInterrupt):
+            reader.rows(source)
+    assert len(reader.rows(source, work="next")) == 2000
+    files.content["/plain.csv"] = gzip.compress(LONG + b"2001,x\n")
+    site.fail(Fault(length=10**6))  # asked for the rest it says that there is none, and not that it is packed
+    assert len(reader.rows(source, work="last")) == 2001
+    assert not [*reader.folder.rglob("*.packed")]
 
 
 def test_a_name_that_only_the_server_knows(site: Site, files: Files, reader: Reader) -> None:

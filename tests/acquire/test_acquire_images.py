@@ -13,7 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
+from bessemer.acquire.imagefiles import files_in
+from bessemer.acquire.sources import images as images_module
+from bessemer.acquire.sources.images import ImagesSource
 from bessemer.acquire.spec import AcquireSpec
 from bessemer.acquire.stage import fingerprint, run
 from bessemer.core.errors import DataError
@@ -71,6 +75,26 @@ def test_many_images_keep_their_order(tmp_path: Path) -> None:
     found, _ = landed({"images": "flat"}, tmp_path)
     assert found["path"].to_pylist() == [f"{i:04d}.png" for i in range(700)]
     assert "label" not in found.column_names
+
+
+def test_content_is_written_before_there_is_much_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(20):
+        image(tmp_path / "many" / f"{i:03}.png")
+    size = (tmp_path / "many" / "000.png").stat().st_size
+    monkeypatch.setattr(images_module, "_BYTES", 4 * size)
+    options = ImagesSource.model_validate({"images": str(tmp_path / "many"), "bytes": True})
+    files, _ = files_in(str(tmp_path / "many"), tmp_path)
+    ctx = Context(Store(tmp_path / "store"), "acquire", {}, 7, tmp_path, tmp_path)
+    reader = images_module._Reader(options, "images", ctx, False)
+    assert [batch.num_rows for batch in reader.batches(files)] == [0, 4, 4, 4, 4, 4, 0]
+
+
+def test_more_pixels_than_pillow_decodes_cannot_be_asked_for() -> None:
+    with pytest.raises(ValidationError, match="178956970"):
+        ImagesSource.model_validate({"images": "many", "max_pixels": 2 * Image.MAX_IMAGE_PIXELS + 1})
+    assert ImagesSource.model_validate({"images": "many", "max_pixels": 2 * Image.MAX_IMAGE_PIXELS})
 
 
 def break_some(folder: Path) -> None:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from bessemer.acquire.sources.rest import RestSource
 from bessemer.acquire.spec import AcquireSpec
-from bessemer.core.errors import BessemerError, DataError
+from bessemer.core.errors import BessemerError, DataError, UsageError
 from bessemer.testing.sources import CHECKS, SECRET, Check, Options
 from systems.faulty_http import Answer, Fault, Request, Site, serving
 
@@ -166,7 +166,27 @@ def test_each_way_of_paging_reads_all(way: str, count: int, site: Site, api: Api
     assert site.requests[0].path.partition("?")[2].startswith("kind=x+y&open=true")
     if way == "offset":
         assert all("top=3" in request.path for request in site.requests)
-        assert len(site.requests) == count // 3 + 1
+        assert len(site.requests) == max(2, count // 3 + 1)
+
+
+@pytest.mark.parametrize("way", ["number", "offset"])
+@pytest.mark.parametrize("status", [0, 404])
+def test_a_server_that_gives_less_than_it_is_asked_for(
+    way: str, status: int, site: Site, api: Api, reader: Reader
+) -> None:
+    """Pages have three records, whatever is asked for; beyond the last one there is an empty page, or none."""
+    page = {**WAYS[way]["page"], "size": 100, "size_param": "top"}
+    source = {"rest": f"{site.url}/{way}/a", **WAYS[way], "page": page}
+    for count in (2, 6, 7):
+        api.items["a"] = [{"id": i, "n": i / 2} for i in range(count)]
+        last = f"page={count // 3 + 1}&" if way == "number" else f"skip={count}&"
+        site.fault = lambda request, last=last, n=count: (
+            Fault(status) if status and n % 3 == 0 and last in request.path + "&" else None
+        )
+        assert reader.rows(source) == api.items["a"]
+    site.fail(None, Fault(404))
+    with pytest.raises(DataError, match="HTTP 404"):
+        reader.rows({**source, "page": {**page, "size": 3}})
 
 
 def test_types_hold_for_all_pages(site: Site, api: Api, reader: Reader) -> None:
@@ -327,6 +347,18 @@ def test_credentials_stay_with_their_address(
     with pytest.raises(BessemerError, match="1 fault") as caught:
         reader.rows(source)
     assert "API_KEY is not set" in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["geheim-ä-geheim", "hush-hush\nx-admin: 1"])
+def test_a_token_that_no_header_can_have(
+    site: Site, reader: Reader, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("API_KEY", token)
+    for source in ({"token_env": "API_KEY"}, {"headers": {"X-Api-Key": "${API_KEY}"}}):
+        with pytest.raises(UsageError, match="has a character that no header may have") as caught:
+            reader.rows({"rest": f"{site.url}/all/a", **source})
+        assert token not in str(caught.value)
+    assert not site.requests
 
 
 @pytest.mark.parametrize(

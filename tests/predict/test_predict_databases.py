@@ -13,8 +13,9 @@ from typing import Any
 import psycopg
 import pyarrow.parquet as pq
 import pytest
+from psycopg.conninfo import make_conninfo
 
-from bessemer.core.errors import EnvironmentFault, StoreError, UsageError
+from bessemer.core.errors import DataError, EnvironmentFault, StoreError, UsageError
 from bessemer.predict.job import predict
 from bessemer.predict.plugins import SINKS
 from bessemer.predict.protocol import Progress, Target
@@ -97,6 +98,32 @@ def test_a_table_that_is_there_takes_rows_in_its_own_types(server: str) -> None:
         connection.execute(f"ALTER TABLE {name} DROP COLUMN prediction")
     with pytest.raises(UsageError, match="no column 'prediction'"):
         SINKS.load("postgres")(Target("postgres", server, options={"table": name}), job("h")).open()
+
+
+def test_a_table_is_named_with_its_schema_and_nothing_is_made_that_is_there(server: str) -> None:
+    """Who writes has no right to make anything once the tables are there."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS bessemer_jobs")
+        connection.execute("CREATE SCHEMA sales")
+    for key in ("i", "j"):
+        if key == "j":
+            with psycopg.connect(server, autocommit=True) as connection:
+                connection.execute("CREATE ROLE scorer LOGIN")
+                connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+                connection.execute("GRANT USAGE ON SCHEMA sales TO scorer")
+                connection.execute("GRANT SELECT, INSERT, UPDATE ON sales.scored, bessemer_jobs TO scorer")
+        user = server if key == "i" else make_conninfo(server, options="-c role=scorer")
+        sink = SINKS.load("postgres")(Target("postgres", user, options={"table": "sales.scored"}), job(key))
+        sink.open()
+        sink.write(batch(0), Progress(1, 4, 0, 4))
+        sink.finish()
+        sink.close()
+    with psycopg.connect(server) as connection:
+        assert connection.execute("SELECT count(*) FROM sales.scored").fetchone() == (8,)
+        connection.execute("DROP TABLE bessemer_jobs")
+    refused = Target("postgres", user, options={"table": "sales.scored"})
+    with pytest.raises(DataError, match="permission denied for schema public"):
+        SINKS.load("postgres")(refused, job("k")).open()
 
 
 def test_a_batch_that_was_not_noted_is_written_again_and_only_once(server: str) -> None:

@@ -109,6 +109,47 @@ def test_values_that_bson_has_no_type_for(server: MongoDB, database: Any) -> Non
     assert found == {"day": day, "price": bson.Decimal128("1.25"), "clock": "01:02:03"}
 
 
+def test_numbers_that_bson_has_no_room_for(server: MongoDB, database: Any) -> None:
+    wide = pa.decimal128(38, 2)
+    schema = pa.schema(
+        [
+            ("n", pa.uint64()),
+            ("price", wide),
+            ("all", pa.list_(pa.uint64())),
+            ("in", pa.struct([("p", wide)])),
+        ]
+    )
+    sink = SINKS.load("mongodb")(target(server), replace(job(), schema=schema))
+    sink.open()
+    long = Decimal("123456789012345678901234567890123456.78")
+    row = {"n": [2**64 - 1], "price": [long], "all": [[7, 2**63]], "in": [{"p": Decimal("1.25")}]}
+    sink.write(pa.table(row, schema), Progress(1, 1, 0, 1))
+    sink.finish()
+    assert database.scored.find_one({}, {"_id": 0}) == {
+        "n": bson.Decimal128(str(2**64 - 1)),
+        "price": str(long),
+        "all": [7, bson.Decimal128(str(2**63))],
+        "in": {"p": bson.Decimal128("1.25")},
+    }
+
+
+def test_a_refusal_of_documents_does_not_show_them(server: MongoDB, database: Any) -> None:
+    database.create_collection("scored", validator={"id": {"$lt": 1}})
+    with pytest.raises(StoreError, match="cannot be written") as caught:
+        write(server, "a", 0, 1)
+    assert caught.value.why.startswith("3 documents were refused, the first with code 121: ")
+    assert caught.value.why.endswith("Document failed validation")
+    assert "probability" not in str(caught.value)
+    assert "unique indexes" in caught.value.fix
+
+
+def test_the_id_of_a_row_is_not_that_of_another_collection(server: MongoDB) -> None:
+    schema = pa.schema([("_id", pa.string()), ("prediction", pa.string())])
+    with pytest.raises(UsageError, match="'_id' cannot be kept") as caught:
+        SINKS.load("mongodb")(target(server), replace(job(), schema=schema))
+    assert "--keep" in caught.value.fix
+
+
 def test_what_cannot_be_reached_or_means_nothing(server: MongoDB, database: Any) -> None:
     assert target_of("mongodb://host/db", table="scored") == Target(
         "mongodb", "mongodb://host/db", options={"table": "scored"}

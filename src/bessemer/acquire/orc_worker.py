@@ -33,7 +33,7 @@ def read(files: list[Path]) -> Iterator[pa.RecordBatch]:
     """
     import pyarrow as pa
 
-    command = [sys.executable, "-m", __name__, *map(str, files)]
+    command = [sys.executable, "-P", "-m", __name__, *map(str, files)]
     with tempfile.TemporaryFile() as said, ExitStack() as stack:
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said)  # noqa: S603 - ourselves
         stack.callback(child.wait)

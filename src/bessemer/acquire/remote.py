@@ -98,6 +98,10 @@ def _explained(path: str) -> Iterator[None]:
             fix="check the address and the rights",
         ) from error
     except Exception as error:
+        ours = isinstance(error, AssertionError | AttributeError | LookupError | NameError | TypeError)
+        fix = "this is a fault of Bessemer or of a client, not of your data: report it"
         raise DataError(
-            f"'{path}' cannot be read", why=f"{type(error).__name__}: {error}", fix="check the credentials"
+            f"'{path}' cannot be read",
+            why=f"{type(error).__name__}: {error}",
+            fix=fix if ours else "check the address, the credentials and the rights",
         ) from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -109,17 +111,23 @@ def has_whole_objects(fs: Any) -> bool:
 def write_whole(fs: Any, path: str, content: Path | bytes) -> None:
     """Write a file so that others see the old content or the new, never a part, and the writer may be killed.
 
-    Where objects do not appear whole, it is written beside its place, as `.part-NAME`, and moved.
+    Where objects do not appear whole, it is written beside its place, under a name of its own that begins with
+    `.part-`, and moved. A writer that fails removes it; what a killed one leaves is never read.
     """
-    folder, _, name = path.rpartition("/")
-    target = path
+    folder, target = path.rpartition("/")[0], path
     if not has_whole_objects(fs):
         if not getattr(fs, "makes_folders", False):
             fs.makedirs(folder, exist_ok=True)
-        target = f"{folder}/.part-{name}"
-    if isinstance(content, bytes):
-        fs.pipe_file(target, content)
-    else:
-        fs.put_file(str(content), target)
-    if target != path:
-        fs.mv(target, path)
+        target = f"{folder}/.part-{secrets.token_hex(8)}"
+    try:
+        if isinstance(content, bytes):
+            fs.pipe_file(target, content)
+        else:
+            fs.put_file(str(content), target)
+        if target != path:
+            fs.mv(target, path)
+    except BaseException:
+        if target != path:
+            with suppress(Exception):  # the first failure is the one to tell
+                fs.rm_file(target)
+        raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +108,21 @@ def _names(asked: Any, hidden: tuple[str, ...]) -> list[str]:
         return []
 
 
+def _said(details: Mapping[str, Any]) -> str:
+    """What the server says, without the documents: of many writes that it refuses, how many and why the first.
+
+    >>> refused = {"index": 3, "code": 121, "errmsg": "Document failed validation", "op": {"name": "me"}}
+    >>> _said({"writeErrors": [refused, refused]})
+    '2 documents were refused, the first with code 121: Document failed validation'
+    """
+    refused = details.get("writeErrors") or details.get("writeConcernErrors") or []
+    if not refused:
+        return str(details.get("errmsg") or "")
+    many = f"{len(refused):,} documents were" if len(refused) > 1 else "a document was"
+    first = "the first with code" if len(refused) > 1 else "with code"
+    return f"{many} refused, {first} {refused[0].get('code')}: {str(refused[0].get('errmsg'))[:300]}"
+
+
 @contextmanager
 def explained(where: str, done: str = "read") -> Iterator[None]:
     """What goes wrong at a server, told of this place.
@@ -121,8 +136,10 @@ def explained(where: str, done: str = "read") -> Iterator[None]:
     try:
         yield
     except OperationFailure as error:
-        said = str((error.details or {}).get("errmsg") or error)
+        said = _said(error.details or {}) or str(error)
         fix = "check `query`, `pipeline` and `sort`"
+        if done == "written":
+            fix = "check the collection's rules (a schema, unique indexes) and the rights; then call it again"
         if error.code == _NO_LOGIN:
             fix = "check the user, the password and `authSource` in the URL"
         elif error.code == _NO_RIGHT:

@@ -10,7 +10,7 @@ from typing import Any
 from bessemer.core.artifact import FileEntry
 from bessemer.core.errors import StoreError
 from bessemer.core.filesystem import open_url, write_whole
-from bessemer.core.store import DamagedBlob, Store, file_digest
+from bessemer.core.store import DamagedBlob, Store, file_digest, replacing
 
 
 class RemoteStore(Store):
@@ -53,19 +53,18 @@ class RemoteStore(Store):
     def blob(self, entry: FileEntry) -> Path:
         path = self._blob_path(entry.digest)
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(f".part-{path.name}")
-            try:
-                self.fs.get_file(self._blob_key(entry.digest), str(part))
-            except FileNotFoundError:
-                raise DamagedBlob(f"blob {entry.digest[:12]} is missing from the store {self.url}") from None
-            if file_digest(part)[0] != entry.digest:
-                part.unlink()
-                self.fs.rm_file(self._blob_key(entry.digest))
-                raise DamagedBlob(
-                    f"blob {entry.digest[:12]} in the store {self.url} was damaged and has been removed"
-                )
-            part.replace(path)
+            with replacing(path) as part:
+                try:
+                    self.fs.get_file(self._blob_key(entry.digest), str(part))
+                except FileNotFoundError:
+                    raise DamagedBlob(
+                        f"blob {entry.digest[:12]} is missing from the store {self.url}"
+                    ) from None
+                if file_digest(part)[0] != entry.digest:
+                    self.fs.rm_file(self._blob_key(entry.digest))
+                    raise DamagedBlob(
+                        f"blob {entry.digest[:12]} in the store {self.url} was damaged and has been removed"
+                    )
             self._verified.add(entry.digest)
         return super().blob(entry)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Bytes of one page.
 _MOST_BYTES = 256 * 2**20
+#: What a server may say of a page that it does not have.
+_NO_PAGE = frozenset({400, 404, 416, 422})
 #: Pages in a row that have no records and yet lead to another one.
 _MOST_EMPTY = 1000
 
@@ -78,7 +80,7 @@ class Pages:
 
     def _page_of(self, ask: Ask) -> tuple[list[dict[str, Any]], Ask | None]:
         answer, content = persist(lambda: self._answer(ask), self._shown, self._patience)
-        if content is None and answer.status_code in (204, 205):
+        if content is None and (answer.status_code in (204, 205) or answer.status_code >= 400):
             return [], None
         records = records_of(content, self._records, self._shown)
         after = following(self._page, ask, answer, content, len(records))
@@ -93,7 +95,10 @@ class Pages:
     def _answer(self, ask: Ask) -> tuple[httpx.Response, Any]:
         self._wait()
         pace = Pace(self._patience)
-        with self._http.answer("GET", ask.url.copy_merge_params(dict(ask.params))) as response:
+        url, allowed = ask.url.copy_merge_params(dict(ask.params)), _NO_PAGE if ask.beyond else frozenset()
+        with self._http.answer("GET", url, allowed=allowed) as response:
+            if response.status_code >= 400:
+                return response, None
             body = bytearray()
             with cuts_told():
                 for chunk in response.iter_bytes():

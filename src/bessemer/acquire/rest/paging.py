@@ -39,7 +39,7 @@ class RestPage(Spec):
     param: str | None = Field(default=None, min_length=1, description="The parameter that takes the cursor.")
     first: int = Field(default=1, ge=0, description="The number of the first page.")
     size: int | None = Field(
-        default=None, ge=1, description="How many records a page has: a shorter one is the last."
+        default=None, ge=1, description="How many records a page has: one shorter than the first is the last."
     )
     size_param: str | None = Field(default=None, min_length=1, description="The parameter that takes `size`.")
 
@@ -58,10 +58,16 @@ class RestPage(Spec):
 
 @dataclass(frozen=True)
 class Ask:
-    """One request: an address, and the parameters that are not in it yet."""
+    """One request: an address, and the parameters that are not in it yet.
+
+    full: how many records the first page had, where pages are counted; None before it. beyond: whether there may be no
+    such page, as the one before had fewer records than were asked for: it was the last, or the server gives no more.
+    """
 
     url: httpx.URL
     params: Mapping[str, str] = field(default_factory=dict)
+    full: int | None = None
+    beyond: bool = False
 
     def key(self) -> str:
         return str(self.url.copy_merge_params(dict(self.params)))
@@ -101,9 +107,11 @@ def following(
     if page.number or page.offset:
         name = page.number or page.offset or ""
         step = 1 if page.number else count
-        if count == 0 or (page.size is not None and count < page.size):
+        full = count if asked.full is None else asked.full  # a server may give less than it is asked for
+        if count == 0 or (page.size is not None and count < full):
             return None
-        return Ask(asked.url, {**asked.params, name: str(int(asked.params[name]) + step)})
+        params = {**asked.params, name: str(int(asked.params[name]) + step)}
+        return Ask(asked.url, params, full, beyond=count < (page.size or 0))
     if page.cursor and page.param:
         value = inside(content, page.cursor)
         if value in (None, "", False):

@@ -7,9 +7,9 @@ whether the file is still the one that the table is about.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 
     from bessemer.core.stage import Context
 
-#: Images that are decoded before their rows are written.
-_ROWS = 256
+#: Images, and bytes of their content, whose rows are written at once.
+_ROWS, _BYTES = 256, 64 * 2**20
+#: Pillow decodes none with more, whatever is asked for: it takes them for decompression bombs.
+_MOST_PIXELS = 178_956_970
 _FIX = "check the folder and the rights"
 
 
@@ -53,6 +55,7 @@ class ImagesSource(Spec):
     max_pixels: int = Field(
         default=100_000_000,
         ge=1,
+        le=_MOST_PIXELS,
         description="An image with more pixels counts as broken and is not decoded.",
     )
     max_size: Size = Field(
@@ -115,11 +118,29 @@ class _Reader:
             ThreadPoolExecutor(self.ctx.threads) as threads,
         ):
             yield pa.RecordBatch.from_pylist([], schema)
-            for start in range(0, len(images), _ROWS):
-                some = images[start : start + _ROWS]
-                rows = [row for row in threads.map(self._row, some) if row is not None]
-                yield pa.RecordBatch.from_pylist(rows, schema)
-                bar.advance(len(some))
+            rows: list[dict[str, Any]] = []
+            held = 0
+            for row in self._in_order(threads, images):
+                bar.advance()
+                if row is not None:
+                    rows.append(row)
+                    held += len(row.get("image", b""))
+                if len(rows) == _ROWS or held >= _BYTES:
+                    yield pa.RecordBatch.from_pylist(rows, schema)
+                    rows, held = [], 0
+            yield pa.RecordBatch.from_pylist(rows, schema)
+
+    def _in_order(
+        self, threads: ThreadPoolExecutor, images: list[ImageFile]
+    ) -> Iterator[dict[str, Any] | None]:
+        """The row of each image, by path; no more images are read ahead than there are threads."""
+        ahead: deque[Future[dict[str, Any] | None]] = deque()
+        for file in images:
+            ahead.append(threads.submit(self._row, file))
+            if len(ahead) > self.ctx.threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
     def _row(self, file: ImageFile) -> dict[str, Any] | None:
         row: dict[str, Any] = {"path": file.path}

@@ -113,7 +113,7 @@ class Bucket:
             missing = [block for block in blocks if block[0] not in done.starts]
             advance(sum(stop - start for start, stop in blocks) - sum(b - a for a, b in missing))
             for block, data in self._read(remote, missing):
-                os.pwrite(out, data, block[0])
+                _put(out, data, block[0])
                 if len(blocks) > 1:
                     os.fsync(out)
                     done.note(block[0])
@@ -194,6 +194,14 @@ class _Done:
 
     def forget(self) -> None:
         self._file.unlink(missing_ok=True)
+
+
+def _put(out: int, data: bytes, start: int) -> None:
+    """Write all of it there: the system may take a part, on a disk that fills up or a share."""
+    left = memoryview(data)
+    while left:
+        wrote = os.pwrite(out, left, start)
+        left, start = left[wrote:], start + wrote
 
 
 def _remote(facts: dict[str, Any], inside: str) -> Remote:

@@ -91,13 +91,16 @@ def _fetched(
                 shutil.move(path, aside)
                 elsewhere[path] = aside
 
-        small = [pair for pair in missing if (pair[0].size or 0) <= _SMALL or origin.workers == 1]
+        small: list[tuple[Remote, Path]] = []
+        large: list[tuple[Remote, Path]] = []
+        for pair in missing:
+            several = (pair[0].size or 0) <= _SMALL or origin.workers == 1
+            (small if several else large).append(pair)
         with _pool(min(origin.workers, len(small) or 1)) as pool:
             for future in [pool.submit(fetch, *pair) for pair in small]:
                 future.result()
-        for pair in missing:
-            if pair not in small:
-                fetch(*pair)
+        for pair in large:
+            fetch(*pair)
     return elsewhere
 
 

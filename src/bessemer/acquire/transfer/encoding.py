@@ -14,6 +14,24 @@ _BLOCK = 2**20
 _GZIP = b"\x1f\x8b"
 
 
+class Packed:
+    """The Content-Encoding of an unfinished file; '' for none. It stands beside the file, for a run after a kill."""
+
+    def __init__(self, part: Path) -> None:
+        self._file = part.with_name(part.name + ".packed")
+
+    @property
+    def encoding(self) -> str:
+        return self._file.read_text() if self._file.exists() else ""
+
+    @encoding.setter
+    def encoding(self, encoding: str) -> None:
+        if encoding:
+            self._file.write_text(encoding)
+        else:
+            self._file.unlink(missing_ok=True)
+
+
 def decode(file: Path, encoding: str, name: str, shown: str) -> None:
     """Unpack a file in its place.
 

@@ -41,6 +41,7 @@ class Ftp(Bucket):
                 self._told(lambda: self._pull(remote, out, advance), self._shown)
 
             persist(pull, self._shown, self._patience)
+            out.flush()
             os.fsync(out.fileno())
         if remote.size is not None and part.stat().st_size > remote.size:
             part.unlink()

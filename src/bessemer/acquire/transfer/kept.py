@@ -92,13 +92,20 @@ class Kept:
 
     def forget_all_but(self, paths: Iterable[Path]) -> None:
         """Remove the copies of files that changed or have gone; note that the others were used today."""
-        used = set(paths)
+        used = {
+            path.relative_to(self._folder).parts[0] for path in paths if path.is_relative_to(self._folder)
+        }
         if not self._folder.is_dir():
             return
         os.utime(self._folder)
         for entry in self._folder.iterdir():
-            if not any(path.is_relative_to(entry) for path in used):
+            if entry.name not in used:
                 shutil.rmtree(entry, ignore_errors=True)
+
+
+def forget_files(cache: Path) -> None:
+    """Remove all copies, of whatever address."""
+    shutil.rmtree(cache / "files", ignore_errors=True)
 
 
 def _size(folder: Path) -> int:

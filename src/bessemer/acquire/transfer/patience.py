@@ -19,8 +19,8 @@ class Patience:
     """connect, read: seconds until a connection stands, and between two pieces of an answer.
 
     attempts: how often in a row without any progress. most: how often at all. first_wait: seconds before the second
-    attempt; twice as long before each further one. longest_wait: the most that a server may ask for (Retry-After).
-    slowest: bytes that must come in `read` seconds.
+    attempt; twice as long before each further one, up to longest_wait. longest_wait: also the most that a server may
+    ask for (Retry-After). slowest: bytes that must come in `read` seconds.
     """
 
     connect: float = 10.0
@@ -64,7 +64,8 @@ def persist(action: Callable[[], T], what: str, patience: Patience) -> T:
         except Passing as passing:
             failures = 1 if passing.reached > best else failures + 1
             best = max(best, passing.reached)
-            wait = patience.first_wait * 2 ** (failures - 1) if passing.wait is None else passing.wait
+            own = min(patience.first_wait * 2 ** (failures - 1), patience.longest_wait)
+            wait = own if passing.wait is None else passing.wait
             if wait > patience.longest_wait:
                 raise DataError(
                     f"'{what}' cannot be read",

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from bessemer.acquire.shorthand import ENDINGS, kind_from_ending
-from bessemer.acquire.transfer.encoding import decode
+from bessemer.acquire.transfer.encoding import Packed, decode
 from bessemer.acquire.transfer.http import Http, cuts_told
 from bessemer.acquire.transfer.patience import Pace, Passing, Patience, TooSlow, persist
 from bessemer.acquire.transfer.remote import Advance, Remote
@@ -66,13 +66,14 @@ class Website:
 
     def _of_index(self, page: httpx.URL, pattern: str) -> list[Remote]:
         def attempt() -> bytes:
-            body = b""
+            body, pace = bytearray(), Pace(self._patience)
             with self._http.answer("GET", page) as response:
                 for chunk in response.iter_raw():
                     body += chunk
+                    pace.came(len(chunk))
                     if len(body) > _INDEX_BYTES:
                         raise DataError(f"the index of '{self._shown}' has more than {_INDEX_BYTES:,} bytes")
-            return body
+            return bytes(body)
 
         names = _Links(page, persist(attempt, self._shown, self._patience).decode("utf-8", "replace")).names
         endings = ENDINGS.get(self._kind, ("",))
@@ -109,10 +110,15 @@ class Website:
         return found
 
     def fetch(self, remote: Remote, part: Path, advance: Advance) -> str:
-        encoding, version = persist(lambda: self._pull(remote, part, advance), self._shown, self._patience)
-        if encoding not in ("", "identity"):
-            decode(part, encoding, remote.inside, self._shown)
+        packed = Packed(part)
+        if packed.encoding:  # of a run that was killed: whether it had unpacked is not known
+            part.unlink(missing_ok=True)
+            packed.encoding = ""
+        version = persist(lambda: self._pull(remote, part, advance), self._shown, self._patience)
+        if packed.encoding:
+            decode(part, packed.encoding, remote.inside, self._shown)
         _refuse_page(part, self._shown)
+        packed.encoding = ""
         return version
 
     def changed(self, fetched: list[Remote]) -> set[str]:
@@ -122,24 +128,31 @@ class Website:
     def close(self) -> None:
         self._http.close()
 
-    def _pull(self, remote: Remote, part: Path, advance: Advance) -> tuple[str, str]:
-        """Bring what is missing; gives the Content-Encoding and the version of the whole."""
+    def _pull(self, remote: Remote, part: Path, advance: Advance) -> str:
+        """Bring what is missing; gives the version of the whole."""
         have = part.stat().st_size if part.exists() and remote.version else 0
         headers = {"Range": f"bytes={have}-", "If-Range": remote.version} if have else {}
         with self._http.answer("GET", remote.address, headers, allowed=frozenset({416})) as response:
             start = _start(response, have)
             if response.status_code == 416 and start == have:
-                return "", remote.version  # it says that this is all, whatever length it gave before
+                return remote.version  # it says that this is all, whatever length it gave before
             if start is None:
                 part.unlink(missing_ok=True)
                 raise Passing(f"the server gives nothing from byte {have:,} on", wait=0.0)
+            packed = Packed(part)
             with explained("downloading", part), part.open("r+b" if start else "wb") as out:
+                if response.status_code != 206:
+                    packed.encoding = _encoding_of(response)
                 out.truncate(start)
                 out.seek(start)
                 self._copy(response, out, start, advance)
+                size = out.tell()
+                out.flush()
                 os.fsync(out.fileno())
             version = remote.version if response.status_code == 206 else validator_of(response.headers)
-            return response.headers.get("content-encoding", "").strip().lower(), version
+            if version == remote.version and not packed.encoding:
+                _refuse_cut(response, size, remote.size, advance)
+            return version
 
     def _copy(self, response: httpx.Response, out: IO[bytes], start: int, advance: Advance) -> None:
         advance(start)
@@ -156,6 +169,19 @@ class Website:
             if not isinstance(passing, TooSlow):
                 passing.reached = start + came
             raise
+
+
+def _encoding_of(response: httpx.Response) -> str:
+    encoding: str = response.headers.get("content-encoding", "").strip().lower()
+    return "" if encoding == "identity" else encoding
+
+
+def _refuse_cut(response: httpx.Response, size: int, listed: int | None, advance: Advance) -> None:
+    """An answer without a length ends where its connection does: only the listing tells whether that is its end."""
+    measured = "content-length" in response.headers or "transfer-encoding" in response.headers
+    if not measured and listed is not None and size < listed:
+        advance(-size)
+        raise Passing(f"{size:,} bytes came of {listed:,}", reached=size)
 
 
 def _refuse_page(file: Path, shown: str) -> None:

@@ -94,7 +94,7 @@ class Database:
         with self._explained():
             self._connection = self.connect(self._file)
             with self._transaction():
-                self._run(_CREATE)
+                self.create_jobs()
                 self._progress = self._known()
                 if self._job.restart and self._progress.rows:
                     raise no_second_time(self._table, self._job.key)
@@ -105,6 +105,10 @@ class Database:
             if not self._job.resumable:  # all or nothing: what a kill left could not be told from other rows
                 self._run("BEGIN")
         return self._progress
+
+    def create_jobs(self) -> None:
+        """Make the table of notes, where it is not there."""
+        self._run(_CREATE)
 
     def _run(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         """A statement's rows, all of them: a result that is not read to its end holds the connection."""

@@ -24,6 +24,8 @@ _WORDS = ("collection", "table")
 _ROWS = 1000
 #: Digits of a row's number: ids sort as the rows do.
 _DIGITS = 12
+#: Bits of BSON's integers, beside the sign.
+_BITS = 63
 
 
 class MongoDB:
@@ -35,6 +37,12 @@ class MongoDB:
         if not self._collection:
             raise UsageError(
                 f"no collection is named in '{shown(self._url)}'", fix="'{mongodb: URL, collection: NAME}'"
+            )
+        if "_id" in job.schema.names:
+            raise UsageError(
+                f"column '_id' cannot be kept in '{shown(self._url)}'",
+                why="there a row's `_id` is its job and its number, so that none is written twice",
+                fix="leave it out of --keep, or have the source give it under another name too",
             )
         if not job.resumable:
             raise UsageError(
@@ -121,14 +129,26 @@ class MongoDB:
 
 
 def _bson(value: Any) -> Any:
-    """Values that BSON has no type for: dates as midnight, decimals, times of day as text."""
+    """Values that BSON has no type for: dates as midnight, integers beyond 64 bits as decimals, times of day as text.
+
+    A decimal of more digits than BSON has, 34, is text too: rounded it would be another value.
+    """
     import datetime as dt
-    from decimal import Decimal
+    from decimal import Decimal, DecimalException
 
     from bson import Decimal128
 
+    if isinstance(value, dict):
+        return {name: _bson(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_bson(inner) for inner in value]
+    if isinstance(value, int) and value.bit_length() > _BITS:
+        return Decimal128(str(value))
     if isinstance(value, Decimal):
-        return Decimal128(value)
+        try:
+            return Decimal128(value)
+        except DecimalException:
+            return str(value)
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         return dt.datetime(value.year, value.month, value.day)
     return value.isoformat() if isinstance(value, dt.time) else value

@@ -24,12 +24,15 @@ if TYPE_CHECKING:
 _PROGRESS = ("table", "batches", "rows", "file", "row", "complete")
 _COLUMNS = """
 SELECT a.attname FROM pg_attribute a
-WHERE a.attrelid = to_regclass(quote_ident(?)) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+WHERE a.attrelid = to_regclass(?) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
 """
 
 
 class Postgres(Database):
-    """Nested values become jsonb. Rows keep their order of writing, which a table does not promise."""
+    """Nested values become jsonb. Rows keep their order of writing, which a table does not promise.
+
+    The table may be named with its schema, as sales.scored.
+    """
 
     kind = "postgres"
     error = psycopg.Error
@@ -55,19 +58,24 @@ class Postgres(Database):
             self._run("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", [f"{JOBS} {self._job.key}"])
             yield
 
+    def create_jobs(self) -> None:
+        """CREATE TABLE IF NOT EXISTS asks for the right to make tables, also where there is nothing to make."""
+        if self._run("SELECT to_regclass(?)", [JOBS]) == [(None,)]:
+            super().create_jobs()
+
     def columns(self, connection: Any, table: str) -> list[str]:
-        return [row[0] for row in self._run(_COLUMNS, [table])]
+        return [row[0] for row in self._run(_COLUMNS, [_named(table).as_string()])]
 
     def create(self, connection: Any, table: str, schema: pa.Schema) -> None:
         listed = sql.SQL(", ").join(
             sql.SQL("{} {}").format(sql.Identifier(field.name), sql.SQL(_type(field.type)))
             for field in schema
         )
-        connection.execute(sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier(table), listed))
+        connection.execute(sql.SQL("CREATE TABLE {} ({})").format(_named(table), listed))
 
     def insert(self, connection: Any, table: str, rows: pa.Table) -> None:
         names = sql.SQL(", ").join(map(sql.Identifier, rows.column_names))
-        into = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names)
+        into = sql.SQL("COPY {} ({}) FROM STDIN").format(_named(table), names)
         columns = [_values(column) for column in rows.columns]
         with connection.cursor() as cursor, cursor.copy(into) as copy:
             for row in zip(*columns, strict=True):
@@ -85,6 +93,10 @@ class Postgres(Database):
                 why=said,
                 fix="check the address, the rights and the table; then call it again to go on",
             ) from None
+
+
+def _named(table: str) -> sql.Identifier:
+    return sql.Identifier(*table.split(".", 1))
 
 
 def _type(kind: pa.DataType) -> str:
