@@ -13,34 +13,12 @@ import pytest
 import bessemer
 from bessemer.cli.validate import command
 from bessemer.core.errors import BessemerError, UsageError
-
-CONTRACT = """\
-# ours
-columns:
-  id: {type: integer, nullable: false, unique: true}
-  # in years
-  age: {type: integer, nullable: false, min: 0, max: 99}   # checked by hand
-  y: {type: string, values: [a, b]}
-
-expect:
-  - row_count: 20%
-  - sql: {condition: "age > 17 or y = 'a'", severity: warn, name: adults}
-  - distribution
-"""
-
-
-def write(folder: Path, rows: int = 400, **changed: Any) -> None:
-    """A table in which the rows that `changed` names (r7="7,1,a") stand instead."""
-    lines = [changed.get(f"r{i}", f"{i},{18 + i % 50},{'ab'[i % 2]}") for i in range(rows)]
-    (folder / "data.csv").write_text("id,age,y\n" + "\n".join(lines) + "\n")
+from contract_room import CONTRACT, small_project, write
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> bessemer.Project:
-    (tmp_path / "bessemer.yaml").write_text("data: data.csv\ntarget: y\nvalidate: {quarantine: 1%}\n")
-    (tmp_path / "contract.yaml").write_text(CONTRACT)
-    write(tmp_path)
-    return bessemer.Project(tmp_path)
+    return small_project(tmp_path)
 
 
 def call(*words: Any) -> int:
@@ -77,12 +55,6 @@ def test_what_is_broken_and_since_when(project: bessemer.Project, capsys: pytest
     assert value["findings"][0]["samples"] == ["150"]
     write(project.folder)
     assert dict(project.contract.check().since) == {}
-
-
-def test_a_whole_run_remembers_it_too(project: bessemer.Project) -> None:
-    write(project.folder, r7="7,150,a")
-    run = project.run(upto="validate", track=False)
-    assert project.contract.check().since["age: max"] == {"run": run.id, "time": run.started, "runs": 2}
 
 
 def test_a_stop_is_the_exit_code_and_is_remembered(
@@ -132,48 +104,6 @@ def test_accepting_shows_the_change_and_writes_when_told(
     assert [f.name for f in found.findings] == []
     assert call(project.folder, "--accept") == 0
     assert "contract.yaml stays as it is" in capsys.readouterr().out
-
-
-def test_one_column_alone(project: bessemer.Project) -> None:
-    write(project.folder, r7="7,150,c")
-    proposed = project.contract.propose(columns=["y"])
-    assert proposed.text == CONTRACT.replace("values: [a, b]", "values: [a, b, c]")
-    with pytest.raises(UsageError, match="no column 'yy'"):
-        project.contract.propose(columns=["yy"])
-
-
-def test_columns_that_came_went_and_changed(project: bessemer.Project) -> None:
-    rows = "".join(f"k{i},{i * 0.5},{'ab'[i % 2]},{i % 3}\n" for i in range(400))
-    (project.folder / "data.csv").write_text("id,age,y,level\n" + rows)
-    contract = CONTRACT.replace("  y: {", "  gone: {type: string}\n  y: {")
-    (project.folder / "contract.yaml").write_text(contract)
-    assert not project.contract.check().passed
-    project.contract.accept(project.contract.propose())
-    text = (project.folder / "contract.yaml").read_text()
-    assert "gone" not in text
-    assert "  id: {type: string, unique: true, nullable: false}" in text or "  id: {type: string" in text
-    assert "  level: {type: integer, nullable: false, min: 0, max: 3}\n" in text
-    assert "# in years" in text
-    after = project.contract.check()
-    assert after.passed
-    assert {f.name for f in after.findings} == {"adults"}
-
-
-def test_what_was_accepted_is_what_later_data_is_compared_with(project: bessemer.Project) -> None:
-    project.contract.accept(project.contract.propose())
-    record = json.loads((project.folder / "contract.accepted.json").read_text())
-    assert (record["rows"], record["raw"]) == (400, project.artifact("raw").ref.digest)
-    assert record["columns"]["y"]["counts"] == [0, 200, 200]
-    write(project.folder, rows=300)
-    stopped = project.contract.check()
-    assert stopped.why.startswith("the data is not what the contract says: 1 difference")
-    assert stopped.findings[0].says == "300 rows, -25.0% against the 400 accepted; 20% may be"
-    project.contract.accept(project.contract.propose())
-    assert project.contract.check().passed
-    rows = "".join(f"{i},{18 + i % 5},{'ab'[i % 2]}\n" for i in range(300))
-    (project.folder / "data.csv").write_text("id,age,y\n" + rows)
-    (found,) = project.contract.check().findings
-    assert (found.name, found.severity) == ("distribution (age)", "warn")
 
 
 def test_the_first_contract_is_written_and_said(

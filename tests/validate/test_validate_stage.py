@@ -257,6 +257,28 @@ def test_all_faults_of_a_contract_with_their_lines(room: Room) -> None:
     assert "did you mean 'min'" in str(caught.value)
 
 
+@pytest.mark.parametrize("pattern", ["a(?=b)", "a(?<!b)", r"(a)\1", "["])
+def test_a_pattern_that_the_engine_does_not_take_has_its_line(room: Room, pattern: str) -> None:
+    room.contract(f"columns:\n  a: {{type: string, pattern: '{pattern}'}}\n")
+    with pytest.raises(ContractError, match="`pattern` is not a regular expression of RE2") as caught:
+        room.run("SELECT 'a' AS a")
+    assert "line 2:" in caught.value.why
+
+
+def test_a_pattern_of_the_engine_alone(room: Room) -> None:
+    room.contract(r"columns: {a: {type: string, pattern: '\p{L}+'}}")
+    out = room.run("SELECT unnest(['Käse', 'x1']) AS a", quarantine=0.5)
+    assert room.table(out["data"]) == {"a": ["Käse"]}
+
+
+@pytest.mark.parametrize("start", ["20240102", "2024-W01-2", "2024-01-02T01:00:00+01:00", "2024-01-02"])
+def test_times_in_every_form_that_a_contract_takes(room: Room, start: str) -> None:
+    room.contract(f"columns: {{t: {{type: timestamp, min: '{start}', max: '20240103T000000Z'}}}}")
+    times = ", ".join(f"TIMESTAMP '2024-01-0{n} 00:00:00'" for n in (1, 2, 3, 4))
+    out = room.run(f"SELECT unnest([{times}]) AS t", quarantine=0.5)
+    assert room.table(out["data"]) == {"t": [dt.datetime(2024, 1, 2), dt.datetime(2024, 1, 3)]}
+
+
 def test_not_yaml(room: Room) -> None:
     for text in ("columns: [", "", "just words", "columns: {a: {type: integer}, a: {type: number}}"):
         room.contract(text)

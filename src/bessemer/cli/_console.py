@@ -51,11 +51,15 @@ def show_crash(error: BaseException) -> None:
     )
 
 
-def rows_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A table of mappings with the same keys."""
+def rows_table(rows: Sequence[Mapping[str, Any]], *, names: bool = False) -> Table:
+    """A table of mappings with the same keys.
+
+    Args:
+        names: the keys are names of the user's, as of columns, and stand as they are; else `_` is shown as a blank.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0]:
-        table.add_column(str(name).replace("_", " "), overflow="fold")
+        table.add_column(escape(str(name) if names else str(name).replace("_", " ")), overflow="fold")
     for row in rows:
         table.add_row(*(escape(format_value(value)) for value in row.values()))
     return table

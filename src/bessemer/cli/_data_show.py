@@ -15,7 +15,9 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.command("log")
-@click.option("--limit", default=20, show_default=True, help="How many, the newest first.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many, the newest first."
+)
 @PROJECT
 @JSON
 def log_command(limit: int, project: Path, as_json: bool) -> None:

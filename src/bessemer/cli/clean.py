@@ -10,7 +10,11 @@ import click
 @click.command()
 @click.argument("project", type=click.Path(path_type=Path), default=Path(), required=False)
 @click.option(
-    "--keep", default=3, show_default=True, help="Keep what this many of the latest finished runs use."
+    "--keep",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Keep what this many of the latest finished runs use.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")

@@ -155,5 +155,5 @@ def _show(rows: pa.RecordBatchReader, model: str) -> None:
     records = found.select(shown).to_pylist()
     for record in records:
         record["time"] = record["time"].isoformat(" ", "milliseconds")
-    out.print(rows_table(records))
+    out.print(rows_table(records, names=True))
     out.print(f"\nand {len(inputs)} inputs; all columns: [bold]bessemer log {model} --json[/]")

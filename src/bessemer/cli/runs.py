@@ -9,7 +9,9 @@ import click
 
 @click.command()
 @click.argument("project", type=click.Path(path_type=Path), default=Path(), required=False)
-@click.option("--limit", default=20, show_default=True, help="How many, the newest first.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many, the newest first."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def command(project: Path, limit: int, as_json: bool) -> None:
     """List the runs of PROJECT, the newest first."""

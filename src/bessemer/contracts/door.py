@@ -20,8 +20,10 @@ from bessemer.validate.accept import Change, changes, described, edited
 from bessemer.validate.accepted import Accepted, file_of, sketches, write_accepted
 from bessemer.validate.contract import Contract, read
 from bessemer.validate.enforce import Enforcement
+from bessemer.validate.engine_checks import whole_of
 from bessemer.validate.findings import BrokenContract
 from bessemer.validate.judge import opened, subject_of
+from bessemer.validate.rules import RowRule
 from bessemer.validate.stage import contract_text, inferred_contract
 from bessemer.validate.statistics import describe
 
@@ -38,12 +40,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Proposed:
-    """What accepting a snapshot changes. file: the contract's. diff: of its text, '' where nothing changes.
+    """What accepting a snapshot changes. file: the contract's. before, text: its text as it is, and as it will be.
 
-    changes: of single rules. accepted: what will be remembered of the snapshot.
+    diff: of the two, '' where nothing changes. changes: of single rules. accepted: what will be remembered of the
+    snapshot.
     """
 
     file: str
+    before: str
     text: str
     diff: str
     changes: tuple[Change, ...]
@@ -85,7 +89,8 @@ class ContractDoor:
         if stopped is None:
             quarantine = self.project.artifact("quarantine", run.id)
             findings, aside = found_in(self.project.store, quarantine.ref), int(quarantine.meta["rows"])
-            rows = int(self.project.artifact("raw", run.id).meta["rows"])
+            raw = self.project.artifact("raw", run.id).meta
+            rows = int((raw.get("whole") or raw)["rows"])  # of a sample, the table that it is of
         else:
             findings, aside, rows = stopped.findings, stopped.aside, stopped.rows
         return Checked(
@@ -129,7 +134,7 @@ class ContractDoor:
         upto = "validate" if contract_text(self._spec, self.project.folder) is None else "acquire"
         run = self.project.run(upto=upto, wait=wait, sinks=sinks, track=False)
         raw = self.project.artifact("raw", run.id)
-        text = contract_text(self._spec, self.project.folder) or ""
+        text = self._text()
         contract = read(text, file)
         self._check_names(columns, contract, raw)
         with self._context() as ctx:
@@ -139,18 +144,27 @@ class ContractDoor:
         lines = difflib.unified_diff(
             text.splitlines(keepends=True), new.splitlines(keepends=True), file, file, n=2
         )
-        return Proposed(file, new, "".join(lines), tuple(found), accepted)
+        return Proposed(file, text, new, "".join(lines), tuple(found), accepted)
 
     def accept(self, proposed: Proposed) -> None:
         """Write the contract as proposed, and beside it what is remembered of the snapshot.
 
         Raises:
-            StoreError: disk full or read-only.
+            UsageError: the contract was changed since. StoreError: disk full or read-only.
         """
         folder = self.project.folder
+        if self._text() != proposed.before:
+            raise UsageError(
+                f"{proposed.file} was changed after this change of it was proposed",
+                fix="propose again: bessemer validate --accept",
+            )
         if proposed.diff:
             write_atomic(folder / proposed.file, proposed.text.encode("utf-8"))
         write_accepted(folder / file_of(proposed.file), proposed.accepted)
+
+    def _text(self) -> str:
+        """The contract's text with the ends of its lines, which a change of it keeps; '' where there is none."""
+        return contract_text(self._spec, self.project.folder, newline="") or ""
 
     def _check_names(self, columns: Collection[str], contract: Contract, raw: Artifact) -> None:
         known = {*contract.columns, *(column["name"] for column in raw.meta["columns"])}
@@ -190,23 +204,36 @@ class ContractDoor:
         self, raw: Artifact, contract: Contract, only: Collection[str], ctx: Context
     ) -> list[Change]:
         own = contract.model_copy(update={"expect": ()})
-        with self._enforcement(raw, own, ctx) as held:
+        with self._enforcement(raw, own, ctx) as held, whole_of(raw, ctx) as whole:
             subject = subject_of(held, opened(self._spec, own, held, ctx), raw.meta["rows"])
-            findings = held.count(subject).findings
-            statistics = describe(held.connection, held.source, held.columns, ctx)
-            inferred = inferred_contract(held.connection, held.source, statistics, self._spec.margin)
-            return changes(held, findings, statistics, inferred, only)
+            outcome = held.count(subject)
+            if whole is None:
+                statistics = describe(held.connection, held.source, held.columns, ctx)
+            else:
+                statistics = whole.statistics([], ctx)
+                whole.cast(held.casts)
+                whole.judge(held.present, outcome)
+            inferred = inferred_contract(held.connection, held.source, statistics, self._spec.margin, whole)
+            return changes(held, outcome.findings, statistics, inferred, only, whole)
 
     def _accepted(self, raw: Artifact, contract: Contract, run: str, ctx: Context) -> Accepted:
-        """The rows that keep the new contract, in short; where it still stops, all of them."""
-        with self._enforcement(raw, contract, ctx) as held:
-            relation, types = held.source, dict(held.columns)
+        """The rows that keep the new contract, in short; where it still stops, all of them.
+
+        Of a sample, the columns are those of the sample, and the number of rows is that of the whole table.
+        """
+        with self._enforcement(raw, contract, ctx) as held, whole_of(raw, ctx) as whole:
+            relation, types, broken = held.source, dict(held.columns), list[RowRule]()
             if not any(finding.severity == "stop" for finding in held.shape.findings):
                 types = dict(held.types)
                 expected = opened(self._spec, contract, held, ctx)
                 on_rows = [one for one in expected.on_rows if all(name in types for name in one.columns())]
                 subject = subject_of(held, expected, raw.meta["rows"])
-                relation = held.keeping(held.count(subject, on_rows))
+                outcome = held.count(subject, on_rows)
+                if whole is not None:
+                    whole.cast(held.casts)
+                    broken = whole.judge(held.present, outcome)
+                relation = held.keeping(outcome)
             rows = int(held.connection.execute(f"SELECT count(*) FROM {relation}").fetchone()[0])
             found = sketches(held.connection, relation, types, rows)
+            rows = whole.rows(broken) if whole is not None else rows
         return Accepted(raw.ref.digest, ctx.now().isoformat(timespec="seconds"), run, rows, found)

@@ -133,7 +133,7 @@ class Catalogue:
             move: whether a name that another snapshot has may be taken from it.
 
         Raises:
-            UsageError: no such snapshot, not a name, or another one's.
+            UsageError: no such snapshot, not a name, or another one's. StoreError: its rows are gone.
         """
         if not _NAME.fullmatch(name):
             fix = "begin with a letter; letters, digits, `_`, `.` and `-` may follow, as in before-the-sale"
@@ -141,6 +141,8 @@ class Catalogue:
         if _TAKEN.fullmatch(name):
             raise UsageError(f"'{name}' cannot be a name", why="it means a version or a digest already")
         snapshot = self.find(ref)
+        if not self.store.has(snapshot.ref):
+            raise lost(snapshot)
         now = self.names().get(name)
         if now not in (None, snapshot.version) and not move:
             fix = f"bessemer data tag {snapshot} {name} --move"

@@ -99,7 +99,7 @@ class Snapshots:
         """Give a snapshot a name, which keeps it from being removed; `move` takes the name from another one.
 
         Raises:
-            UsageError: no such snapshot, or the text cannot be its name.
+            UsageError: no such snapshot, or the text cannot be its name. StoreError: its rows are gone.
         """
         return self.catalogue.tag(ref, name, move=move)
 

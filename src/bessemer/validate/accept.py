@@ -9,9 +9,10 @@ from typing import Any
 
 from bessemer.core.errors import ContractError
 from bessemer.core.sql import quote
-from bessemer.validate.contract import DUCKDB, ColumnRules, Contract, read
+from bessemer.validate.contract import DUCKDB, ColumnRules, Contract, instant, read
 from bessemer.validate.edit import Edits
 from bessemer.validate.enforce import Enforcement
+from bessemer.validate.engine_checks import Whole
 from bessemer.validate.findings import Finding
 from bessemer.validate.statistics import Statistics
 
@@ -35,12 +36,14 @@ def changes(
     statistics: Statistics,
     inferred: Contract,
     only: Collection[str] = (),
+    whole: Whole | None = None,
 ) -> list[Change]:
     """The changes after which the snapshot keeps the contract's own rules; expectations stay as they are.
 
     Args:
         findings: what all rows of the snapshot break. statistics: of all of them.
         inferred: the contract that they would be given. only: columns; by default all, and the number of rows.
+        whole: the table that the snapshot is a sample of.
     """
     contract, found = enforcement.contract, list(_rows(enforcement.contract, statistics.rows, only))
     raw = dict(enforcement.columns)
@@ -53,7 +56,7 @@ def changes(
             found.append(Change(name, "", inferred.columns[name].model_dump(exclude_defaults=True)))
         else:
             broken = {f.rule for f in findings if f.column == name and f.rows is not None}
-            found += _column(name, rules, broken, statistics.columns[name], enforcement)
+            found += _column(name, rules, broken, statistics.columns[name], enforcement, whole)
     for name in raw:
         if name not in contract.columns and (not only or name in only):
             rules = inferred.columns[name]
@@ -84,6 +87,7 @@ def _column(
     broken: Collection[str],
     facts: Mapping[str, Any],
     enforcement: Enforcement,
+    whole: Whole | None,
 ) -> Iterator[Change]:
     if "nullable" in broken:
         yield Change(name, "nullable", True)
@@ -93,7 +97,7 @@ def _column(
         if rule in broken:
             yield Change(name, rule, facts[rule])
     if "values" in broken:
-        new = _new_values(name, rules, enforcement)
+        new = _new_values(name, rules, enforcement, whole)
         value = None if len(new) > _MOST_VALUES else [*(rules.values or ()), *new]
         yield Change(name, "values", value)
     for rule in ("unique", "finite", "pattern"):
@@ -101,13 +105,19 @@ def _column(
             yield Change(name, rule, None)
 
 
-def _new_values(name: str, rules: ColumnRules, enforcement: Enforcement) -> list[Any]:
-    c, allowed = quote(name), set(rules.values or ())
-    query = f"SELECT DISTINCT {c} FROM {enforcement.relation()} WHERE {c} IS NOT NULL ORDER BY 1"
-    rows = enforcement.connection.execute(f"{query} LIMIT {_MOST_VALUES + len(allowed) + 1}").fetchall()
+def _new_values(name: str, rules: ColumnRules, enforcement: Enforcement, whole: Whole | None) -> list[Any]:
+    c, allowed = quote(name), set[Any](rules.values or ())
+    if rules.type == "timestamp":  # one time may be written in many ways
+        allowed = {instant(str(value)) for value in allowed}
+    most = _MOST_VALUES + len(allowed) + 1
+    if whole is not None:
+        there = whole.values(name, most)
+    else:
+        query = f"SELECT DISTINCT {c} FROM {enforcement.relation()} WHERE {c} IS NOT NULL ORDER BY 1"
+        there = [v for (v,) in enforcement.connection.execute(f"{query} LIMIT {most}").fetchall()]
     return [
         value if not hasattr(value, "isoformat") else value.isoformat()
-        for (value,) in rows
+        for value in there
         if value not in allowed
     ]
 

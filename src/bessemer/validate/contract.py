@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
@@ -57,11 +57,8 @@ class ColumnRules(Spec):
             raise ValueError(f"`pattern` is for strings, not for type {self.type}")
         if self.newest_within is not None and self.type != "timestamp":
             raise ValueError(f"`newest_within` is for timestamps, not for type {self.type}")
-        if self.pattern is not None:
-            try:
-                re.compile(self.pattern)
-            except re.error as error:
-                raise ValueError(f"`pattern` is not a regular expression: {error}") from None
+        if self.pattern is not None and (why := _not_a_pattern(self.pattern)):
+            raise ValueError(f"`pattern` is not a regular expression of RE2: {why}")
         return self
 
     def _check(self, name: str, value: Scalar | None) -> None:
@@ -69,20 +66,39 @@ class ColumnRules(Spec):
             raise ValueError(f"`{name}`: {value!r} is not of type {self.type}")
 
 
+@lru_cache(maxsize=1000)
+def _not_a_pattern(pattern: str) -> str:
+    """What the engine that matches it says against a pattern; '' where it takes it."""
+    import duckdb
+
+    try:
+        with duckdb.connect() as connection:
+            connection.execute("SELECT regexp_full_match('', ?)", [pattern])
+    except duckdb.Error as error:
+        return str(error).strip().partition("\n")[0].removeprefix("Invalid Input Error: ")
+    return ""
+
+
 def _is_a(value: Scalar, kind: str) -> bool:
     if kind == "boolean":
         return isinstance(value, bool)
     if kind == "timestamp":
-        return isinstance(value, str) and _instant(value) is not None
+        return isinstance(value, str) and instant(value) is not None
     if kind == "string":
         return isinstance(value, str)
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _instant(text: str) -> dt.datetime | None:
+def instant(text: str) -> dt.datetime | None:
+    """The time that a text in ISO 8601 means, in UTC and without a zone, as columns have it; None where it is none.
+
+    >>> instant("2024-01-02T03:00:00+01:00"), instant("20240102"), instant("soon")
+    (datetime.datetime(2024, 1, 2, 2, 0), datetime.datetime(2024, 1, 2, 0, 0), None)
+    """
     try:
-        return dt.datetime.fromisoformat(text)
-    except ValueError:
+        found = dt.datetime.fromisoformat(text)
+        return found.astimezone(dt.UTC).replace(tzinfo=None) if found.tzinfo else found
+    except (ValueError, OverflowError):
         return None
 
 

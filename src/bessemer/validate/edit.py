@@ -33,6 +33,7 @@ class Edits:
 
     def __init__(self, source: str) -> None:
         self.source = source
+        self._newline = "\r\n" if "\r\n" in source else "\n"
         # the loader in Python: its marks count characters, also behind those outside of Latin
         self._root = yaml.compose(source, Loader=yaml.SafeLoader)
         self._asked: dict[int, _Asked] = {}
@@ -92,12 +93,16 @@ class Edits:
                 found += self._splices(value)
         if asked.add:
             at = self._line_end(_end(node))
-            indent = "\n" + " " * node.value[0][0].start_mark.column
+            indent = self._newline + " " * node.value[0][0].start_mark.column
             new = "".join(indent + line for line in asked.add)
             cut = next(
                 (s for s in found if s[1] == at + 1), None
             )  # the last key goes: its line's end with it
-            found.append((at, at, new) if cut is None else (at + 1, at + 1, new[1:] + "\n"))
+            if cut is None:
+                at -= self.source[at - 1 : at] == "\r"
+                found.append((at, at, new))
+            else:
+                found.append((at + 1, at + 1, new.removeprefix(self._newline) + self._newline))
         return found
 
     def _flow(self, node: Any) -> str:

@@ -32,8 +32,9 @@ _SAMPLES = 3
 class Outcome:
     """What enforcement found: the rows' number, how many broke each rule that sets them aside, and how many any.
 
-    broken: SQL tests of the rules that are broken, of each severity. findings: all that is broken, rows or not.
-    elsewhere: where the data is a sample of what an engine keeps, how many of all rows break any.
+    mask: the rules that set rows aside and are broken. findings: all that is broken, rows or not.
+    elsewhere: where the data is a sample of what an engine keeps, how many of all rows break a rule of a column.
+    sampled: of how many rows the sample is. expected: expectations of `mask`, which only the sample was held to.
     """
 
     rows: int
@@ -42,6 +43,12 @@ class Outcome:
     mask: list[RowRule] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     elsewhere: int | None = None
+    sampled: int = 0
+    expected: list[RowRule] = field(default_factory=list)
+
+    def scaled(self, count: int) -> int:
+        """How many of all rows it may be, where it is so many of the sample."""
+        return round(count * self.rows / max(self.sampled, 1))
 
 
 class Enforcement:
@@ -187,11 +194,27 @@ class Enforcement:
             f"SELECT * EXCLUDE ({ROW}), concat_ws('; ', {texts}) AS {quote(REASON)} FROM {relation} WHERE {broken}",
             quarantine,
         )
-        outcome.broken = set_aside if outcome.elsewhere is None else outcome.elsewhere
+        outcome.broken = set_aside
+        if outcome.elsewhere is not None:
+            outcome.broken = min(
+                outcome.rows, outcome.elsewhere + outcome.scaled(self._expected_alone(outcome))
+            )
         if outcome.broken > allowed * outcome.rows:
             return False
         write_parquet(self.connection, f"SELECT * FROM {self.keeping(outcome)}", kept)
         return True
+
+    def _expected_alone(self, outcome: Outcome) -> int:
+        """How many rows of the sample break an expectation and no rule of a column."""
+        if not outcome.expected:
+            return 0
+        names = {rule.name for rule in outcome.expected}
+        rules = [rule for rule in outcome.mask if rule.name not in names]
+        no_rule = f"NOT coalesce({any_of(rules)}, false)" if rules else "true"
+        relation = self.relation(numbered=True)
+        return int(
+            self._one(f"SELECT count_if({any_of(outcome.expected)} AND {no_rule}) FROM {relation}") or 0
+        )
 
     def keeping(self, outcome: Outcome) -> str:
         """The rows that keep the contract, as a relation."""

@@ -10,6 +10,9 @@ from bessemer.core.errors import ContractError
 
 #: What a broken rule does: stop the run, set the rows aside (and stop above `validate.quarantine`), or only be told.
 Severity = Literal["stop", "quarantine", "warn"]
+#: What a rule is about, in the order in which these are judged: columns, their rows, the data as a whole.
+Part = Literal["shape", "rows", "whole"]
+PARTS: tuple[Part, ...] = ("shape", "rows", "whole")
 _ORDER = {"stop": 0, "quarantine": 1, "warn": 2}
 
 
@@ -20,7 +23,7 @@ class Finding:
     name: the rule with what it is on, as the quarantine has it: "age: min". rule: without that: "min". column: the
     column, or '' where it is on several or on the data. rows, share: how many rows break it, and of all rows; None
     where it is not about rows. samples: some values that do. says: what was found, in words, where there are no rows
-    to count.
+    to count. part: what it is about.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Finding:
     share: float | None = None
     samples: tuple[str | None, ...] = ()
     says: str = ""
+    part: Part = "rows"
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "samples": list(self.samples)}
@@ -76,11 +80,22 @@ def _rank(finding: Finding) -> tuple[int, int, str]:
 
 
 class BrokenContract(ContractError):
-    """The run stops because of what was found. rows: of the snapshot; aside: of those, how many break a rule."""
+    """The run stops because of what was found. rows: of the snapshot; aside: of those, how many break a rule.
+
+    judged: how far it came; the parts behind that one were not looked at.
+    """
 
     def __init__(
-        self, what: str, *, why: str, fix: str, findings: Iterable[Finding], rows: int, aside: int
+        self,
+        what: str,
+        *,
+        why: str,
+        fix: str,
+        findings: Iterable[Finding],
+        rows: int,
+        aside: int,
+        judged: Part = "whole",
     ) -> None:
         self.findings = ranked(findings)
-        self.rows, self.aside = rows, aside
+        self.rows, self.aside, self.judged = rows, aside, judged
         super().__init__(what, why=why, fix=fix, broken=tuple(finding.row() for finding in self.findings))

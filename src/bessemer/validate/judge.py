@@ -15,7 +15,7 @@ from bessemer.validate.accepted import Accepted, file_of, read_accepted
 from bessemer.validate.contract import Contract
 from bessemer.validate.enforce import Enforcement, Outcome
 from bessemer.validate.expect import made
-from bessemer.validate.findings import BrokenContract, Finding, ranked
+from bessemer.validate.findings import BrokenContract, Finding, Part, ranked
 from bessemer.validate.protocol import Expectation, RowExpectation, Subject, WholeExpectation
 from bessemer.validate.spec import ValidateSpec
 from bessemer.validate.whole import whole_findings
@@ -89,7 +89,7 @@ def judge_shape(spec: ValidateSpec, enforcement: Enforcement, expected: Expected
         BrokenContract: naming all of them.
     """
     findings = [*enforcement.shape.findings, *_unknown(enforcement, expected)]
-    _stop_if(findings, spec, rows, 0)
+    _stop_if(findings, spec, rows, 0, "shape")
     _warn(findings, enforcement.ctx)
 
 
@@ -100,6 +100,7 @@ def _unknown(enforcement: Enforcement, expected: Expected) -> list[Finding]:
         Finding(
             f"{one.name} ({name})", one.name, name, "stop",
             says=f"missing, and '{one.name}' is about it" + (f" (there is '{near}')" if near else ""),
+            part="shape",
         )
         for one in expected.all
         for name in one.columns()
@@ -138,11 +139,11 @@ def judge_whole(
     found = list(whole_findings(enforcement.present, subject, expected.on_whole))
     rows = [f for f in outcome.findings if f.rows is not None]
     outcome.findings = [*outcome.findings, *found]
-    _stop_if(outcome.findings, spec, outcome.rows, outcome.broken)
+    _stop_if(outcome.findings, spec, outcome.rows, outcome.broken, "whole")
     _warn([*rows, *found], enforcement.ctx)
 
 
-def _stop_if(findings: Sequence[Finding], spec: ValidateSpec, rows: int, aside: int) -> None:
+def _stop_if(findings: Sequence[Finding], spec: ValidateSpec, rows: int, aside: int, judged: Part) -> None:
     stopping = [f for f in findings if f.severity == "stop"]
     if not stopping:
         return
@@ -156,6 +157,7 @@ def _stop_if(findings: Sequence[Finding], spec: ValidateSpec, rows: int, aside: 
         findings=findings,
         rows=rows,
         aside=aside,
+        judged=judged,
     )
 
 
@@ -197,6 +199,7 @@ def _too_many(
         findings=outcome.findings,
         rows=outcome.rows,
         aside=outcome.broken,
+        judged="rows",
     )
 
 

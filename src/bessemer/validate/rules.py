@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bessemer.core.sql import literal, quote
-from bessemer.validate.contract import ColumnRules, Contract, Scalar
+from bessemer.validate.contract import ColumnRules, Contract, Scalar, instant
 from bessemer.validate.findings import Severity
 
 
@@ -58,7 +58,8 @@ def _of_column(c: str, rules: ColumnRules) -> Iterator[tuple[str, str]]:
 
 def _sql(value: Scalar, kind: str) -> str:
     if kind == "timestamp":
-        return f"CAST(CAST({literal(str(value))} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS TIMESTAMP)"
+        # not every form of ISO 8601 that the contract takes is one that engines cast
+        return f"CAST({literal(str(instant(str(value))))} AS TIMESTAMP)"
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, str):

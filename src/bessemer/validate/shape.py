@@ -61,4 +61,4 @@ def shape_of(types: Mapping[str, str], contract: Contract, empty: Callable[[str]
 def _as(what: str, column: str, rule: str, says: str) -> Iterator[Finding]:
     if what != "allow":
         severity: Severity = "stop" if what == "stop" else "warn"
-        yield Finding(f"{column}: {rule}", rule, column, severity, says=says)
+        yield Finding(f"{column}: {rule}", rule, column, severity, says=says, part="shape")

@@ -46,12 +46,14 @@ def fingerprint(
 ) -> dict[str, str]:
     """The digests of the contract file, or "missing"; of the accepted snapshot, and of what expectations read."""
     text = contract_text(spec, project_dir)
-    if text is None or spec.contract is None:
+    if spec.contract is None:
         return {"contract": "missing"}
-    found = {"contract": hashlib.sha256(text.encode()).hexdigest()}
+    found = {"contract": "missing" if text is None else hashlib.sha256(text.encode()).hexdigest()}
     accepted = project_dir / file_of(spec.contract)
     if accepted.is_file():
         found["accepted"] = hashlib.sha256(accepted.read_bytes()).hexdigest()
+    if text is None:
+        return found
     return {**found, **_read_by_expectations(text, spec.contract, project_dir, {} if memo is None else memo)}
 
 
@@ -67,12 +69,17 @@ def _read_by_expectations(
     return {what: mark for one in expectations for what, mark in one.reads(project_dir, memo).items()}
 
 
-def contract_text(spec: ValidateSpec, project_dir: Path) -> str | None:
-    """The text of the contract file; None where there is none, or none is asked for."""
+def contract_text(spec: ValidateSpec, project_dir: Path, *, newline: str | None = None) -> str | None:
+    """The text of the contract file; None where there is none, or none is asked for.
+
+    Args:
+        newline: as of `open`: '' keeps the ends of lines as they are.
+    """
     if spec.contract is None:
         return None
     try:
-        return (project_dir / spec.contract).read_text("utf-8")
+        with (project_dir / spec.contract).open(encoding="utf-8", newline=newline) as file:
+            return file.read()
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
@@ -136,6 +143,7 @@ def _first(
     if spec.contract is not None:
         try:
             write_atomic(ctx.project_dir / spec.contract, text.encode())
+            ctx.wrote("contract", hashlib.sha256(text.encode()).hexdigest())
             ctx.note(f"wrote the data contract to {spec.contract}: review it and commit it")
         except StoreError as error:
             ctx.warn(f"the inferred contract was not written to {spec.contract}: {error.what}")
@@ -197,9 +205,9 @@ def _outputs(
     *,
     inferred: bool,
 ) -> dict[str, ArtifactRef]:
-    """The four artifacts. Where no row broke a rule and no type changed, the data is the very file that came in."""
+    """The four artifacts. Where no rule was broken and no type changed, the data is the very file that came in."""
     data, bad = ctx.temporary("data.parquet"), ctx.temporary("quarantine.parquet")
-    if not outcome.broken:
+    if not outcome.mask:
         enforcement.empty_quarantine(bad)
         if enforcement.casts:
             write_parquet(enforcement.connection, f"SELECT * FROM {enforcement.relation()}", data)

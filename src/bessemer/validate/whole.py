@@ -37,12 +37,17 @@ def whole_findings(
                 else ""
             )
             yield Finding(
-                name, expectation.name, breach.column, expectation.settings.severity, says=breach.says
+                name,
+                expectation.name,
+                breach.column,
+                expectation.settings.severity,
+                says=breach.says,
+                part="whole",
             )
 
 
 def _on(column: str, rule: str, says: str) -> Finding:
-    return Finding(f"{column}: {rule}" if column else rule, rule, column, "stop", says=says)
+    return Finding(f"{column}: {rule}" if column else rule, rule, column, "stop", says=says, part="whole")
 
 
 def _age(facts: Mapping[str, Any], subject: Subject) -> float:

@@ -53,7 +53,9 @@ class Personal(WholeExpectation):
     def _values(self, subject: Subject, name: str) -> list[str]:
         """Different values of rows that are spread evenly over the data, the same ones each time."""
         c, wanted = quote(name), self.settings.values
-        taken = int(2**32 * min(1.0, 20 * wanted / max(subject.rows, 1)))
+        # at an engine the data is a sample, and `subject.rows` the number of all rows
+        rows = subject.connection.execute(f"SELECT count(*) FROM {subject.numbered}").fetchone()[0]
+        taken = int(2**32 * min(1.0, 20 * wanted / max(rows, 1)))
         spread = f"{c} IS NOT NULL AND ({ROW} * 2654435761) % 4294967296 < {taken}"
         query = (
             f"SELECT DISTINCT left(CAST({c} AS VARCHAR), 200) AS v FROM {subject.numbered} WHERE {spread} "

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 #: What gives another value tomorrow: the same data must keep the same contract.
 _CHANGING = {"CURRENTDATE", "CURRENTTIME", "CURRENTTIMESTAMP", "RAND", "UUID", "LOCALTIME", "LOCALTIMESTAMP"}
-_CHANGING_NAMES = {"now", "today", "random", "get_current_timestamp", "transaction_timestamp", "setseed"}
+_CHANGING_NAMES = {
+    "now", "today", "random", "get_current_timestamp", "transaction_timestamp", "setseed", "current_localtime",
+    "txid_current", "uuidv4", "uuidv7",
+}  # fmt: skip
 
 
 class SqlSettings(RowSettings):
@@ -58,7 +61,8 @@ def parsed(text: str) -> exp.Expression:
         if isinstance(node, exp.AggFunc | exp.Window):
             raise ValueError(f"{text!r} is not about one row: it has `{node.sql(dialect='duckdb')}`")
         called = node.name.lower() if isinstance(node, exp.Anonymous) else ""
-        if type(node).__name__.upper() in _CHANGING or called in _CHANGING_NAMES:
+        to_today = called == "age" and len(node.expressions) == 1
+        if to_today or type(node).__name__.upper() in _CHANGING or called in _CHANGING_NAMES:
             raise ValueError(
                 f"{text!r} depends on when it is asked: `freshness` and `newest_within` are for ages"
             )
