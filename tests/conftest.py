@@ -25,7 +25,7 @@ def _own_config(tmp_path_factory: pytest.TempPathFactory) -> object:
 @pytest.fixture(autouse=True)
 def _own_secrets() -> Iterator[None]:
     """What one test remembers as a secret is no secret in the texts of the next one."""
-    kept = set(redaction._secrets), redaction._pattern
+    kept = dict(redaction._secrets), redaction._pattern
     yield
     redaction._secrets, redaction._pattern = kept
 

@@ -147,14 +147,16 @@ class Project:
         try:
             runner.run()
             run.status = "done"
-            remember(self.store, run, runner.artifacts.get("quarantine"), None)
+            if given is None:  # a look at older data does not tell since when the newest breaks a rule
+                remember(self.store, run, runner.artifacts.get("quarantine"), None)
         except ProjectError as error:
             run.status, run.error = "failed", describe_failure(error)
             raise self.file.located(error) from None
         except BaseException as error:
             run.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             run.error = describe_failure(error)
-            remember(self.store, run, runner.artifacts.get("quarantine"), error)
+            if given is None:
+                remember(self.store, run, runner.artifacts.get("quarantine"), error)
             raise
         finally:
             run.stages, run.seconds = runner.results, time.perf_counter() - started
@@ -367,10 +369,15 @@ class Project:
         Returns:
             `artifacts` and `bytes` that went (or would go), and `snapshots`: of each whose rows were there its
             `snapshot`, `names`, `rows`, whether it was `kept`, and `why`.
+
+        Raises:
+            UsageError: `keep` is less than 1.
         """
+        if keep < 1:
+            raise UsageError(f"keep is {keep}", fix="keep what at least 1 run uses")
         with exclusive(self.folder / STATE / "lock"):
             every = self.runs()
-            used = [run for run in every if run.status == "done"][: max(keep, 1)]
+            used = [run for run in every if run.status == "done"][:keep]
             digests = {digest for run in used for stage in run.stages for digest in stage.outputs.values()}
             policy = self.file.sections["acquire"].keep
             verdicts = judge(self.snapshots.catalogue, policy, used, built(every))

@@ -165,6 +165,45 @@ def test_deleted_rows_stay_until_everything_is_read_again(tmp_path: Path, orders
     assert "read from its beginning: everything was last read on 20" in project.notes[0]
 
 
+@pytest.mark.parametrize("kind", ["TIMESTAMP", "TIMESTAMPTZ", "DATE", "TIMESTAMP_NS", "TIMESTAMP_S"])
+@pytest.mark.parametrize("key", [["id"], []])
+def test_a_time_that_is_to_come_does_not_end_reading(tmp_path: Path, kind: str, key: list[str]) -> None:
+    never = "2262-01-01" if kind == "TIMESTAMP_NS" else "9999-12-31"
+
+    def put(*values: tuple[int, str]) -> None:
+        with closing(duckdb.connect(str(tmp_path / "t.duckdb"))) as database:
+            database.execute(f'CREATE TABLE IF NOT EXISTS t (id BIGINT, "at" {kind})')
+            database.executemany("INSERT INTO t VALUES (?, ?)", values)
+
+    put((1, "2024-01-01"), (2, never), (3, "2024-01-02"))
+    asked = {"cursor": "at", "key": key}
+    project = Reader(tmp_path, {"sql": "duckdb:///t.duckdb", "table": "t", "incremental": asked})
+    first = project.read()
+    assert first.meta["sources"]["data"]["position"]["at"].startswith("2024-01-0")
+    assert any("1 row has a 'at' more than a day ahead" in note for note in project.notes)
+    assert project.read().ref == first.ref
+    assert any("nothing new" in note for note in project.notes)
+    put((4, "2024-01-03"), (5, never))
+    found = project.read()
+    assert any("2 new or changed rows" in note for note in project.notes)
+    assert any("2 rows have" in note for note in project.notes)
+    assert sorted(row["id"] for row in rows(found)) == [1, 2, 3, 4, 5]
+    assert found.ref == project.whole().ref
+
+
+def test_a_position_that_is_to_come_is_left(tmp_path: Path) -> None:
+    with closing(duckdb.connect(str(tmp_path / "t.duckdb"))) as database:
+        database.execute("""CREATE TABLE t AS SELECT 1 AS id, TIMESTAMP '2024-01-01' AS "at" """)
+    project = Reader(tmp_path, {"sql": "duckdb:///t.duckdb", "table": "t", "incremental": {"cursor": "at"}})
+    first = project.read()
+    state = next((tmp_path / "kept").rglob("state.json"))
+    value = json.loads(state.read_text())
+    value["position"] = {"time": "9999-12-31T00:00:00+00:00"}
+    state.write_text(json.dumps(value))
+    assert project.read().ref == first.ref
+    assert "it had been read to 9999-12-31 00:00:00, which is yet to come" in project.notes[0]
+
+
 # where it begins again ------------------------------------------------------------------------------------
 def test_what_is_kept_may_be_deleted(tmp_path: Path, orders: Path) -> None:
     project = reader(tmp_path, cursor="at")

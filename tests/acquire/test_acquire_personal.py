@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import bessemer
-from bessemer.core.errors import ProjectError, UsageError
+from bessemer.acquire.incremental.state import folder_name
+from bessemer.core.errors import BessemerError, DataError, ProjectError, UsageError
 
 KEY = "a-key-of-enough-bytes-for-a-test"
 MARKED = [f"marked{i}person@example.org" for i in range(300)]
@@ -134,16 +137,55 @@ def test_another_key_reads_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert made.artifact("raw").ref != first
 
 
-def test_a_slip_in_a_name_lets_nothing_in(tmp_path: Path) -> None:
-    source = write(tmp_path, "python")
-    (tmp_path / "bessemer.yaml").write_text(
+@pytest.mark.parametrize("kind", ["python", "parquet", "incremental"])
+def test_a_slip_in_a_name_lets_nothing_in(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    source = database(tmp_path) if kind == "incremental" else write(folder, kind)
+    (folder / "bessemer.yaml").write_text(
         f"target: y\nacquire:\n  personal: {{emial: hash}}\n  sources: {{people: {source}}}\n"
     )
     with pytest.raises(ProjectError) as caught:
-        bessemer.Project(tmp_path).run(upto="acquire")
+        bessemer.Project(folder).run(upto="acquire")
     assert "no source has a column 'emial'" in str(caught.value)
-    assert "did you mean 'Email'" in str(caught.value)
-    assert leaks(tmp_path, source) == []
+    assert re.search(r"did you mean '[Ee]mail'", str(caught.value))
+    assert leaks(folder, source) == []
+
+
+def database(folder: Path) -> str:
+    """A source that is read incrementally, outside the project."""
+    path = folder / "outside.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table people (id integer, email text, phone text, ssn integer, y text)")
+        rows = [(i, MARKED[i], PHONES[i], 100_000_000 + i, "ab"[i % 2]) for i in range(200)]
+        connection.executemany("insert into people values (?, ?, ?, ?, ?)", rows)
+    return f"{{sql: 'sqlite:///{path}', table: people, incremental: {{cursor: id, key: [id]}}}}"
+
+
+def clear_copies(folder: Path) -> list[str]:
+    return [leak for leak in leaks(folder, "bessemer.yaml") if "/cache/" in leak]
+
+
+def test_copies_that_were_kept_before_go(tmp_path: Path) -> None:
+    """Also where the first run with the setting fails, and of sources that are gone from the project."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    source = database(tmp_path)
+    plain = (
+        f"target: y\nacquire:\n  sources: {{gone: {source}, people: {source}}}\n  sql: select * from people\n"
+    )
+    (folder / "bessemer.yaml").write_text(plain)
+    bessemer.Project(folder).run(upto="acquire")
+    downloaded = folder / ".bessemer" / "cache" / "acquire" / "files" / "a" / "people.csv"
+    downloaded.parent.mkdir(parents=True)
+    downloaded.write_text(MARKED[1])
+    assert {Path(leak.partition(": ")[0]).name for leak in clear_copies(folder)} > {"people.csv"}
+    of_people = folder_name("people")
+    with pytest.raises(BessemerError):
+        project(folder, source, "  sql: select * from nowhere\n").run(upto="acquire")
+    assert not any(of_people in leak or "people.csv" in leak for leak in clear_copies(folder))
+    project(folder, source).run(upto="acquire")
+    assert clear_copies(folder) == []
 
 
 @pytest.mark.parametrize(("value", "says"), [("", "is not set"), ("short", "has 5 bytes, 16 are the least")])
@@ -153,6 +195,22 @@ def test_the_key_has_to_be_there(
     monkeypatch.setenv("BESSEMER_PERSONAL_KEY", value)
     with pytest.raises(UsageError, match=says):
         project(tmp_path, write(tmp_path, "parquet")).run(upto="acquire")
+
+
+@pytest.mark.parametrize("names", [["email", "y", "email"], ["email", "Email", "y"], ["email", "y", "y"]])
+@pytest.mark.parametrize("treatment", ["hash", "drop"])
+def test_a_column_that_stands_twice_in_batches_is_refused(
+    tmp_path: Path, names: list[str], treatment: str
+) -> None:
+    (tmp_path / "reader.py").write_text(
+        "import pyarrow as pa\n"
+        f"def read():\n    yield pa.record_batch([pa.array(['a']), pa.array(['b']), pa.array(['c'])], names={names})\n"
+    )
+    (tmp_path / "bessemer.yaml").write_text(
+        f"target: y\nacquire:\n  personal: {{email: {treatment}}}\n  sources: {{people: {{python: reader:read}}}}\n"
+    )
+    with pytest.raises((DataError, ProjectError), match=r"twice|duplicate|personal"):
+        bessemer.Project(tmp_path).run(upto="acquire")
 
 
 def test_a_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
@@ -217,20 +275,13 @@ def test_a_whole_run_keeps_it_out_of_reports_and_packages(tmp_path: Path) -> Non
 
 def test_what_is_kept_between_runs_is_changed_too(tmp_path: Path) -> None:
     """Incremental reading keeps rows; they went through the door before."""
-    import sqlite3
-
-    outside = tmp_path / "outside.sqlite"
     folder = tmp_path / "project"
     folder.mkdir()
-    with sqlite3.connect(outside) as connection:
-        connection.execute("create table people (id integer, email text, phone text, ssn integer, y text)")
-        rows = [(i, MARKED[i], PHONES[i], 100_000_000 + i, "ab"[i % 2]) for i in range(300)]
-        connection.executemany("insert into people values (?, ?, ?, ?, ?)", rows[:200])
-    source = f"{{sql: 'sqlite:///{outside}', table: people, incremental: {{cursor: id, key: [id]}}}}"
-    made = project(folder, source)
+    made = project(folder, database(tmp_path))
     made.run(upto="acquire")
-    with sqlite3.connect(outside) as connection:
-        connection.executemany("insert into people values (?, ?, ?, ?, ?)", rows[200:])
+    with sqlite3.connect(tmp_path / "outside.sqlite") as connection:
+        rows = [(i, MARKED[i], PHONES[i], 100_000_000 + i, "ab"[i % 2]) for i in range(200, 300)]
+        connection.executemany("insert into people values (?, ?, ?, ?, ?)", rows)
     made.run(upto="acquire")
     landed = pq.read_table(made.artifact("raw").path("data.parquet").open("rb")).to_pydict()
     assert dict(zip(landed["id"], landed["email"], strict=True)) == {i: hashed(MARKED[i]) for i in range(300)}

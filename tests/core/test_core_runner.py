@@ -153,15 +153,63 @@ def test_a_stage_that_writes_what_it_reads_is_cached_next_time(
 ) -> None:
     def writes(spec: Any, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dict[str, ArtifactRef]:
         OUTSIDE["file"] = "written"
+        ctx.wrote("file", "written")
         return read(spec, inputs, ctx)
 
-    monkeypatch.setitem(globals(), "writes", writes)
-    row = StageRow("acquire", (), ("raw",), "", f"{HERE}:writes", "x:y", reads=f"{HERE}:outside")
-    monkeypatch.setitem(globals(), "ROWS", (row, *ROWS[1:]))
+    _acquire(monkeypatch, writes)
     run(tmp_path)
     CALLS.clear()
     run(tmp_path)
     assert CALLS == []
+
+
+def _acquire(monkeypatch: pytest.MonkeyPatch, stage: Any) -> None:
+    monkeypatch.setitem(globals(), "acquires", stage)
+    row = StageRow("acquire", (), ("raw",), "", f"{HERE}:acquires", "x:y", reads=f"{HERE}:outside")
+    monkeypatch.setitem(globals(), "ROWS", (row, *ROWS[1:]))
+
+
+@pytest.mark.parametrize("wrote", ["", "other"])
+def test_what_changed_while_it_was_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrote: str
+) -> None:
+    """Neither the state before nor the one after stands for what was read."""
+
+    def changes(spec: Any, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dict[str, ArtifactRef]:
+        OUTSIDE["file"] = "2"
+        if wrote:
+            ctx.wrote("file", wrote)
+        return read(spec, inputs, ctx)
+
+    with monkeypatch.context() as patch:
+        _acquire(patch, changes)
+        first = run(tmp_path)
+        assert first.results[0].notes[-1]["text"].startswith("file changed while it was read")
+        assert first.store.record("keys", first.results[0].key), "lineage finds it"
+    _acquire(monkeypatch, read)
+    for state in ("1", "2"):
+        CALLS.clear()
+        OUTSIDE["file"] = state
+        again = run(tmp_path)
+        assert CALLS == ["acquire"]
+        assert again.results[0].status == "ran"
+        assert len(again.results[0].notes) == 1
+    CALLS.clear()
+    run(tmp_path)
+    assert CALLS == []
+
+
+def test_a_source_that_cannot_tell_has_one_record_a_run_and_no_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = itertools.count()
+    always = lambda spec, project_dir, memo: {"file": f"always:{next(numbers)}"}  # noqa: E731
+    monkeypatch.setitem(globals(), "outside", always)
+    for count in (1, 2):
+        made = run(tmp_path)
+        assert made.results[0].status == "ran"
+        assert len(made.results[0].notes) == 1
+        assert len(made.store.records("keys")) == 2 + count
 
 
 def test_a_stage_sees_only_the_project_settings_it_declares(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ PASSWORD = 'gr"üß/e+von%40 W&7x\\'
 @pytest.fixture(autouse=True)
 def _nothing_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test has as a secret is none to the next."""
-    monkeypatch.setattr(redaction, "_secrets", set())
+    monkeypatch.setattr(redaction, "_secrets", {})
     monkeypatch.setattr(redaction, "_pattern", None)
 
 
@@ -123,8 +123,8 @@ def test_what_stands_in_every_text_is_left_there() -> None:
 
 def test_plain_data_keep_their_shape() -> None:
     remember("swordfish-1")
-    value = {"swordfish-1": 3, "b": ["a swordfish-1", {"c": "swordfish-1"}], "d": None, "e": 1.5}
-    assert hidden_in(value) == {"swordfish-1": 3, "b": ["a ***", {"c": "***"}], "d": None, "e": 1.5}
+    value = {"swordfish-1": 3, "b": ["a swordfish-1", {"c": ("swordfish-1", 2)}], "d": None, "e": 1.5}
+    assert hidden_in(value) == {"swordfish-1": 3, "b": ["a ***", {"c": ("***", 2)}], "d": None, "e": 1.5}
 
 
 def test_errors_and_faults_are_made_without_secrets() -> None:
@@ -161,16 +161,23 @@ def test_a_password_that_is_composed_is_known_as_a_whole(monkeypatch: pytest.Mon
     assert hidden("sword_fisch") == "***"
 
 
-def test_what_platforms_read_by_themselves_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    secrets = {
-        name: f"swordfish-{name.lower()}" for name in ("AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "HF_TOKEN")
-    }
+def test_what_platforms_read_by_themselves_is_known_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("PGPASSWORD", "HF_TOKEN", "SHOP_PWD", "AZURE_STORAGE_KEY", "QUEUE_CONNECTION_STRING")
+    secrets = {name: f"swordfish-{name.lower()}" for name in names}
+    secrets["AWS_SECRET_ACCESS_KEY"] = (
+        "/swordfish/bPxRfi" + "CYEX" * 100
+    )  # begins as a path, too long for one
+    (tmp_path / "a-secret").touch()
     others = {
         "GOOGLE_APPLICATION_CREDENTIALS": "/home/me/key-of-google.json",
         "TOKENIZERS_PARALLELISM": "parallelism-1",
         "DB_PASSWORD_FILE": "file-with-password",
-        "MY_SECRET": "/run/secrets/mine",
+        "MY_SECRET": str(tmp_path / "a-secret"),
         "A_TOKEN": "short",
+        "PWD": str(tmp_path / "gone"),
+        "A_PROXY": "http://me:small@proxy.example.org",
         "DATABASE_URL": "postgres://me:swordfish-url@db.example.org/shop",
     }
     for name, value in {**secrets, **others}.items():
@@ -179,7 +186,19 @@ def test_what_platforms_read_by_themselves_is_known_by_its_name(monkeypatch: pyt
     assert {hidden(value) for value in secrets.values()} == {"***"}
     assert hidden("swordfish-url") == "***"
     assert hidden(others.pop("DATABASE_URL")) == "postgres://me:***@db.example.org/shop"
+    assert hidden(others.pop("A_PROXY")) == "http://me:***@proxy.example.org"
     assert {hidden(value) for value in others.values()} == set(others.values())
+    assert hidden("a small file") == "a small file"
+
+
+def test_secrets_that_many_threads_read_at_once_are_all_known() -> None:
+    secrets = [f"swordfish-of-{number}-threads" for number in range(64)]
+    threads = [threading.Thread(target=remember, args=(secret,)) for secret in secrets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {hidden(secret) for secret in secrets} == {"***"}
 
 
 # who else writes --------------------------------------------------------------------------------------
@@ -300,6 +319,18 @@ data: d.csv
     assert "token=${TOKEN}" in found[8]
     assert "`Authorization: Bearer ${AUTHORIZATION}`" in found[11]
     assert "in a comment" in found[15]
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        "sources: {shop: {sql: 'mysql://reader:0pen-sesame@db/shop', table: orders}}",
+        "sources: {shop: {sql: 'host=h user=me password=0pen-sesame', table: orders}}",
+    ],
+)
+def test_one_password_is_one_fault(tmp_path: Path, sources: str) -> None:
+    (fault,) = faults_of(tmp_path, f"acquire:\n  {sources}\n")
+    assert "PASSWORD}" in fault.fix
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,10 @@ def test_sweep_removes_what_is_unused_and_keeps_shared_blobs(store: Store) -> No
     gone = store.put("data", {"x": b"shared", "z": b"1234"}, {})
     assert store.sweep({kept.digest}, dry_run=True) == {"artifacts": 1, "bytes": 4}
     assert store.has(gone)
+    store.write_record("keys", "k", {"outputs": {"raw": kept.digest}})
+    store.write_record("keys", "g", {"outputs": {"raw": kept.digest, "data": gone.digest}})
     assert store.sweep({kept.digest}) == {"artifacts": 1, "bytes": 4}
+    assert store.records("keys") == ["k"]
     assert not store.has(gone)
     assert store.get(kept).text("x") == "shared"
 

@@ -34,8 +34,8 @@ class Fault:
     """What goes wrong with one answer.
 
     status, headers: an answer instead of the right one. cut: the connection ends after so many bytes of the body.
-    length: a Content-Length that is not true. pause: seconds of silence before the body. drip: so many bytes of the
-    body each 50 ms.
+    length: a Content-Length that is not true; unmeasured: none at all. pause: seconds of silence before the body. drip:
+    so many bytes of the body each 50 ms.
     """
 
     status: int = 0
@@ -43,6 +43,7 @@ class Fault:
     body: bytes = b""
     cut: int | None = None
     length: int | None = None
+    unmeasured: bool = False
     pause: float = 0.0
     drip: int = 0
 
@@ -133,7 +134,7 @@ def serving(answering: Answering, tls: ssl.SSLContext | None = None) -> Iterator
             for name, value in answer.headers.items():
                 self.send_header(name, value)
             length = len(answer.body) if fault.length is None else fault.length
-            if not any(name.lower() == "content-length" for name in answer.headers):
+            if not fault.unmeasured and not any(name.lower() == "content-length" for name in answer.headers):
                 self.send_header("Content-Length", str(length))
             self.end_headers()
             if self.command == "HEAD" or answer.status in (204, 304):
@@ -146,7 +147,7 @@ def serving(answering: Answering, tls: ssl.SSLContext | None = None) -> Iterator
                 self.wfile.flush()
                 if fault.drip:
                     time.sleep(0.05)
-            if fault.cut is not None or fault.length is not None:
+            if fault.cut is not None or fault.length is not None or fault.unmeasured:
                 self.close_connection = True
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

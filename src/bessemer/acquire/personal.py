@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from bessemer.acquire.protocol import Relation
+from bessemer.acquire.transfer.kept import forget_files
 from bessemer.core.errors import BessemerError, DataError, Fault, ProjectError, UsageError, did_you_mean
 from bessemer.core.parquet import write_parquet
 from bessemer.core.secrets import secret
@@ -81,10 +82,14 @@ class Door:
 
     @contextmanager
     def kept_clean(self, ctx: Context) -> Iterator[Context]:
-        """A context whose files go when the block fails, and that keeps no copies of sources between runs."""
+        """A context whose files go when the block fails, and that keeps no copies of sources between runs.
+
+        Copies that were kept before the columns were personal go now.
+        """
         if not self.personal:
             yield ctx
             return
+        forget_files(ctx.cache)
         try:
             yield replace(ctx, kept=None)
         except BaseException:
@@ -132,13 +137,16 @@ class Door:
             try:
                 for batch in batches:
                     own = self._known(name, batch.schema.names)
+                    self._refuse_twice(own, batch.schema.names)
                     if own and batch.num_rows:
                         if connection is None:
                             connection = duckdb.connect(":memory:", config={"threads": 1})
                             connection.execute("SET TimeZone = 'UTC'")
                         yield self._batch(connection, batch, own)
                     else:
-                        yield batch.select([c for c in batch.schema.names if own.get(c) != "drop"])
+                        yield batch.select(
+                            [i for i, c in enumerate(batch.schema.names) if own.get(c) != "drop"]
+                        )
             finally:
                 if connection is not None:
                     connection.close()
@@ -148,15 +156,19 @@ class Door:
         import pyarrow as pa
 
         changed = {c: t for c, t in own.items() if t != "drop"}
-        columns = {c: batch.column(c) for c in batch.schema.names if c not in own or c in changed}
+        kept = [
+            (c, column)
+            for c, column in zip(batch.schema.names, batch.columns, strict=True)
+            if own.get(c) != "drop"
+        ]
         if changed:
             connection.register("batch", pa.table([batch.column(c) for c in changed], list(changed)))
             with self._keyed(connection, own):
                 query = ", ".join(f"{_changed(c, t)} AS {quote(c)}" for c, t in changed.items())
                 made = connection.sql(f"SELECT {query} FROM batch").to_arrow_table().combine_chunks()
             connection.unregister("batch")
-            columns.update({c: made.column(c).chunk(0) for c in changed})
-        return pa.record_batch(list(columns.values()), names=list(columns))
+            kept = [(c, made.column(c).chunk(0) if c in changed else column) for c, column in kept]
+        return pa.record_batch([column for _, column in kept], names=[c for c, _ in kept])
 
     def check(self) -> None:
         """Every column that is named was there; called when all sources are open.

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from bessemer.acquire.at_engine import AtEngine
 from bessemer.acquire.batches import spool
 from bessemer.acquire.incremental.identity import identity
-from bessemer.acquire.incremental.read import Reader, asked_of
+from bessemer.acquire.incremental.read import Reader, Reading, asked_of
+from bessemer.acquire.incremental.state import folder_name, forget_all_but
 from bessemer.acquire.landing import land
 from bessemer.acquire.personal import Door, key_mark
 from bessemer.acquire.plugins import SOURCES
@@ -65,10 +66,14 @@ def fingerprint(
 
 @dataclass
 class _Opened:
-    """A source on the way into the run: what to select it with, and what the record says of it."""
+    """A source on the way into the run: what to select it with, and what the record says of it.
+
+    in_place: whether it is read where it is, at the engine.
+    """
 
     relation: Relation
     record: dict[str, Any] = field(default_factory=dict)
+    in_place: bool = False
 
 
 def run(spec: AcquireSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dict[str, ArtifactRef]:
@@ -114,6 +119,8 @@ def _run(spec: AcquireSpec, door: Door, ctx: Context, kept: Path) -> dict[str, A
             engine.close()
     for entry in opened.values():
         entry.record.setdefault("rows", rows)
+        if entry.in_place and whole is None:  # of its content no more is known than what landed
+            entry.record["fingerprint"] = file_digest(target)[0]
     meta = {
         "rows": rows,
         "columns": [{"name": column.name, "dtype": column.dtype} for column in columns],
@@ -129,18 +136,29 @@ def _open_all(
     spec: AcquireSpec, door: Door, connection: Any, ctx: Context, kept: Path, engine: AtEngine | None
 ) -> dict[str, _Opened]:
     opened: dict[str, _Opened] = {}
+    waiting: dict[str, Reading] = {}
     place = Place(ctx.project_dir)
     with ctx.progress("reading sources", len(spec.sources)) as bar:
         for name, options in spec.sources.items():
             source = _source(name, options)
-            if engine and not door.personal and engine.find(name, kind_of(options), options):
+            # what is done to rows on their way here is not done there
+            bring = door.personal or asked_of(options)
+            if engine and not bring and engine.find(name, kind_of(options), options):
                 mark = hashlib.sha256(source.fingerprint(place).encode()).hexdigest()
                 record = {"kind": kind_of(options), "uri": hidden(source.uri()), "fingerprint": mark}
-                opened[name] = _Opened(Relation(), record)
+                opened[name] = _Opened(Relation(), record, in_place=True)
                 bar.advance()
                 continue
             if asked_of(options):
-                opened[name] = _newer(source, name, spec, door, ctx, kept)
+                found = waiting[name] = _newer(source, name, spec, door, ctx, kept)
+                record = {
+                    "kind": kind_of(options),
+                    "uri": hidden(source.uri()),
+                    "fingerprint": found.fingerprint,
+                }
+                opened[name] = _Opened(Relation(), {**record, "position": found.position})
+                if not door.personal:
+                    opened[name].relation = waiting.pop(name).keep()
                 bar.advance()
                 continue
             with door.unquoted(name, opening=True):
@@ -164,10 +182,16 @@ def _open_all(
             opened[name] = _Opened(relation, record)
             bar.advance()
     door.check()
+    for (
+        name,
+        found,
+    ) in waiting.items():  # not before: a slip in `personal` would have kept the values as they are
+        opened[name].relation = found.keep()
+    forget_all_but(kept, [name for name, options in spec.sources.items() if asked_of(options)])
     return opened
 
 
-def _newer(source: Source, name: str, spec: AcquireSpec, door: Door, ctx: Context, kept: Path) -> _Opened:
+def _newer(source: Source, name: str, spec: AcquireSpec, door: Door, ctx: Context, kept: Path) -> Reading:
     """A source of which only what is new is read; personal data is changed before it is kept."""
     options = spec.sources[name]
     asked = asked_of(options)
@@ -183,13 +207,12 @@ def _newer(source: Source, name: str, spec: AcquireSpec, door: Door, ctx: Contex
         door.personal,
         key_mark(spec.personal_key_env) if "hash" in door.personal.values() else "",
     ]
-    work = ctx.workdir / "newer" / hashlib.sha256(name.encode()).hexdigest()[:16]
+    work = ctx.workdir / "newer" / folder_name(name)
     reader = Reader(
-        source, name, asked, settings, ctx, kept, work, lambda batches: door.batches(name, batches)
-    )
-    found = reader.read()
-    record = {"kind": kind_of(options), "uri": hidden(source.uri()), "fingerprint": found.fingerprint}
-    return _Opened(found.relation, {**record, "position": found.position})
+        source, name, asked, settings, ctx, kept, work,
+        lambda batches: door.batches(name, batches), bool(door.personal),
+    )  # fmt: skip
+    return reader.read()
 
 
 def _bring(opened: dict[str, _Opened], engine: AtEngine, connection: Any) -> None:

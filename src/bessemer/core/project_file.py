@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 
 from bessemer.core.errors import Fault, ProjectError, did_you_mean
 from bessemer.core.literal_secrets import literal_secrets
+from bessemer.core.secrets import LITERAL_FOUND
 from bessemer.core.spec import Spec
 from bessemer.core.yaml_lines import Document, parse
 
@@ -170,13 +171,14 @@ def load(
     value = {
         k: v for k, v in value.items() if not (v is None and k in sections)
     }  # `report:` alone means defaults
-    faults += literal_secrets(document, text)
-    faults += expand(value)
+    secrets = literal_secrets(document, text)
+    faults += [*secrets, *expand(value)]
     model = project_model(sections)
     try:
         project = model.model_validate_json(json.dumps(value))
     except ValidationError as error:
-        faults += _faults(error, model)
+        told = {_last(fault) for fault in secrets}  # with more of what to do
+        faults += [f for f in _faults(error, model) if f.what != LITERAL_FOUND or _last(f) not in told]
     if faults:
         unique = {(f.path, f.what): f for f in faults}
         located = [Fault(f.path, f.line or document.line(f.path), f.what, f.fix) for f in unique.values()]
@@ -186,6 +188,10 @@ def load(
 
 
 _SMALLEST = "the smallest project file is two lines: `data: FILE` and `target: COLUMN`"
+
+
+def _last(fault: Fault) -> str:
+    return fault.path.rpartition(".")[2]
 
 
 # pydantic's errors in our words ----------------------------------------------------------------------

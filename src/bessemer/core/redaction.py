@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,11 +35,14 @@ _HEADER = re.compile(
     r"(?i)(\bauthorization\\?['\"]?\s*+[:=,]\s*+b?+\\?+['\"]?+(?:[a-z]+ ++)?+)(?!\$\{\w+\}|\S*\.\.\.)[^\s'\"\\,;]+"
 )
 _VARIABLE = re.compile(
-    r"(?i).*(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_KEY|SECRET_KEY|ACCOUNT_KEY|PRIVATE_KEY)"
+    r"(?i).*(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_KEY|SECRET_KEY|ACCOUNT_KEY|PRIVATE_KEY"
+    r"|STORAGE_KEY|CONNECTION_STRING|_PWD)"  # PWD alone is a folder
 )
 
-_secrets: set[str] = set()
+#: The texts that stand for each secret.
+_secrets: dict[str, frozenset[str]] = {}
 _pattern: re.Pattern[str] | None = None
+_lock = threading.RLock()
 
 
 def remember(value: str) -> str:
@@ -49,10 +53,12 @@ def remember(value: str) -> str:
         from bessemer.core.redacted_output import install
         from bessemer.core.secret_forms import forms
 
-        _secrets.add(value)
-        shown = {form for secret in _secrets for form in forms(secret) if len(form) >= _SHORTEST}
-        _pattern = re.compile("|".join(map(_found, sorted(shown, key=lambda form: (-len(form), form)))))
-        install()
+        with _lock:
+            own = frozenset(form for form in forms(value) if len(form) >= _SHORTEST)
+            shown = own.union(*_secrets.values())
+            _pattern = re.compile("|".join(map(_found, sorted(shown, key=lambda form: (-len(form), form)))))
+            _secrets[value] = own  # last: from here on another thread takes it as known
+            install()
     return value
 
 
@@ -64,17 +70,24 @@ def _found(form: str) -> str:
 def remember_environment() -> None:
     """Note the variables whose names say that they are secrets: platforms' own clients read these by themselves.
 
-    `AWS_SECRET_ACCESS_KEY`, `PGPASSWORD` and `HF_TOKEN` are such names. Paths and short words are none. Of an address,
-    as `HTTPS_PROXY` or `DATABASE_URL` have one, the password is noted.
+    `AWS_SECRET_ACCESS_KEY`, `PGPASSWORD` and `HF_TOKEN` are such names. The path of a file that is there is no secret,
+    nor is a short word, which would be taken out of every message. Of an address, as `HTTPS_PROXY` or `DATABASE_URL`
+    have one, the password is noted.
     """
     for name, value in os.environ.items():
         if "://" in value and "@" in value:
             from bessemer.core.secret_forms import passwords_in
 
             for password in passwords_in(value):
-                remember(password)
-        if _VARIABLE.fullmatch(name) and len(value) >= _LONG and not value.startswith(("/", "./", "~")):
+                if len(password) >= _LONG or not password.isalpha():
+                    remember(password)
+        if _VARIABLE.fullmatch(name) and len(value) >= _LONG and not _is_path(value):
             remember(value)
+
+
+def _is_path(value: str) -> bool:
+    """Whether it names a file or a folder that is there; a key may begin as a path does, and be as long as no path."""
+    return value.startswith(("/", "./", "~")) and os.path.exists(os.path.expanduser(value))  # noqa: PTH110, PTH111
 
 
 def hidden(text: str) -> str:
@@ -104,8 +117,9 @@ def hidden_in(value: Any) -> Any:
         return hidden(value)
     if isinstance(value, Mapping):
         return {key: hidden_in(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [hidden_in(inner) for inner in value]
+    if isinstance(value, list | tuple):
+        found = [hidden_in(inner) for inner in value]
+        return found if isinstance(value, list) else tuple(found)
     return value
 
 

@@ -27,6 +27,9 @@ from bessemer.core.stage import Context, Stage
 from bessemer.core.store import DamagedBlob, Store
 from bessemer.core.table import StageRow, resolve
 
+#: How the fingerprint of what cannot say whether it changed begins.
+_NEW = "always:"
+
 Sink = Callable[[str, str, Mapping[str, Any]], None]
 """Gets (stage, kind, data) for everything that happens: stage_start, stage_end, progress, metric, note, warning."""
 
@@ -129,7 +132,7 @@ class Runner:
         self._send(row.name, "stage_start", {"cached": False, "why": why, "does": row.does})
         started = time.perf_counter()
         try:
-            outputs = self._run_stage(row, key, result)
+            outputs, written = self._run_stage(row, key, result)
             missing = set(row.gives) - set(outputs)
             assert not missing, f"stage '{row.name}' did not give {sorted(missing)}"
             result.outputs = {name: outputs[name].digest for name in row.gives}
@@ -137,7 +140,7 @@ class Runner:
         finally:
             result.seconds = time.perf_counter() - started
             result.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        self._remember(row, parts, key, result)
+        self._remember(row, parts, result, written)
         self.results.pop()
         self._finish(row, result)
 
@@ -151,7 +154,10 @@ class Runner:
         self._send(row.name, "stage_start", {"cached": True})
         self._finish(row, result)
 
-    def _run_stage(self, row: StageRow, key: str, result: StageResult) -> Mapping[str, ArtifactRef]:
+    def _run_stage(
+        self, row: StageRow, key: str, result: StageResult
+    ) -> tuple[Mapping[str, ArtifactRef], Mapping[str, str]]:
+        """What the stage gives, and what it wrote of what it reads from outside."""
         work = self.plan.state_dir / "work" / key[:16]
         work.mkdir(parents=True, exist_ok=True)
 
@@ -179,17 +185,30 @@ class Runner:
         )
         shutil.rmtree(work, ignore_errors=True)
         shutil.rmtree(self.store.temporary() / work.name, ignore_errors=True)
-        return outputs
+        return outputs, context.written
 
-    def _remember(self, row: StageRow, parts: dict[str, Any], key: str, result: StageResult) -> None:
+    def _remember(
+        self, row: StageRow, parts: dict[str, Any], result: StageResult, written: Mapping[str, str]
+    ) -> None:
+        """Note what the stage gave, under the state that it read or left.
+
+        What changed while the stage read it is neither: which content was read nobody knows, so the record, which
+        lineage needs, gets a key that no run asks for.
+        """
+        before, after = parts["reads"], self._reads(row)
+        left = {**before, **{what: mark for what, mark in written.items() if what in after}}
+        if changed := moved(left, after):
+            text = f"{' and '.join(changed)} changed while it was read: the next run reads it again"
+            result.notes.append({"kind": "warning", "text": text})
+            self._send(row.name, "warning", {"text": text})
+            mixed = {what: f"between {before.get(what)} and {after.get(what)}" for what in changed}
+            parts = {**parts, "reads": {**before, **mixed}}
+        elif moved(before, after):  # the contract it inferred, the key it made: that is the same state
+            parts = {**parts, "reads": after}
+        result.key = canonical.digest(parts)
         record = {"stage": row.name, "outputs": result.outputs, "notes": result.notes, "parts": parts}
-        self.store.write_record("keys", key, record)
-        # A stage may write a file that it reads next time (the contract it inferred): that is the same state.
-        after = {**parts, "reads": self._reads(row)}
-        if after["reads"] != parts["reads"]:
-            result.key = canonical.digest(after)
-            self.store.write_record("keys", result.key, {**record, "parts": after})
-        self.store.write_record("latest", row.name, {"parts": after})
+        self.store.write_record("keys", result.key, record)
+        self.store.write_record("latest", row.name, {"parts": parts})
         self.store.write_record("memo", "fingerprints", self._memo)
         self.store.write_record("memo", "code", self._scans)
 
@@ -263,6 +282,17 @@ class Runner:
         if latest is None:
             return "first run"
         return differences(latest["parts"], canonical.plain(parts))
+
+
+def moved(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """What has another fingerprint than before. A source that cannot tell has a new one each time, and has not moved.
+
+    >>> moved({"a": "1", "b": "always:1", "c": "3"}, {"a": "2", "b": "always:2", "c": "3"})
+    ['a']
+    """
+    names = sorted({*before, *after})
+    pairs = [(name, before.get(name, ""), after.get(name, "")) for name in names]
+    return [n for n, old, new in pairs if old != new and not (old.startswith(_NEW) and new.startswith(_NEW))]
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], limit: int = 4) -> str:

@@ -74,6 +74,10 @@ def _is_login(before: str, after: str) -> bool:
     return bool(re.search(r"://[^/@\s]*$", before) and re.match(r"[^/\s]*@", after))
 
 
+#: What `no_literal_password` says.
+LITERAL_FOUND = "a password stands in it: export it as a variable and write ${NAME} in its place"
+
+
 def no_literal_password(text: str) -> str:
     """The address of a server, where no password is written in it. For the fields of options.
 
@@ -87,5 +91,5 @@ def no_literal_password(text: str) -> str:
     ValueError: a password stands in it: export it as a variable and write ${NAME} in its place
     """
     if _LITERAL.search(text):
-        raise ValueError("a password stands in it: export it as a variable and write ${NAME} in its place")
+        raise ValueError(LITERAL_FOUND)
     return text

@@ -54,6 +54,7 @@ class Context:
     project_dir: the folder of the project file, for relative paths in it.
     workdir: scratch space that outlives a killed run: the next run of the same work finds what it left there.
     kept: the folder behind `cache`; a folder in workdir where none is given.
+    written: what the stage has told of by `wrote`.
     threads, memory: how many threads and bytes the stage may use.
     """
 
@@ -64,6 +65,7 @@ class Context:
     project_dir: Path
     workdir: Path
     kept: Path | None = field(default=None, kw_only=True)
+    written: dict[str, str] = field(default_factory=dict, kw_only=True)
     threads: int = 2
     memory: int = 2 * 2**30
     emit: Emit = lambda kind, data: None
@@ -100,6 +102,11 @@ class Context:
         folder = self.kept or self.workdir / "cache"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def wrote(self, what: str, fingerprint: str) -> None:
+        """Say that the stage itself wrote something that its `reads` names `what`, and what it reads there next time:
+        the cache knows that state as the one that the stage left."""
+        self.written[what] = fingerprint
 
     def connect(self, *, threads: int | None = None) -> Any:
         """A DuckDB connection with the run's limits (see `core.sql.connect`)."""

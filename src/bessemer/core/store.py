@@ -217,7 +217,8 @@ class Store:
         return path
 
     def sweep(self, used: Collection[str], *, dry_run: bool = False) -> dict[str, int]:
-        """Remove every artifact whose digest is not in `used`, and the blobs that no other artifact has."""
+        """Remove every artifact whose digest is not in `used`, the blobs that no other artifact has, and the records of
+        keys that gave one of them."""
         kept, gone = set(), []
         for digest in self.records("artifacts"):
             files = (self.record("artifacts", digest) or {"files": {}})["files"].values()
@@ -231,6 +232,10 @@ class Store:
                 self.delete_record("artifacts", digest)
             for blob in blobs:
                 self._delete_blob(blob)
+            for key in self.records("keys"):
+                outputs = (self.record("keys", key) or {"outputs": {"": ""}})["outputs"]
+                if not set(outputs.values()).issubset(used):
+                    self.delete_record("keys", key)
         return {"artifacts": len(gone), "bytes": sum(blobs.values())}
 
     def _delete_blob(self, digest: str) -> None:

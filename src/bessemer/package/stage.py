@@ -183,5 +183,7 @@ def _write(members: Mapping[str, bytes | Path], signature: Signature, ctx: Conte
         task=signature.task,
         target=signature.target,
     )
-    ctx.note(f"{file}: {package.size:,} bytes, signed by key {keys.key_id(package.public_key)}")
+    key = keys.key_id(package.public_key)
+    ctx.wrote("signing_key", key)  # the first use makes one
+    ctx.note(f"{file}: {package.size:,} bytes, signed by key {key}")
     return ctx.store.put("package", {file: path}, {"name": name, "version": version, "file": file})

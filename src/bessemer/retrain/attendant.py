@@ -60,7 +60,7 @@ class Attendant:
 
     def _begin(self, reason: Reason, package: str) -> None:
         project = self._retrainer.project
-        command = [sys.executable, "-m", "bessemer", "retrain", str(project.file.path)]
+        command = [sys.executable, "-P", "-m", "bessemer", "retrain", str(project.file.path)]
         command += [
             "--store",
             str(self._store.path.resolve()),

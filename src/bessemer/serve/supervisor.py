@@ -124,7 +124,7 @@ class Supervisor:
         packages = self._packages if not worker.started else []
         task = Task(settings, packages, self._trust, str(self._folder), worker.number, self._count)
         worker.process = subprocess.Popen(
-            [sys.executable, "-m", "bessemer.serve.worker"],
+            [sys.executable, "-P", "-m", "bessemer.serve.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=self._home,

@@ -13,8 +13,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
@@ -192,7 +192,7 @@ def check_many_rows(system: System, folder: Path) -> None:
 
 
 def check_empty(system: System, folder: Path) -> None:
-    """Something without rows is an error that says so."""
+    """Something without rows is an error, and nothing lands."""
     if "empty" in system.lacks:
         return
     options = system.put("empty", pa.table({"id": pa.array([], pa.int64()), "n": pa.array([], pa.float64())}))
@@ -216,8 +216,8 @@ def check_incremental(system: System, folder: Path) -> None:
     Rows with the greatest cursor seen, which come at the border, and later ones are there, each once.
     """
     options = system.put("growing", _grown(system, range(6), [1, 1, 2, 2, 3, 3]))
-    kind = next((kind for kind in SOURCES if kind in options), "")
-    if not hasattr(SOURCES.load(kind), "newer"):
+    source = SOURCES.load(next((kind for kind in SOURCES if kind in options), ""))
+    if not hasattr(source, "newer"):
         return
     cursors = [name for name in ("tick", "at") if not (name == "at" and "time" in system.lacks)]
     asked = {name: {**options, "incremental": {"cursor": name}} for name in cursors}
@@ -226,9 +226,29 @@ def check_incremental(system: System, folder: Path) -> None:
         assert found["id"].to_pylist() == list(range(6)), f"by {name}: {found['id'].to_pylist()}"
     system.add("growing", _grown(system, range(6, 10), [3, 4, 4, 5]))
     for name in cursors:
-        found = read(asked[name], folder / name)
+        with _afters(source) as afters:
+            found = read(asked[name], folder / name)
         assert found["id"].to_pylist() == list(range(10)), f"by {name}: {found['id'].to_pylist()}"
+        assert afters, f"by {name}: it was not asked for what is new"
+        assert None not in afters, f"by {name}: it was asked for everything again"
         assert found.equals(read(asked[name], folder / f"{name} anew")), f"by {name}: another table than anew"
+
+
+@contextmanager
+def _afters(source: Any) -> Iterator[list[Any]]:
+    """The values from which on the source is asked for what is new, within it."""
+    newer, found = source.newer, []
+
+    def asked(self: Any, after: Any, ctx: Context) -> Iterator[pa.RecordBatch]:
+        found.append(after)
+        batches: Iterator[pa.RecordBatch] = newer(self, after, ctx)
+        return batches
+
+    source.newer = asked
+    try:
+        yield found
+    finally:
+        source.newer = newer
 
 
 def _grown(system: System, ids: Iterable[int], ticks: list[int]) -> pa.Table:
@@ -267,12 +287,14 @@ def check_interruption(system: System, folder: Path) -> None:
 
 
 def _fails(options: Options, folder: Path) -> BessemerError:
-    """The error of reading; it must be one that says what to do."""
+    """The error of reading; it must be one that says what to do, and nothing may have landed."""
     try:
         found = read(options, folder / "fails")
     except BessemerError as error:
         if isinstance(error, DataError) and not (error.fix or error.why):
             raise AssertionError(f"the error says too little: {error}") from error
+        landed = Store(folder / "fails" / "store").sweep(set(), dry_run=True)
+        assert landed["artifacts"] == 0, f"something landed all the same: {landed['bytes']} bytes"
         return error
     raise AssertionError(f"{found.num_rows} rows were read where nothing should be")
 

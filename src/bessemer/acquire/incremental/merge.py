@@ -8,13 +8,14 @@ that the same rows give the same bytes, however often they were read.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bessemer.acquire.batches import Spooled
-from bessemer.acquire.incremental.position import Position, from_then, greatest, ordered
+from bessemer.acquire.incremental.position import Position, ahead, from_then, greatest, ordered
 from bessemer.acquire.options import Incremental
 from bessemer.core.errors import DataError, did_you_mean
 from bessemer.core.parquet import ROW_GROUP
@@ -141,11 +142,15 @@ class Merge:
             for table in _exactly(reader, ROW_GROUP):
                 writer.write_table(table, ROW_GROUP)
 
-    def position(self, path: Path) -> Position | None:
-        """The greatest value of the cursor in the file."""
-        relation = f"read_parquet({literal(path)})"
-        kind = self._type_in(relation) if dict(self.columns)[self.asked.cursor] else ""
-        return greatest(self.connection, relation, self.asked.cursor, kind) if kind else None
+    def position(self, path: Path, until: dt.datetime) -> tuple[Position | None, int]:
+        """The greatest value of the cursor in the file, of times the greatest before `until`, and how many rows have
+        one from then on."""
+        relation, cursor = f"read_parquet({literal(path)})", self.asked.cursor
+        kind = self._type_in(relation) if dict(self.columns)[cursor] else ""
+        if not kind:
+            return None, 0
+        found = greatest(self.connection, relation, cursor, kind, until)
+        return found, ahead(self.connection, relation, cursor, kind, until)
 
     def _query(self) -> str:
         new = f"SELECT *, 1 AS {_READ} FROM {self.new.relation}"

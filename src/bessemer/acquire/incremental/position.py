@@ -46,14 +46,21 @@ def ordered(cursor: str, duckdb_type: str) -> str:
     return f"nullif({c}, CAST('nan' AS {duckdb_type}))" if duckdb_type in _FLOATS else c
 
 
-def greatest(connection: Any, relation: str, cursor: str, duckdb_type: str) -> Position | None:
+def greatest(
+    connection: Any, relation: str, cursor: str, duckdb_type: str, until: dt.datetime
+) -> Position | None:
     """The greatest finite value of the cursor in a relation; None where there is none.
 
     Times are in UTC. Decimals are the integer they are, or the greatest double that is not above them.
+
+    Args:
+        until: times after it are left out: nothing would ever be new after the year 9999.
     """
     c = quote(cursor)
-    finite = f"FILTER (WHERE isfinite({c}))" if duckdb_type in (*_TIMES, *_FLOATS) else ""
-    value = f"max({c}) {finite}"
+    finite = f"isfinite({c})" if duckdb_type in (*_TIMES, *_FLOATS) else "true"
+    if duckdb_type in _TIMES:
+        finite += f" AND NOT ({from_then(cursor, duckdb_type, until)})"
+    value = f"max({c}) FILTER (WHERE {finite})"
     if duckdb_type in _TIMES:
         # below microseconds Python knows nothing: one less is before all that is meant
         less = " - INTERVAL 1 MICROSECOND" if duckdb_type == "TIMESTAMP_NS" else ""
@@ -63,6 +70,14 @@ def greatest(connection: Any, relation: str, cursor: str, duckdb_type: str) -> P
     if isinstance(found, dt.datetime):
         return found.replace(tzinfo=dt.UTC)
     return _number(found) if isinstance(found, Decimal) else found
+
+
+def ahead(connection: Any, relation: str, cursor: str, duckdb_type: str, until: dt.datetime) -> int:
+    """How many rows of a relation have a finite time as cursor that is `until` or after it."""
+    if duckdb_type not in _TIMES:
+        return 0
+    rows = f"isfinite({quote(cursor)}) AND {from_then(cursor, duckdb_type, until)}"
+    return int(connection.execute(f"SELECT count(*) FROM {relation} WHERE {rows}").fetchone()[0])
 
 
 def _number(value: Decimal) -> int | float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,11 +26,18 @@ if TYPE_CHECKING:
     from bessemer.core.stage import Context
 
 
+#: Times further ahead are not read on from: they are slips, or mean "never", and nothing would be new after them.
+_AHEAD = dt.timedelta(days=1)
+
+
 @dataclass(frozen=True)
 class Reading:
-    """What an incremental reading gave: all rows, their fingerprint, and how far they go."""
+    """What an incremental reading gave: the fingerprint of all rows, and how far they go.
 
-    relation: Relation
+    keep: keeps the rows for the next run, and gives them; until it is called nothing is kept.
+    """
+
+    keep: Callable[[], Relation]
     fingerprint: str
     position: dict[str, str]
 
@@ -49,6 +55,7 @@ class Reader:
     settings: all that decides what its rows are; where it is different, everything is read again.
     folder: where rows are kept between runs. work: where those of this run are put first.
     through: what batches go through before anything of them is written.
+    personal: whether that changes personal data, so that nothing may stay that was kept without it.
     """
 
     source: Source
@@ -59,10 +66,12 @@ class Reader:
     folder: Path
     work: Path
     through: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+    personal: bool = False
 
     def __post_init__(self) -> None:
         self.identity = canonical.digest(self.settings)
-        self.kept = Kept(self.folder / hashlib.sha256(self.name.encode()).hexdigest()[:16])
+        self.kept = Kept(self.folder, self.name)
+        self._until = self.ctx.now() + _AHEAD
         self._names: dict[str, None] = {}
 
     def read(self) -> Reading:
@@ -75,14 +84,18 @@ class Reader:
             fix = "leave `incremental` out: everything is then read in every run"
             raise DataError(f"source '{self.name}' cannot be asked for what is new", fix=fix)
         state, why = self.kept.read(self.identity)
+        if state is None and self.personal:  # it may have the values as they were
+            self.kept.forget()
         if state is not None:
             self._show(state.names)
         if state is not None and self._due(state):
             why = f"everything was last read on {state.full[:10]}"
             state = None
         position = from_json(dict(state.position)) if state is not None and state.position else None
+        if isinstance(position, dt.datetime) and position > self._until:
+            why, position = f"it had been read to {_text(position)}, which is yet to come", None
         if state is None or position is None:
-            return self._everything(why or f"no row has had a value of '{self.asked.cursor}'")
+            return self._everything(why or f"no row has had a value of '{self.asked.cursor}' to go on from")
         after = start(position, self.asked, self.name)
         new = self._spooled(after)
         if not new.parts:
@@ -152,21 +165,29 @@ class Reader:
             connection.close()
 
     def _keep(self, merge: Merge, full: str) -> Reading:
-        made = self.kept.temporary()
+        made = self.work / "next.parquet"
         merge.write(made)
-        position = merge.position(made)
+        position, ahead = merge.position(made, self._until)
+        if ahead:
+            self.ctx.warn(
+                f"source '{self.name}': {ahead:,} row{'s have' if ahead > 1 else ' has'} a '{self.asked.cursor}' more "
+                "than a day ahead; reading does not go on from there, and reads them again each time"
+            )
         names, digest = tuple(self._names), file_digest(made)[0]
         state = State(self.identity, digest, merge.columns, names, to_json(position), full)
-        return self._reading(self.kept.write(made, state), state, position)
+        return self._reading(lambda: self.kept.write(made, state), state, position)
 
     def _nothing(self, state: State, position: Position) -> Reading:
         self.ctx.note(f"source '{self.name}': nothing new since {self.asked.cursor} {_text(position)}")
-        return self._reading(self.kept.rows(state), state, position)
+        return self._reading(lambda: self.kept.rows(state), state, position)
 
-    def _reading(self, path: Path, state: State, position: Position | None) -> Reading:
-        relation = Relation(f"SELECT * FROM read_parquet({literal(path)})", direct=True, files=(path,))
+    def _reading(self, keep: Callable[[], Path], state: State, position: Position | None) -> Reading:
+        def kept() -> Relation:
+            path = keep()
+            return Relation(f"SELECT * FROM read_parquet({literal(path)})", direct=True, files=(path,))
+
         at = "" if position is None else _text(position)
-        return Reading(relation, state.digest, {"cursor": self.asked.cursor, "at": at})
+        return Reading(kept, state.digest, {"cursor": self.asked.cursor, "at": at})
 
     def _say_columns(self, state: State, merge: Merge) -> None:
         """Say of columns that came or went what is in the rows that were not read again."""

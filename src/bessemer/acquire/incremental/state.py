@@ -9,8 +9,10 @@ deleted at any time: then everything is read again.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,11 +42,23 @@ class State:
     format: int = FORMAT
 
 
-class Kept:
-    """The folder of one source."""
+def forget_all_but(root: Path, sources: Iterable[str]) -> None:
+    """Remove what is kept of sources that are not read incrementally any more."""
+    current = {folder_name(source) for source in sources}
+    for folder in root.iterdir() if root.is_dir() else ():
+        if folder.name not in current:
+            shutil.rmtree(folder, ignore_errors=True)
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+
+def folder_name(source: str) -> str:
+    return hashlib.sha256(source.encode()).hexdigest()[:16]
+
+
+class Kept:
+    """What is kept of one source, in a folder of its own in `root`."""
+
+    def __init__(self, root: Path, source: str) -> None:
+        self.folder = root / folder_name(source)
 
     def rows(self, state: State) -> Path:
         return self.folder / f"rows-{state.digest}.parquet"
@@ -67,16 +81,14 @@ class Kept:
             return None, "the rows that were read before are lost or damaged"
         return state, ""
 
-    def temporary(self) -> Path:
-        """Where the rows of the next reading are written, before they are given to `write`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return self.folder / "next.parquet"
+    def forget(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def write(self, made: Path, state: State) -> Path:
-        """Keep a reading: `made`, from `temporary`, is moved to its place, and whatever was here before goes."""
+        """Keep a reading: the file `made` is moved to its place, and whatever was here before goes."""
         target = self.rows(state)
         with replacing(target) as temporary:
-            made.replace(temporary)
+            shutil.move(made, temporary)
         write_atomic(self.folder / "state.json", canonical.dump_bytes(asdict(state)))
         for path in self.folder.iterdir():
             if path.name not in (target.name, "state.json"):

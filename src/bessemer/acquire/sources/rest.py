@@ -21,7 +21,7 @@ from bessemer.acquire.rest.records import Lines
 from bessemer.acquire.served import ServedSource
 from bessemer.acquire.transfer.http import Http
 from bessemer.acquire.transfer.patience import Patience
-from bessemer.core.errors import DataError, did_you_mean
+from bessemer.core.errors import DataError, UsageError, did_you_mean
 from bessemer.core.secrets import expanded, secret
 from bessemer.core.spec import Duration
 from bessemer.core.sql import literal, quote
@@ -163,6 +163,13 @@ class Rest(ServedSource[RestSource]):
             found[name] = expanded(value, f"{setting}.headers")
         if self.options.token_env:
             found["authorization"] = f"Bearer {secret(self.options.token_env, 'the token of ' + self.uri())}"
+        for name, value in found.items():
+            if not (name + value).isascii() or not (name + value).isprintable():
+                raise UsageError(
+                    f"the header '{name}' for {self.uri()} has a character that no header may have",
+                    why="only letters without accents, digits and signs are sent",
+                    fix="look at the environment variable that it is from",
+                )
         return found
 
 

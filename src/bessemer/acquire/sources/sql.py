@@ -145,8 +145,13 @@ class Sql:
                     query = statement(self.options.query)
                 found = own.sql(query)
                 if after is not None:
-                    cursor = quote(self._cursor(found.columns))
-                    found = own.sql(f"SELECT * FROM ({query}\n) WHERE {cursor} >= ?", params=[after])
+                    name = self._cursor(found.columns)
+                    kind = str(found.types[found.columns.index(name)])
+                    if isinstance(after, dt.datetime) and kind == "TIMESTAMP_NS":
+                        after = after.replace(
+                            tzinfo=None
+                        )  # these are not compared with times that have a zone
+                    found = own.sql(f"SELECT * FROM ({query}\n) WHERE {quote(name)} >= ?", params=[after])
                 yield from found.to_arrow_reader(_ROWS)
             except duckdb.Error as error:
                 raise self._failed(error) from error

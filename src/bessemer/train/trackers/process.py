@@ -76,7 +76,8 @@ class TrackerProcess:
         self.spool.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.spool.open("x", encoding="utf-8")
         self.emit("start", asdict(self.config))
-        command = [sys.executable, "-m", "bessemer.train.trackers.worker", str(self.spool), str(os.getpid())]
+        module = "bessemer.train.trackers.worker"
+        command = [sys.executable, "-P", "-m", module, str(self.spool), str(os.getpid())]
         with self.spool.with_suffix(".log").open("wb") as log:
             # a session of its own: Ctrl-C ends the run, and the worker stays to say so
             self._process = subprocess.Popen(  # noqa: S603 - our own module, no shell
