@@ -195,11 +195,7 @@ def test_what_is_wrong_is_said(plain: Server, tmp_path: Path) -> None:
         given = BigQuerySource.model_validate({**plain.options, **options})
         source = BigQuery("data", given)
         with pytest.raises(DataError) as caught:
-            list(
-                source.newer(1, context(tmp_path))
-                if given.incremental
-                else source._batches(context(tmp_path))
-            )
+            list(source.newer(1 if given.incremental else None, context(tmp_path)))
         assert words in str(caught.value), caught.value
         assert "Job ID" not in str(caught.value)
 

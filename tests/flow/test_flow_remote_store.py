@@ -31,7 +31,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         for name, value in {**words, "DEFAULT_REGION": "us-east-1"}.items():
             monkeypatch.setenv(f"AWS_{name}", value)
         s3fs.S3FileSystem.clear_instance_cache()
-        boto3.client("s3").create_bucket(Bucket="lake")
+        client = boto3.session.Session().client("s3")  # the default session keeps what others logged in with
+        client.create_bucket(Bucket="lake")
         yield "s3://lake/telco"
         s3fs.S3FileSystem.clear_instance_cache()
 

@@ -122,7 +122,7 @@ def test_a_wrong_word_is_told_with_the_right_one(package: Path, source: Path, tm
         ("s3://b/a.ndjson.gz", "jsonl", False),
         ("s3://b/a/", "parquet", True),
         ("app.duckdb", "duckdb", False),
-        ("postgres://me@host/db", "ibis", False),
+        ("postgres://me@host/db", "postgres", False),
         ("{csv: out/, part_rows: 10}", "csv", True),
         ({"sql": "duckdb:///a.db", "table": "t"}, "duckdb", False),
         ({"jsonl": "a.jsonl"}, "jsonl", False),

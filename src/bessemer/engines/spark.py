@@ -6,6 +6,7 @@ the driver. Times without a zone are TIMESTAMP_NTZ, the session's zone is UTC, a
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -187,8 +188,13 @@ def _started(settings: SparkSettings, ctx: Context) -> tuple[Any, bool]:
     # It would write a stack trace for each error, which we explain.
     logging.getLogger("SQLQueryContextLogger").disabled = True
     master = expanded(settings.master, "acquire.engine.spark.master")
-    there = None if master.startswith("sc://") else SparkSession.getActiveSession()
-    if master.startswith("sc://"):
+    connect = master.startswith("sc://")
+    if not connect:
+        os.environ.pop(
+            "SPARK_CONNECT_MODE_ENABLED", None
+        )  # an earlier session of Spark Connect leaves it behind
+    there = None if connect else SparkSession.getActiveSession()
+    if connect:
         _reached(master)
         session = SparkSession.builder.remote(master).create()
     elif there is not None:
