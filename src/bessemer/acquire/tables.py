@@ -57,12 +57,3 @@ def pick(wanted: str | None, tables: Sequence[str], where: str) -> str:
         f"{len(tables)} tables in '{where}', and none is named",
         fix=f"`table:` one of {shown}" if tables else "`table: NAME`",
     )
-
-
-def statement(query: str) -> str:
-    """The user's query as it can stand in parentheses.
-
-    >>> statement("select 1; ")
-    'select 1'
-    """
-    return query.strip().rstrip(";").rstrip()

@@ -24,6 +24,15 @@ def literal(value: str | Path) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
+def statement(query: str) -> str:
+    """The user's query as it can stand in parentheses.
+
+    >>> statement("select 1; ")
+    'select 1'
+    """
+    return query.strip().rstrip(";").rstrip()
+
+
 #: Above so many columns two of DuckDB's optimizers, quadratic in the columns, take longer than the query.
 WIDE = 1000
 

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from bessemer.core.bigquery import BigQueryLogin, connect, connect_storage, explained
 from bessemer.core.spec import Size
+from bessemer.core.sql import statement
 from bessemer.engines.protocol import Corrections
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class BigQuery:
         if options.query:  # names in it are those of its dataset and of the project that pays
             place = (options.bigquery, options.billing_project)
             same = place == (ours.dataset, ours.billing_project)
-            return f"(\n{str(options.query).strip().rstrip(';')}\n)" if same else None
+            return f"(\n{statement(options.query)}\n)" if same else None
         return f"`{options.bigquery}.{options.table}`" if options.table else None
 
     def load(self, name: str, files: Sequence[Path]) -> str:

@@ -13,7 +13,7 @@ from bessemer.core.postgres import PostgresUrl, connect, explained, parameters
 from bessemer.core.postgres_types import columns, converted, select
 from bessemer.core.redaction import without_password
 from bessemer.core.spec import Spec
-from bessemer.core.sql import quote
+from bessemer.core.sql import quote, statement
 from bessemer.engines.protocol import Corrections
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Postgres:
         if any(place.get(name) != ours.get(name) for name in _PLACE):
             return ""
         if options.query:
-            return str(options.query).strip().rstrip(";")
+            return statement(options.query)
         named = [name for name in (options.of_schema, options.table) if name]
         return f"SELECT * FROM {'.'.join(map(quote, named))}" if options.table else ""
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from bessemer.core.errors import DataError
 from bessemer.core.snowflake import SnowflakeLogin, connect, explained
 from bessemer.core.snowflake_types import converted, types
-from bessemer.core.sql import quote
+from bessemer.core.sql import quote, statement
 from bessemer.engines.protocol import Corrections
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Snowflake:
         place = (options.database, options.of_schema)
         if options.query:
             ours = (self.settings.database, self.settings.of_schema)
-            return f"(\n{str(options.query).strip().rstrip(';')}\n)" if place == ours else None
+            return f"(\n{statement(options.query)}\n)" if place == ours else None
         names = (*place, options.table) if options.table else ()
         written = (".".join(map(quote, each)) for each in (names, tuple(map(str.upper, names))) if each)
         return next(filter(self._there, written), None)

@@ -11,10 +11,11 @@ from pydantic import Field
 
 from bessemer.acquire.bigquery_types import converted
 from bessemer.acquire.served import ServedSource
-from bessemer.acquire.tables import TableOptions, pick, statement
+from bessemer.acquire.tables import TableOptions, pick
 from bessemer.core.bigquery import BigQueryLogin, connect, connect_storage, explained
 from bessemer.core.errors import DataError, did_you_mean
 from bessemer.core.spec import Size
+from bessemer.core.sql import statement
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ConfigDict, Field
 
 from bessemer.acquire.served import ServedSource
-from bessemer.acquire.tables import TableOptions, pick, statement
+from bessemer.acquire.tables import TableOptions, pick
 from bessemer.core.errors import DataError, did_you_mean
 from bessemer.core.postgres import PostgresUrl, connect, explained
 from bessemer.core.postgres_types import TOO_LATE, Column, columns, converted, select
 from bessemer.core.redaction import without_password
-from bessemer.core.sql import quote
+from bessemer.core.sql import quote, statement
 
 if TYPE_CHECKING:
     import pyarrow as pa

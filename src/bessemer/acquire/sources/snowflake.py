@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import ConfigDict, Field
 
 from bessemer.acquire.served import ServedSource
-from bessemer.acquire.tables import TableOptions, pick, statement
+from bessemer.acquire.tables import TableOptions, pick
 from bessemer.core.errors import DataError, did_you_mean
 from bessemer.core.snowflake import SnowflakeLogin, connect, explained
 from bessemer.core.snowflake_types import converted, types
-from bessemer.core.sql import quote
+from bessemer.core.sql import quote, statement
 
 if TYPE_CHECKING:
     import pyarrow as pa

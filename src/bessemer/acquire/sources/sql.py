@@ -18,11 +18,11 @@ from bessemer.acquire.options import PathText
 from bessemer.acquire.protocol import Place, Relation
 from bessemer.acquire.remote import always
 from bessemer.acquire.sources.postgres import Postgres, PostgresSource
-from bessemer.acquire.tables import TableOptions, pick, statement
+from bessemer.acquire.tables import TableOptions, pick
 from bessemer.core.errors import DataError, EnvironmentFault, MissingExtra, ProjectError, did_you_mean
 from bessemer.core.redaction import without_password
 from bessemer.core.secrets import expanded, no_literal_password
-from bessemer.core.sql import literal, quote
+from bessemer.core.sql import literal, quote, statement
 
 if TYPE_CHECKING:
     import pyarrow as pa

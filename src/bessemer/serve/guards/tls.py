@@ -76,6 +76,7 @@ class ServerTls:
         connection.context = self._current
 
     def _build(self) -> ssl.SSLContext:
+        """A context of the files as they are now."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = _VERSIONS[self._spec.minimum]
         context.set_ciphers(_CIPHERS)
@@ -84,11 +85,6 @@ class ServerTls:
         if self._ca is not None:
             required = self._spec.client_certificate == "required"
             context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
-        self._load(context)
-        return context
-
-    def _load(self, context: ssl.SSLContext) -> None:
-        """Put the files into a context."""
         _check_dates(_certificates(self._certificate)[0], self._certificate)
         _check_pair(self._certificate, self._key)
         try:
@@ -99,6 +95,7 @@ class ServerTls:
         if self._ca is not None:
             _certificates(self._ca)
             context.load_verify_locations(cafile=self._ca)
+        return context
 
 
 def _no_password() -> str:
