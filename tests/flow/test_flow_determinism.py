@@ -19,7 +19,7 @@ from tests_support import write_project
 pytestmark = pytest.mark.slow
 
 EPOCH = {"SOURCE_DATE_EPOCH": "1700000000"}
-KILLS = 20
+KILLS = 10
 
 
 def members(package: Path) -> dict[str, bytes]:
@@ -86,7 +86,7 @@ def test_time_stands_in_the_manifest_alone(
     assert a == b
 
 
-def test_killed_twenty_times(reference: dict[str, Any], tmp_path: Path, shared: Path, bessemer: Any) -> None:
+def test_killed_ten_times(reference: dict[str, Any], tmp_path: Path, shared: Path, bessemer: Any) -> None:
     """SIGKILL at random moments, spread over all stages; each time the run goes on and ends in the same bytes."""
     chance = random.Random(11)
     kills = folder_number = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -140,23 +142,35 @@ def test_two_at_once_are_refused(folder: Path) -> None:
 
 
 def test_one_that_is_killed_goes_on_as_itself(folder: Path) -> None:
-    """At moments spread over its life; the last call is left alone and ends it."""
+    """When it has just begun, then at moments spread over its life, until one call lives to its end."""
     grow(folder, turned=True)
     command = [sys.executable, "-m", "bessemer", "retrain", str(folder), "--json", "--because", "new rows"]
-    for pause in (0.8, 1.6, 2.4, 3.2):
-        process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        time.sleep(pause)
+    records = retrainer(folder).records
+    kill_when(command, lambda _: bool(records.all()))
+    for pause in (1.0, 1.8, 2.6, 3.4):
+        if records.all()[
+            0
+        ].outcome:  # a fast machine ends it between two kills: nothing is left to go on with
+            break
+        kill_when(command, lambda seconds, pause=pause: seconds >= pause)
+    if not records.all()[0].outcome:
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["reason"] == "new rows"
+    (one,) = records.all()
+    assert (one.id, one.outcome) == (1, "ready"), one.why
+    assert one.ended is not None
+    assert one.begun < one.ended < dt.datetime.now(dt.UTC).replace(tzinfo=None)
+
+
+def kill_when(command: list[str], ripe: Callable[[float], bool]) -> None:
+    """Start it, and kill it with all its children as soon as ``ripe(seconds since then)``, or let it end before."""
+    begun = time.monotonic()
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while process.poll() is None and not ripe(time.monotonic() - begun):
+        time.sleep(0.01)
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    records = retrainer(folder).records.all()
-    # another one only where the one before had ended before it was killed
-    assert [one.id for one in records] == list(range(1, len(records) + 1))
-    assert all(one.outcome for one in records)
-    assert records[0].outcome == "ready"
-    assert json.loads(done.stdout)["reason"] == "new rows"
-    assert records[0].ended is not None
-    assert records[0].begun < dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    process.wait()
