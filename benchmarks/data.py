@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 from peers.machine import machine
 
 from bessemer.core.sql import literal
@@ -65,12 +66,13 @@ def generate(rows: int, folder: Path) -> None:
             f"FROM read_csv({literal(file)}, nullstr = 'NA')"
         )
     connection.execute(f"COPY weather TO {literal(folder / 'weather.parquet')}")
-    (each,) = connection.execute("SELECT count(*) FROM flights").fetchone() or (1,)
-    copies = -(-rows // each)
-    connection.execute(
-        f"COPY (SELECT f.*, c.copy FROM range({copies}) c(copy), flights f LIMIT {rows}) "
-        f"TO {literal(folder / 'flights.parquet')} (COMPRESSION zstd)"
-    )
+    ((each,),) = connection.execute("SELECT count(*) FROM flights").fetchall()
+    schema = connection.sql("SELECT *, 0::BIGINT AS copy FROM flights LIMIT 0").to_arrow_table().schema
+    with pq.ParquetWriter(folder / "flights.parquet", schema, compression="zstd") as writer:
+        for copy in range(-(-rows // each)):  # one year after the other: DuckDB's own product holds all of it
+            left = min(each, rows - copy * each)
+            made = connection.sql(f"SELECT *, {copy}::BIGINT AS copy FROM flights LIMIT {left}")
+            writer.write_table(made.to_arrow_table())
 
 
 def bessemer(way: str, folder: Path, out: Path) -> dict[str, Any]:
