@@ -13,7 +13,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from bessemer.api import _expand
+from bessemer.api.shorthand import expand
 from bessemer.cli import COMMANDS
 from bessemer.core import project_file
 from bessemer.core.plugins import PluginTable
@@ -136,7 +136,7 @@ def test_project_file_examples_are_valid(page: Path, tmp_path: Path) -> None:
             text = "target: y\n" + text
         path = tmp_path / "bessemer.yaml"
         path.write_text(text, "utf-8")
-        project_file.load(path, sections(), _expand)
+        project_file.load(path, sections(), expand)
 
 
 @pytest.mark.slow
