@@ -7,12 +7,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+C := $(wildcard src/bessemer/*/*/_*.c src/bessemer/*/*/*/_*.c)
 
 .PHONY: install demo loop test check lint types layers unit slow bench lock clean browser node java hdfs postgres prometheus
 
 install: $(STAMP)
 
-$(STAMP): requirements.lock pyproject.toml hatch_build.py src/bessemer/package/trees/_walker.c src/bessemer/package/trees/_shapley.c
+$(STAMP): requirements.lock pyproject.toml hatch_build.py $(C)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
@@ -97,4 +98,4 @@ lock: install
 	  --all-extras --group dev --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) build dist src/bessemer/package/trees/_walker*.so .mypy_cache .ruff_cache .hypothesis examples/*/.bessemer examples/*/build
+	rm -rf $(VENV) build dist $(C:.c=*.so) .mypy_cache .ruff_cache .hypothesis examples/*/.bessemer examples/*/build

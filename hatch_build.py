@@ -1,6 +1,7 @@
 """Build hook: compiles the C files, where there is a C compiler.
 
-Without one the wheel has Python alone; onnxruntime walks the trees and numpy explains them: slower, the same numbers.
+Without one the wheel has Python alone; onnxruntime walks the trees, numpy explains them, and Arrow parses messages:
+slower, the same values.
 `BESSEMER_BUILD=required` makes a failure to compile an error, for those who build wheels for others.
 """
 
@@ -15,9 +16,12 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FOLDER = "src/bessemer/package/trees"
-PACKAGE = "bessemer.package.trees"
-NAMES = ("_walker", "_shapley")
+#: Each stands as a C file in the folder of its package.
+MODULES = (
+    "bessemer.package.trees._walker",
+    "bessemer.package.trees._shapley",
+    "bessemer.acquire.streams.decoders._scanner",
+)
 
 
 class CBuildHook(BuildHookInterface[Any]):
@@ -29,7 +33,7 @@ class CBuildHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if self.target_name != "wheel":
             return
-        beside, editable = Path(self.root) / FOLDER, version == "editable"
+        editable = version == "editable"
         try:
             self._place = TemporaryDirectory()
             built = compiled(Path(self.root), Path(self._place.name))
@@ -37,18 +41,20 @@ class CBuildHook(BuildHookInterface[Any]):
             if os.environ.get("BESSEMER_BUILD") == "required":
                 raise
             self.app.display_warning(
-                f"trees will be walked by onnxruntime: the C extensions were not built ({error})"
+                f"trees are walked by onnxruntime, messages parsed by Arrow: the C extensions were not built ({error})"
             )
-            for old in [*beside.glob("_*.so"), *beside.glob("_*.pyd")] if editable else []:
-                old.unlink()
+            for folder in {(Path(self.root) / source_of(module)).parent for module in MODULES if editable}:
+                for old in [*folder.glob("_*.so"), *folder.glob("_*.pyd")]:
+                    old.unlink()
             return
         build_data["pure_python"] = False
         build_data["tag"] = f"cp311-abi3-{platform_tag()}"
-        for one in built:
+        for module, one in built.items():
+            place = source_of(module).with_name(one.name)
             if editable:
-                _replace(beside / one.name, one.read_bytes())
+                _replace(Path(self.root) / place, one.read_bytes())
             else:
-                build_data["force_include"][str(one)] = f"{PACKAGE.replace('.', '/')}/{one.name}"
+                build_data["force_include"][str(one)] = place.relative_to("src").as_posix()
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         if self._place is not None:
@@ -67,7 +73,12 @@ def platform_tag() -> str:
     return sysconfig.get_platform().replace("-", "_").replace(".", "_")
 
 
-def compiled(root: Path, place: Path) -> list[Path]:
+def source_of(module: str) -> Path:
+    """The C file of a module, from the root of the project."""
+    return Path("src", *module.split(".")).with_suffix(".c")
+
+
+def compiled(root: Path, place: Path) -> dict[str, Path]:
     """Compile the extensions somewhere under `place`; what the compiler's driver raises, it raises."""
     from setuptools import Distribution, Extension
     from setuptools.command.build_ext import build_ext
@@ -76,8 +87,8 @@ def compiled(root: Path, place: Path) -> list[Path]:
     exact = ["-O3", "-g0", "-fvisibility=hidden", "-ffp-contract=off", "-Wall"]
     flags = ["/O2", "/fp:precise"] if sys.platform == "win32" else exact
     extensions = [
-        Extension(f"{PACKAGE}.{name}", [f"{FOLDER}/{name}.c"], extra_compile_args=flags, py_limited_api=True)
-        for name in NAMES
+        Extension(module, [source_of(module).as_posix()], extra_compile_args=flags, py_limited_api=True)
+        for module in MODULES
     ]
     command = build_ext(Distribution({"name": "bessemer", "ext_modules": extensions}))
     command.build_lib = command.build_temp = str(place)
@@ -90,4 +101,4 @@ def compiled(root: Path, place: Path) -> list[Path]:
         command.run()
     finally:
         os.chdir(before)
-    return [Path(command.get_ext_fullpath(f"{PACKAGE}.{name}")) for name in NAMES]
+    return {module: Path(command.get_ext_fullpath(module)) for module in MODULES}

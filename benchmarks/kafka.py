@@ -1,22 +1,26 @@
 """Landing a topic in Delta, exactly once, beside a bare consumer that throws the messages away.
 
-    .venv/bin/python benchmarks/kafka.py [--messages 600000] [--partitions 12] [--rounds 5] [--batch 100000]
+    .venv/bin/python benchmarks/kafka.py [--format json] [--messages 600000] [--partitions 12] [--rounds 5]
+        [--batch 100000]
 
-JSON messages of about 160 bytes, lz4, in a broker on this machine (noida, the one of the tests; it sends a whole
-partition in one answer, so partitions are kept small). The bare consumer is confluent-kafka's with the same settings:
-it asks for 10,000 messages at once, and takes their values. Each round reads everything with both, one after the other;
-both clocks run from before the client is made to behind the last message, which for the lander is in its last commit.
-CPU is that of this process, without the broker's: where other work shares the machine, it says more than the clock.
+JSON messages of about 160 bytes, or the same in Avro without a registry, lz4, in a broker on this machine (noida, the
+one of the tests; it sends a whole partition in one answer, so partitions are kept small). The bare consumer is
+confluent-kafka's with the same settings: it asks for 10,000 messages at once, and takes their values. Each round reads
+everything with both, one after the other; both clocks run from before the client is made to behind the last message,
+which for the lander is in its last commit. CPU is that of this process, without the broker's: where other work shares
+the machine, it says more than the clock.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import json
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -29,18 +33,54 @@ from bessemer.acquire.streams.pump import CHUNK
 from noida import running
 from systems.kafka import Broker
 
+AVRO = {
+    "type": "record",
+    "name": "Click",
+    "fields": [
+        {"name": name, "type": kind}
+        for name, kind in {
+            "id": "long",
+            "user": "string",
+            "amount": "double",
+            "page": "string",
+            "ok": "boolean",
+            "at": {"type": "long", "logicalType": "timestamp-millis"},
+            "session": "string",
+        }.items()
+    ],
+}
 
-def fill(broker: Broker, topic: str, messages: int, partitions: int) -> int:
+
+def json_values(messages: int) -> Iterator[bytes]:
+    """Clicks in JSON."""
+    for number in range(messages):
+        yield (
+            b'{"id":%d,"user":"user-%d","amount":%.2f,"page":"/catalogue/item/%d","ok":true,'
+            b'"at":"2026-01-01T00:00:%02d.123","session":"%032x"}'
+        ) % (number, number % 5000, number / 7, number % 977, number % 60, number * 7919)
+
+
+def avro_values(messages: int) -> Iterator[bytes]:
+    """The same clicks in Avro."""
+    from fastavro import parse_schema, schemaless_writer
+
+    schema = parse_schema(AVRO)
+    for number, text in enumerate(json_values(messages)):
+        buffer = io.BytesIO()
+        schemaless_writer(buffer, schema, {**json.loads(text), "at": 1_767_225_600_000 + number % 60 * 1000})
+        yield buffer.getvalue()
+
+
+VALUES = {"json": json_values, "avro": avro_values}
+
+
+def fill(broker: Broker, topic: str, messages: int, partitions: int, kind: str = "json") -> int:
     """Send the messages; gives the bytes of their values."""
     from confluent_kafka import Producer
 
     config = {"bootstrap.servers": broker.address, "linger.ms": 20, "compression.type": "lz4"}
     producer, size = Producer({**config, "queue.buffering.max.messages": 1_000_000}), 0
-    for number in range(messages):
-        value = (
-            b'{"id":%d,"user":"user-%d","amount":%.2f,"page":"/catalogue/item/%d","ok":true,'
-            b'"at":"2026-01-01T00:00:%02d.123","session":"%032x"}'
-        ) % (number, number % 5000, number / 7, number % 977, number % 60, number * 7919)
+    for number, value in enumerate(VALUES[kind](messages)):
         size += len(value)
         while True:
             try:
@@ -87,6 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--format", choices=VALUES, default="json")
     parser.add_argument("--messages", type=int, default=600_000)
     parser.add_argument("--partitions", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=5)
@@ -95,7 +136,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, running("kafka", Path(name) / "kafka") as server:
         broker = Broker(server)
         topic = broker.topic("clicks", asked.partitions)
-        size = fill(broker, topic, asked.messages, asked.partitions)
+        size = fill(broker, topic, asked.messages, asked.partitions, asked.format)
+        (Path(name) / "click.avsc").write_text(json.dumps(AVRO), "utf-8")
         print(
             f"{asked.messages:,} messages of {size / asked.messages:.0f} bytes, {asked.partitions} partitions"
         )
@@ -106,6 +148,8 @@ def main() -> None:
                 "topic": topic,
                 "land": f"{name}/{number}",
                 "batch": asked.batch,
+                "format": asked.format,
+                "schema": f"{name}/click.avsc" if asked.format == "avro" else None,
             }
             options = KafkaSource.model_validate(words)
             plain, landed = timed(bare, options, asked.messages), timed(landing, options, asked.messages)

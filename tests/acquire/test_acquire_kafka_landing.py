@@ -17,6 +17,7 @@ from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bessemer.acquire.streams.bodies import packed
 from bessemer.acquire.streams.copy import copy_ordered
 from bessemer.acquire.streams.decoders.json import JsonDecoder
 from bessemer.acquire.streams.lander import Lander
@@ -37,7 +38,10 @@ def records(partition: int, start: int, values: Sequence[dict[str, Any] | bytes 
     raw = [json.dumps(value).encode() if isinstance(value, dict) else value for value in values]
     count = len(raw)
     return Records(
-        np.full(count, partition), np.arange(start, start + count), np.full(count, 1_700_000_000_000), raw
+        np.full(count, partition),
+        np.arange(start, start + count),
+        np.full(count, 1_700_000_000_000),
+        packed(raw),
     )
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, QueryBuilder
 
+from bessemer.acquire.streams.bodies import packed
 from bessemer.acquire.streams.bounded import land_to_end
 from bessemer.acquire.streams.client import Client
 from bessemer.acquire.streams.follow import Follower
@@ -264,11 +265,11 @@ def test_in_a_bucket_too_the_second_writer_changes_nothing(
         first, second = (lander_of("s3", KafkaSource.model_validate(words), tmp_path) for _ in range(2))
         first.begin([0])
         second.begin([0])
-        value = Records(np.zeros(1, int), np.zeros(1, int), np.zeros(1, int), [b'{"a":1}'])
+        value = Records(np.zeros(1, int), np.zeros(1, int), np.zeros(1, int), packed([b'{"a":1}']))
         assert first.land(value, {0: 1}) == {}
         assert second.land(value, {0: 1}) == {0: 1}
         held = second.table
-        first.land(Records(np.zeros(1, int), np.ones(1, int), np.zeros(1, int), [b'{"a":2}']), {0: 2})
+        first.land(Records(np.zeros(1, int), np.ones(1, int), np.zeros(1, int), packed([b'{"a":2}'])), {0: 2})
         with pytest.raises(Overtaken):  # the other's commit is behind the version that it holds
             held.append(pa.table({"a": pa.array([3], pa.int64())}), {0: 2})
         assert sorted(first.table.rows(["a"]).read_all()["a"].to_pylist()) == [1, 2]

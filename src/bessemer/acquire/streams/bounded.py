@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bessemer.acquire.streams.reader import Reader
+from bessemer.acquire.streams.reader import Reader, uncollected
 
 if TYPE_CHECKING:
     from bessemer.acquire.streams.client import Client
@@ -37,8 +37,11 @@ def _read(reader: Reader, starts: dict[int, int], ends: dict[int, int]) -> None:
     reader.assign(starts)
     left = set(starts)
     while left:
-        given = reader.read(0.2)
-        taken, reached = reader.sort(given, ends)
+        missing = sum(ends[partition] - reader.positions.get(partition, 0) for partition in left)
+        with uncollected():
+            given = reader.read(0.2, max(missing, 1))  # who asks for more than there is waits in vain
+            taken, reached = reader.sort(given, ends)
+            del given
         if reader.restart():
             continue
         before = dict(reader.positions)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from bessemer.acquire.streams.reader import Reader
+from bessemer.acquire.streams.reader import Reader, uncollected
 
 if TYPE_CHECKING:
     from bessemer.acquire.streams.client import Client
@@ -50,11 +50,13 @@ class Follower(Reader):
 
     def _step(self) -> None:
         changes = self._changes
-        given = self.read(min(0.1, self.options.every))
-        if changes != self._changes:  # what came across a change of hands is read anew
-            self.assign(self.positions)
-            return
-        taken, _ = self.sort(given)
+        with uncollected():
+            given = self.read(min(0.1, self.options.every))
+            if changes != self._changes:  # what came across a change of hands is read anew
+                self.assign(self.positions)
+                return
+            taken, _ = self.sort(given)
+            del given
         if self.restart():
             return
         self.pump.take(taken)

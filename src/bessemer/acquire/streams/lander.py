@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bessemer.acquire.streams.bodies import Bodies
 from bessemer.acquire.streams.decoded import RESERVED, Decoder, clash, table_of
 from bessemer.acquire.streams.records import Records, header_text, text
 from bessemer.acquire.streams.table import LandingTable, Overtaken, base_schema
@@ -135,11 +136,9 @@ class Lander:
         import numpy as np
         import pyarrow as pa
 
-        values = [value for value in records.values if value is not None]
-        full, empty = np.arange(len(records)), np.empty(0, np.int64)
-        if len(values) < len(records):
-            there = np.fromiter((value is not None for value in records.values), bool, len(records))
-            full, empty = np.flatnonzero(there), np.flatnonzero(~there)
+        there = np.asarray(records.values.is_valid())
+        full, empty = np.flatnonzero(there), np.flatnonzero(~there)
+        values = Bodies(records.values.drop_null() if len(empty) else records.values)
         columns = {name: kind for name, kind in known.items() if name not in RESERVED}
         found = self.decoder.decode(values, columns)
         good = found.table

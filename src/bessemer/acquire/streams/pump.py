@@ -76,8 +76,9 @@ class Pump:
         if not self._nexts:
             return
         records = joined(self._parts) if self._parts else records_of([])
-        nexts = dict(self._nexts)
-        self.drop(list(nexts))
+        nexts = self._nexts
+        self._parts, self._nexts = [], {}
+        self._rows = self._bytes = 0
         self._running = self._thread.submit(self._lander.land, records, nexts), nexts
 
     def settle(self) -> None:

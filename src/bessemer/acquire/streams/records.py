@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bessemer.acquire.streams import bodies
+
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
 
 Headers = Sequence[tuple[str, bytes | None]] | None
 
@@ -17,13 +20,14 @@ class Records:
     """n messages in the order in which they came.
 
     partitions, offsets, timestamps: (n,) int64; timestamps are milliseconds since 1970 in UTC, -1 where the message has
-    none. values, keys: n bytes or None. headers: n, or None where nobody asks for them.
+    none. values: n of Arrow's binary, null where a message has none. keys: n bytes or None. headers: n, or None where
+    nobody asks for them.
     """
 
     partitions: np.ndarray
     offsets: np.ndarray
     timestamps: np.ndarray
-    values: list[bytes | None]
+    values: pa.ChunkedArray
     keys: list[bytes | None] | None = None
     headers: list[Headers] | None = None
 
@@ -33,6 +37,7 @@ class Records:
     def only(self, mask: np.ndarray) -> Records:
         """The messages where the mask (n,) is true."""
         import numpy as np
+        import pyarrow as pa
 
         if mask.all():
             return self
@@ -41,23 +46,29 @@ class Records:
             self.partitions[mask],
             self.offsets[mask],
             self.timestamps[mask],
-            [self.values[row] for row in rows],
+            self.values.filter(pa.array(mask)),
             None if self.keys is None else [self.keys[row] for row in rows],
             None if self.headers is None else [self.headers[row] for row in rows],
         )
 
     def size(self) -> int:
         """The bytes of the values."""
-        return sum(map(len, filter(None, self.values)))
+        import pyarrow.compute as pc
+
+        return pc.sum(pc.binary_length(self.values)).as_py() or 0
 
     def ends(self) -> dict[int, int]:
         """For each partition that has messages, the offset behind its last."""
+        return {
+            partition: int(self.offsets[self.partitions == partition].max()) + 1 for partition in self.there()
+        }
+
+    def there(self) -> list[int]:
+        """The partitions that have messages, ascending."""
         import numpy as np
 
-        return {
-            int(partition): int(self.offsets[self.partitions == partition].max()) + 1
-            for partition in np.unique(self.partitions)
-        }
+        found: list[int] = np.flatnonzero(np.bincount(self.partitions)).tolist()
+        return found
 
 
 def records_of(messages: Sequence[Any], *, keys: bool = False, headers: bool = False) -> Records:
@@ -71,7 +82,7 @@ def records_of(messages: Sequence[Any], *, keys: bool = False, headers: bool = F
         np.fromiter(map(Message.partition, messages), np.int64, count),
         np.fromiter(map(Message.offset, messages), np.int64, count),
         np.asarray(times, np.int64),
-        list(map(Message.value, messages)),
+        bodies.packed(list(map(Message.value, messages))),
         list(map(Message.key, messages)) if keys else None,
         list(map(Message.headers, messages)) if headers else None,
     )
@@ -87,7 +98,7 @@ def joined(parts: Sequence[Records]) -> Records:
         np.concatenate([part.partitions for part in parts]),
         np.concatenate([part.offsets for part in parts]),
         np.concatenate([part.timestamps for part in parts]),
-        [value for part in parts for value in part.values],
+        bodies.joined(part.values for part in parts),
         None if parts[0].keys is None else [key for part in parts for key in part.keys or ()],
         None if parts[0].headers is None else [each for part in parts for each in part.headers or ()],
     )

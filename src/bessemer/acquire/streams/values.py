@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bessemer.acquire.streams.decoded import Decoded, refused, table_of
@@ -30,36 +31,47 @@ def fit(value: Any, kind: pa.DataType) -> Any:
     >>> fit(1.0, pa.int64()), fit(True, pa.string()), fit(3, pa.float64())
     (1, 'true', 3.0)
     """
+    return None if value is None else _fitting(kind)(value)
+
+
+def _fitting(kind: pa.DataType) -> Callable[[Any], Any]:
+    """What makes a value that is not None fit a column of this type."""
     import pyarrow.types as pt
 
-    if value is None:
-        return None
     if pt.is_string(kind):
-        return _text(value)
+        return _text
     if pt.is_boolean(kind):
-        return _of(value, (bool,), "a boolean")
+        return partial(_of, kinds=(bool,), what="a boolean")
     if pt.is_int64(kind):
-        whole = isinstance(value, float) and value.is_integer()
-        number = int(value) if whole else _of(value, (int,), "an integer")
-        if not -_LONG <= number < _LONG:
-            raise Misfit(f"{value!r:.60} does not fit 64 bits")
-        return number
+        return _integer
     if pt.is_float64(kind):
-        return _float(_of(value, (int, float), "a number"))
+        return _float
     if pt.is_decimal(kind):
-        return _decimal(_of(value, (Decimal, int), "a decimal"), kind)
+        return partial(_decimal, kind=kind)
     if pt.is_timestamp(kind):
-        return _of(value, (dt.datetime,), "a time")
+        return partial(_of, kinds=(dt.datetime,), what="a time")
     if pt.is_date(kind):
-        return _of(value, (dt.date,), "a date")
+        return partial(_of, kinds=(dt.date,), what="a date")
     if pt.is_binary(kind):
-        return _of(value, (bytes,), "bytes")
+        return partial(_of, kinds=(bytes,), what="bytes")
+    return partial(_homeless, kind=kind)
+
+
+def _homeless(value: Any, kind: pa.DataType) -> Any:
     raise Misfit(f"{value!r:.60} has no place in a column of {kind}")
+
+
+def _integer(value: Any) -> int:
+    whole = isinstance(value, float) and value.is_integer()
+    number = int(value) if whole else _of(value, (int,), "an integer")
+    if not -_LONG <= number < _LONG:
+        raise Misfit(f"{value!r:.60} does not fit 64 bits")
+    return number
 
 
 def _float(value: Any) -> float:
     try:
-        return float(value)
+        return float(_of(value, (int, float), "a number"))
     except OverflowError:
         raise Misfit("an integer is too large for a number") from None
 
@@ -67,6 +79,7 @@ def _float(value: Any) -> float:
 def _decimal(value: Any, kind: pa.DataType) -> Decimal:
     import pyarrow as pa
 
+    _of(value, (Decimal, int), "a decimal")
     try:
         pa.scalar(Decimal(value), kind)
     except pa.ArrowInvalid:
@@ -138,11 +151,12 @@ def columns_of(
     kinds = dict(wanted or {})
     if wanted is None:
         kinds = _kinds(messages, told, known, infer)
+    fitting = [(name, _fitting(kind)) for name, kind in kinds.items()]
     kept: dict[int, list[Any]] = {}
     for position, message in messages.items():
         if position not in told:
             try:
-                kept[position] = [_named(message.get(name), name, kind) for name, kind in kinds.items()]
+                kept[position] = [_named(message.get(name), name, fits) for name, fits in fitting]
             except Misfit as misfit:
                 told[position] = str(misfit)
     columns = {
@@ -152,9 +166,9 @@ def columns_of(
     return Decoded(table_of(columns, len(kept)), list(kept), told)
 
 
-def _named(value: Any, name: str, kind: pa.DataType) -> Any:
+def _named(value: Any, name: str, fits: Callable[[Any], Any]) -> Any:
     try:
-        return fit(value, kind)
+        return None if value is None else fits(value)
     except Misfit as misfit:
         raise Misfit(f"{name}: {misfit}") from None
 
@@ -169,10 +183,11 @@ def _kinds(
     kinds: dict[str, pa.DataType] = {}
     new: dict[str, list[Any]] = {}
     for position, message in messages.items():
-        names = {**known, **new}
-        if reason := next(filter(None, (refused(name, names) for name in message)), ""):
-            told[position] = reason
-            continue
+        if not all(name in known or name in new for name in message):
+            names = {**known, **new}
+            if reason := next(filter(None, (refused(name, names) for name in message)), ""):
+                told[position] = reason
+                continue
         for name, value in message.items():
             if name in known:
                 kinds[name] = known[name]

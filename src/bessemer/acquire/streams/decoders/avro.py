@@ -102,15 +102,14 @@ def _recursive(schema: Any, named: Mapping[str, Any], inside: tuple[str, ...] = 
 
 
 def _read(body: bytes, writer: Any, reader: Any, deep: bool) -> Mapping[str, Any]:
-    from fastavro import _read_py, schemaless_reader
-    from fastavro.read import SchemaResolutionError
+    import fastavro
 
     stream = io.BytesIO(body)
     try:
         # the compiled reader goes down by the stack, and ends the process where that ends
-        read = _read_py.schemaless_reader if deep else schemaless_reader
+        read = fastavro._read_py.schemaless_reader if deep else fastavro.schemaless_reader
         record = read(stream, writer, None if reader is writer else reader)
-    except SchemaResolutionError as error:
+    except fastavro.read.SchemaResolutionError as error:
         raise BadFrame(f"it does not resolve to `schema`: {error}") from None
     except Exception as error:  # noqa: BLE001 - whatever the bytes of others do to the parser is their fault
         raise BadFrame(f"no Avro: {type(error).__name__}: {error!s:.80}") from None

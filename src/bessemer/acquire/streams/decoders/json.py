@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bessemer.acquire.streams.bodies import packed
 from bessemer.acquire.streams.decoded import Decoded, joined, refused, table_of, without
 from bessemer.acquire.streams.decoders.json_checks import DEEPEST, deep, infinite, objects, utf8, whole
+from bessemer.acquire.streams.decoders.scanned import scanned
 from bessemer.acquire.streams.values import columns_of, rows_kept
 from bessemer.core.sql import quote
 
@@ -28,6 +30,8 @@ TYPES = {
 }
 #: Into how many pieces a batch with odd messages is split, and how small they get.
 _SPLIT, _PIECE = 8, 256
+#: Messages that say which types new fields seem to have.
+_FIRST = 256
 
 
 class JsonDecoder:
@@ -84,8 +88,41 @@ class JsonDecoder:
         known: Mapping[str, pa.DataType],
         wanted: Mapping[str, pa.DataType] | None,
     ) -> Decoded | None:
-        """All messages by one call of Arrow's parser; None where that would not be one row for each message."""
+        """All messages by a quick parser; None where that would not be one row for each message."""
         import numpy as np
+
+        columns = self._scanned(values, known, wanted)
+        if columns is None:
+            columns = self._by_arrow(values, known, wanted)
+        if columns is None:
+            return None
+        return Decoded(table_of(columns, len(values)), np.arange(len(values)), {})
+
+    def _scanned(
+        self,
+        values: Sequence[bytes],
+        known: Mapping[str, pa.DataType],
+        wanted: Mapping[str, pa.DataType] | None,
+    ) -> dict[str, pa.ChunkedArray] | None:
+        """By our own scanner, which has to know all fields and their types.
+
+        Where a few messages say a new field's type, and all others keep to it, all of them together would say the same.
+        """
+        messages = packed(values)
+        table = scanned(messages, wanted or known, only=wanted is not None)
+        if table is None and wanted is None and len(values) > _FIRST:
+            first = self._by_arrow(values[:_FIRST], known, None) or {}
+            if new := {name: column.type for name, column in first.items() if name not in known}:
+                table = scanned(messages, {**known, **new}, only=False)
+        return None if table is None else self._columns(table, values, known, wanted)
+
+    def _by_arrow(
+        self,
+        values: Sequence[bytes],
+        known: Mapping[str, pa.DataType],
+        wanted: Mapping[str, pa.DataType] | None,
+    ) -> dict[str, pa.ChunkedArray] | None:
+        """By one call of Arrow's parser."""
         import pyarrow as pa
 
         lines = b"\n".join(values)
@@ -102,10 +139,7 @@ class JsonDecoder:
             return None
         if table.num_rows != len(values):
             return None
-        columns = self._columns(table, values, known, wanted)
-        return (
-            None if columns is None else Decoded(table_of(columns, len(values)), np.arange(len(values)), {})
-        )
+        return self._columns(table, values, known, wanted)
 
     def _columns(
         self,
@@ -183,7 +217,7 @@ class JsonDecoder:
         import pyarrow as pa
 
         pointer = "/" + name.replace("~", "~0").replace("/", "~1")
-        table = pa.table({"v": pa.array(values, pa.binary()).cast(pa.string())})
+        table = pa.table({"v": packed(values).cast(pa.string())})
         sql = "SELECT nullif(CAST(json_extract(v, ?) AS VARCHAR), 'null') AS v FROM messages"
         return self._query(sql, table, [pointer])["v"]
 
