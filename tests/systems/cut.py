@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from systems.threaded import listening
+
 _BLOCK = 16_384
 
 
@@ -48,13 +50,8 @@ def wire(port: int) -> Iterator[Wire]:
         daemon_threads = True
         allow_reuse_address = True
 
-    with Server(("127.0.0.1", 0), Handler) as server:
-        made.port = server.server_address[1]
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        try:
-            yield made
-        finally:
-            server.shutdown()
+    with listening(Server(("127.0.0.1", 0), Handler)) as made.port:
+        yield made
 
 
 def _pass(source: socket.socket, target: socket.socket, limit: Wire | None) -> None:

@@ -23,6 +23,21 @@ def free_ports(number: int) -> list[int]:
             probe.close()
 
 
+def wait_for(port: int, process: subprocess.Popen[bytes], log: Path, patience: float) -> None:
+    """Wait until a program listens; where it ends before, or takes longer, what it printed is told."""
+    end = time.monotonic() + patience
+    while not _listens(port):
+        printed = f"{log.name}:\n" + log.read_text("utf-8", "replace")[-4000:]
+        assert process.poll() is None, printed
+        assert time.monotonic() < end, printed
+        time.sleep(0.05)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 class Process:
     """A program that listens on a port of this machine.
 
@@ -42,18 +57,7 @@ class Process:
             self._running = subprocess.Popen(
                 self.command, stdout=out, stderr=out, env=self._environment, cwd=self.log.parent
             )
-        end = time.monotonic() + patience
-        while not self._listens():
-            assert self._running.poll() is None, self._printed()
-            assert time.monotonic() < end, self._printed()
-            time.sleep(0.05)
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def _printed(self) -> str:
-        return f"{self.command[0]}:\n" + self.log.read_text("utf-8", "replace")[-4000:]
+        wait_for(self.port, self._running, self.log, patience)
 
     def kill(self) -> None:
         """End it at once, as a machine that fails does."""

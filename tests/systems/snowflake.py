@@ -14,13 +14,16 @@ import environments
 #: The newest client that this emulator understands.
 REQUIREMENTS = ("fakesnow[server]==0.12.1", "snowflake-connector-python==4.0.0")
 _PATIENCE = 60.0
-#: The emulator sends a missing time as 1970, where Snowflake marks it as missing; and it copies into no temporary
-#: table, since it looks for it in the database.
+#: The emulator sends a missing time as 1970, where Snowflake marks it as missing; it copies into no temporary table,
+#: since it looks for it in the database; and it fails where a row is held by the transaction of a session that is gone,
+#: where Snowflake waits, and ends a transaction that does nothing for five minutes while others wait for it.
 _START = """
+import contextlib
 import sys
 import duckdb
 import fakesnow.arrow
 import fakesnow.copy_into
+import fakesnow.cursor
 import pyarrow as pa
 from sqlglot import exp
 from fakesnow.cli import main
@@ -43,6 +46,24 @@ def found(table, connection, database, schema):
         return described(exp.to_table(f"temp.main.{table.name}"), connection, database, schema)
 
 fakesnow.copy_into._describe_table = found
+Cursor = fakesnow.cursor.FakeSnowflakeCursor
+run = Cursor._execute
+
+def waited(self, *given):
+    try:
+        return run(self, *given)
+    except duckdb.TransactionException as error:
+        if "onflict" not in str(error):
+            raise
+    for other in sys.modules["fakesnow.server"].sessions.values():
+        with contextlib.suppress(duckdb.TransactionException):
+            other._duck_conn.rollback()
+        other._in_transaction = False
+    self._duck_conn.begin()
+    self._conn._in_transaction = True
+    return run(self, *given)
+
+Cursor._execute = waited
 sys.exit(main(["-s"]))
 """
 

@@ -1,14 +1,17 @@
-"""Spark for tests: settings that make small queries quick, and a Spark Connect server."""
+"""Spark for tests: settings that make small queries quick, a Spark Connect server, and a standalone cluster."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyspark
 
-from systems.process import Process, free_ports
+from systems.process import Process, free_ports, wait_for
 
 #: No code is generated and nothing is spread out: each of hundreds of small queries then takes a tenth of a second.
 QUICK = {
@@ -17,6 +20,9 @@ QUICK = {
     "spark.sql.shuffle.partitions": "1",
     "spark.sql.adaptive.enabled": "false",
 }
+
+#: Java that begins quickly: nothing here runs long enough to be worth compiling well.
+JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 
 @contextmanager
@@ -43,3 +49,69 @@ def connect_server(folder: Path) -> Iterator[str]:
         yield f"sc://127.0.0.1:{port}"
     finally:
         server.kill()
+
+
+class Cluster:
+    """A standalone cluster on this machine: a master, and workers of one core that can be killed.
+
+    url: what clients connect to. folder: of its logs and the workers' files.
+    """
+
+    def __init__(self, folder: Path, workers: int = 2) -> None:
+        self.folder = folder
+        ports = free_ports(workers + 1)
+        self.url = f"spark://127.0.0.1:{ports[0]}"
+        self._home = Path(pyspark.__file__).parent
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._ports = ports
+
+    def begin(self) -> None:
+        ports = self._ports
+        master = ["master.Master", "--host", "127.0.0.1", "--port", str(ports[0]), "--webui-port", "0"]
+        self._start("master", master, ports[0])
+        for number, port in enumerate(ports[1:], 1):
+            named = ["worker.Worker", "--host", "127.0.0.1", "--port", str(port), "--webui-port", "0"]
+            room = ["--cores", "1", "--memory", "700M", "--work-dir", str(self.folder / f"worker-{number}")]
+            self._start(f"worker-{number}", [*named, *room, self.url], port)
+
+    def _start(self, name: str, command: list[str], port: int) -> None:
+        """Begin one, in a group of its own with what it starts itself, and wait until it listens."""
+        environment = {
+            **os.environ,
+            "SPARK_HOME": str(self._home),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "TZ": "UTC",
+        }
+        environment |= {"SPARK_DAEMON_MEMORY": "256m", "SPARK_DAEMON_JAVA_OPTS": JAVA}
+        start = [
+            str(self._home / "bin" / "spark-class"),
+            f"org.apache.spark.deploy.{command[0]}",
+            *command[1:],
+        ]
+        with (self.folder / f"{name}.log").open("wb") as log:
+            made = subprocess.Popen(
+                start, stdout=log, stderr=log, env=environment, cwd=self.folder, start_new_session=True
+            )
+        self._running.append(made)
+        wait_for(port, made, self.folder / f"{name}.log", 120)
+
+    def kill(self, number: int) -> None:
+        """End a worker, counted from 1, and its executors at once, as a machine that fails does; 0 is the master."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._running[number].pid, signal.SIGKILL)
+        self._running[number].wait()
+
+    def end(self) -> None:
+        for number in reversed(range(len(self._running))):
+            self.kill(number)
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """A cluster of two workers, until the end."""
+    made = Cluster(folder)
+    try:
+        made.begin()
+        yield made
+    finally:
+        made.end()

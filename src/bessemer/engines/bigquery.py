@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from uuid import uuid4
 
 from pydantic import Field
 
 from bessemer.core.bigquery import BigQueryLogin, connect, connect_storage, explained
+from bessemer.core.bigquery_load import begin, load
 from bessemer.core.spec import Size
 from bessemer.core.sql import statement
 from bessemer.engines.protocol import Corrections
@@ -28,8 +28,6 @@ _TYPES = {
     "FLOAT64": "DOUBLE", "STRING": "VARCHAR", "DATE": "DATE", "DATETIME": "TIMESTAMP",
     "TIMESTAMP": "TIMESTAMP WITH TIME ZONE",
 }  # fmt: skip
-#: How long a table that was brought is there, at most.
-_EXPIRES = dt.timedelta(days=1)
 
 
 class BigQuerySettings(BigQueryLogin):
@@ -78,23 +76,13 @@ class BigQuery:
 
     def load(self, name: str, files: Sequence[Path]) -> str:
         import pyarrow.dataset as ds
-        from google.cloud.bigquery import LoadJobConfig, Table, WriteDisposition
 
         schema = ds.dataset(list(files), format="parquet").schema
-        fields = [field for field in map(_field, schema) if field is not None]
-        where = f"{self.settings.dataset}.bessemer_source_{uuid4().hex}"
         with self._client() as client:
-            table = Table(where, fields)
-            table.expires = dt.datetime.now(dt.UTC) + _EXPIRES  # the service's clock, and not the run's
-            client.create_table(table, retry=self._retry())
-            self._brought.append(where)
-            how = LoadJobConfig(
-                source_format="PARQUET", schema=fields, write_disposition=WriteDisposition.WRITE_APPEND
-            )
-            for file in files:
-                with file.open("rb") as rows:
-                    client.load_table_from_file(rows, where, job_config=how).result(retry=self._retry())
-        return f"`{where}`"
+            table = begin(client, self.settings.dataset, schema, self._retry())
+            self._brought.append(str(table))
+            load(client, table, files, self._retry())
+        return f"`{table}`"
 
     def describe(self, relation: str) -> list[tuple[str, str]]:
         from google.cloud.bigquery import QueryJobConfig
@@ -183,26 +171,6 @@ def _duckdb_type(field: bigquery.SchemaField) -> str:
         digits, places = field.precision or 38, field.scale if field.precision else 9
         return f"DECIMAL({digits},{places or 0})" if digits <= 38 else "DOUBLE"
     return _TYPES.get(field.field_type, "BLOB")
-
-
-def _field(field: pa.Field) -> bigquery.SchemaField | None:
-    """BigQuery's column for one of Arrow; None for what is not brought."""
-    import pyarrow.types as pt
-    from google.cloud.bigquery import SchemaField
-
-    kind = field.type
-    if pt.is_decimal(kind):
-        places = {"precision": kind.precision, "scale": kind.scale}
-        wide = kind.scale > 9 or kind.precision - kind.scale > 29
-        return SchemaField(field.name, "BIGNUMERIC" if wide else "NUMERIC", **places)
-    if pt.is_timestamp(kind):
-        return SchemaField(field.name, "TIMESTAMP" if kind.tz else "DATETIME")
-    tests = {
-        "BOOLEAN": pt.is_boolean, "INTEGER": pt.is_integer, "FLOAT": pt.is_floating, "DATE": pt.is_date,
-        "STRING": lambda k: pt.is_string(k) or pt.is_large_string(k),
-    }  # fmt: skip
-    name = next((name for name, test in tests.items() if test(kind)), "")
-    return SchemaField(field.name, name) if name else None
 
 
 def _plain(value: Any) -> Any:

@@ -14,12 +14,11 @@ from bessemer.core.postgres_types import columns, converted, select
 from bessemer.core.redaction import without_password
 from bessemer.core.spec import Spec
 from bessemer.core.sql import quote, statement
+from bessemer.engines.connected import Connected
 from bessemer.engines.protocol import Corrections
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from bessemer.core.stage import Context
 
 #: The server's types in DuckDB's words.
 _TYPES = {
@@ -45,16 +44,12 @@ class PostgresSettings(Spec):
     )
 
 
-class Postgres:
+class Postgres(Connected):
     """One connection, in UTC. Texts compare by their bytes, as DuckDB's do."""
 
     Settings = PostgresSettings
     dialect = "postgres"
-
-    def __init__(self, settings: PostgresSettings, ctx: Context) -> None:
-        self.settings, self.ctx = settings, ctx
-        self._connection: Any = None
-        self._made = 0
+    settings: PostgresSettings
 
     def corrections(self) -> Corrections:
         from bessemer.engines.postgres_sql import CORRECTIONS
@@ -86,8 +81,8 @@ class Postgres:
 
     def _own(self, what: str) -> str:
         """A new name for something that ends with the connection."""
-        self._made += 1
-        return f"bessemer_{what}_{self._made}"
+        self._brought += 1
+        return f"bessemer_{what}_{self._brought}"
 
     def load(self, name: str, files: Sequence[Path]) -> str:
         import pyarrow.dataset as ds
@@ -167,11 +162,6 @@ class Postgres:
             yield converted(pa.RecordBatch.from_pylist([], reader.schema), there)
             for batch in reader:
                 yield converted(batch, there)
-
-    def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:

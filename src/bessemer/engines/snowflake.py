@@ -12,14 +12,14 @@ from pydantic import Field
 
 from bessemer.core.errors import DataError
 from bessemer.core.snowflake import SnowflakeLogin, connect, explained
+from bessemer.core.snowflake_load import loaded
 from bessemer.core.snowflake_types import converted, types
 from bessemer.core.sql import quote, statement
+from bessemer.engines.connected import Connected
 from bessemer.engines.protocol import Corrections
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from bessemer.core.stage import Context
 
 #: The connector's numbers of types that are no number, in DuckDB's words.
 _TYPES = {
@@ -48,16 +48,12 @@ class SnowflakeSettings(SnowflakeLogin):
     )
 
 
-class Snowflake:
+class Snowflake(Connected):
     """One session, in UTC."""
 
     Settings = SnowflakeSettings
     dialect = "snowflake"
-
-    def __init__(self, settings: SnowflakeSettings, ctx: Context) -> None:
-        self.settings, self.ctx = settings, ctx
-        self._connection: Any = None
-        self._brought = 0
+    settings: SnowflakeSettings
 
     def corrections(self) -> Corrections:
         from bessemer.engines.snowflake_sql import CORRECTIONS
@@ -87,23 +83,9 @@ class Snowflake:
         """By a stage that ends with the session."""
         import pyarrow.dataset as ds
 
-        schema = ds.dataset(list(files), format="parquet").schema
-        kept = [(field.name, kind) for field in schema if (kind := _kind(field.type))]
         self._brought += 1
-        table, stage = (f"BESSEMER_{what}_{self._brought}" for what in ("SOURCE", "STAGE"))
-        listed = ", ".join(f"{quote(column)} {kind}" for column, kind in kept)
-        self._run(f"CREATE OR REPLACE TEMPORARY TABLE {table} ({listed})")
-        self._run(f"CREATE OR REPLACE TEMPORARY STAGE {stage}")
-        for file in files:
-            address = file.absolute().as_uri().replace("'", "%27")
-            self._run(f"PUT '{address}' @{stage} AUTO_COMPRESS = FALSE")
-        taken = ", ".join(f"$1:{quote(column)}::{kind}" for column, kind in kept)
-        names = ", ".join(quote(column) for column, _ in kept)
-        self._run(
-            f"COPY INTO {table} ({names}) FROM (SELECT {taken} FROM @{stage}) "
-            "FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE)"
-        )
-        return quote(table)
+        schema = ds.dataset(list(files), format="parquet").schema
+        return loaded(self._run, self._brought, schema, files)
 
     def describe(self, relation: str) -> list[tuple[str, str]]:
         with self._cursor() as cursor:
@@ -158,11 +140,6 @@ class Snowflake:
         with self._cursor() as cursor:
             cursor.execute(sql)
 
-    def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
         settings = self.settings
@@ -201,21 +178,6 @@ def _landed(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_decimal(kind):
         return pa.int64() if kind.scale == 0 else pa.float64()
     return kind
-
-
-def _kind(kind: pa.DataType) -> str:
-    """Snowflake's type for one of Arrow; '' for what is not brought."""
-    import pyarrow.types as pt
-
-    if pt.is_decimal(kind):
-        return f"NUMBER({kind.precision}, {kind.scale})"
-    if pt.is_timestamp(kind):
-        return "TIMESTAMP_TZ" if kind.tz else "TIMESTAMP_NTZ"
-    tests = {
-        "BOOLEAN": pt.is_boolean, "NUMBER(38, 0)": pt.is_integer, "FLOAT": pt.is_floating, "DATE": pt.is_date,
-        "VARCHAR": lambda k: pt.is_string(k) or pt.is_large_string(k),
-    }  # fmt: skip
-    return next((name for name, test in tests.items() if test(kind)), "")
 
 
 def _plain(value: Any) -> Any:

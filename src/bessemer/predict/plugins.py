@@ -23,6 +23,18 @@ SINKS: PluginTable[Sink] = PluginTable(
             requires=("psycopg",),
             summary="a table of a PostgreSQL",
         ),
+        "bigquery": PluginRef(
+            "bessemer.predict.sinks.bigquery:BigQuery",
+            extra="bigquery",
+            requires=("google.cloud.bigquery",),
+            summary="a table of BigQuery",
+        ),
+        "snowflake": PluginRef(
+            "bessemer.predict.sinks.snowflake:Snowflake",
+            extra="snowflake",
+            requires=("snowflake.connector",),
+            summary="a table of Snowflake",
+        ),
         "ibis": PluginRef(
             "bessemer.predict.sinks.ibis:Ibis",
             extra="ibis",

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bessemer.acquire.kafka_reasons import reasons
 from bessemer.acquire.protocol import Place, Relation
 from bessemer.acquire.streams.decoded import RESERVED
 from bessemer.acquire.streams.options import KafkaSource
@@ -36,7 +37,7 @@ class Kafka:
         options = self.options
         client = client_of(self.name, options, place.project_dir, ends=False)
         table = table_of(self.name, options, place.project_dir)
-        with closing(client):
+        with closing(client), reasons(client, options, place.project_dir):
             partitions = client.partitions(options.topic, options.patience)
             highs = {p: client.watermarks(options.topic, p, options.patience)[1] for p in partitions}
         landed = table.nexts(partitions) if table.exists() else {}
@@ -48,7 +49,7 @@ class Kafka:
         from bessemer.acquire.streams.open import client_of, lander_of
 
         client = client_of(self.name, self.options, ctx.project_dir, ends=True)
-        with closing(client):
+        with closing(client), reasons(client, self.options, ctx.project_dir):
             # a name that is wrong must not make a table
             client.partitions(self.options.topic, self.options.patience)
             lander = lander_of(self.name, self.options, ctx.project_dir, ctx.warn)

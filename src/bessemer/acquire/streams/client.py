@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Seconds for which a topic may be unknown: to a broker that has just begun, topics come one by one.
 _SETTLING = 1.0
+#: Seconds between two questions to a partition whose leader moves.
+_PAUSE = 0.2
 #: Where librdkafka writes.
 LOG = logging.getLogger("bessemer.kafka")
 LOG.addHandler(logging.NullHandler())
@@ -160,17 +162,24 @@ class Client:
         )
 
     def watermarks(self, topic: str, partition: int, timeout: float) -> tuple[int, int]:
-        """The first offset that is there, and the one behind the last that is committed."""
+        """The first offset that is there, and the one behind the last that is committed.
+
+        A partition whose leader moves is asked for again, until the time is over.
+        """
         from confluent_kafka import KafkaException, TopicPartition
 
-        try:
-            found = self.consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout)
-        except KafkaException as error:
-            raise self.away(error.args[0].str()) from None
-        if found is None:
-            raise self.away("no answer in time")
-        low, high = found
-        return low, high
+        until = time.monotonic() + timeout
+        while True:
+            left = until - time.monotonic()
+            try:
+                found = self.consumer.get_watermark_offsets(TopicPartition(topic, partition), max(left, 0.1))
+                if found is None:
+                    raise self.away("no answer in time")
+                return found[0], found[1]
+            except KafkaException as error:
+                if left < _PAUSE or not retriable(error.args[0]):
+                    raise self.away(error.args[0].str()) from None
+            time.sleep(_PAUSE)
 
     def away(self, why: str) -> DataError:
         return DataError(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, ValidationError
 
+from bessemer.acquire.kafka_reasons import reasons
 from bessemer.acquire.streams.client import LOG, Client, login
 from bessemer.acquire.streams.options import KafkaLogin
 from bessemer.core.errors import EnvironmentFault, StoreError, UsageError, did_you_mean
@@ -67,7 +68,8 @@ class Kafka:
         said = login(options, options.kafka, Path.cwd(), "")
         name = f"bessemer-{options.topic}-{self._job.key}"
         self._client = Client(said, name, options.kafka, ends=False)
-        self._client.partitions(options.topic, options.timeout)
+        with reasons(self._client, options, Path.cwd()):
+            self._client.partitions(options.topic, options.timeout)
         with self._explained():
             self._producer = Producer(
                 {

@@ -1,0 +1,96 @@
+"""Spark on a real standalone cluster, `spark://`: the same table as here, also where a worker dies in the middle."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bessemer.engines.remote import Remote
+from bessemer.engines.spark import Spark, SparkSettings
+from engines.agreement import agrees, context, duckdb_rows, landed_rows, remote
+from engines.cases import CASES, tables
+from systems.spark import JAVA, Cluster, cluster
+
+pytestmark = pytest.mark.slow
+FILES, ROWS = 8, 200
+#: Seconds that nothing of this takes where the machine is not shared.
+PATIENCE = 300
+#: Nothing is counted out of proportion to how long it takes: each pair is hashed.
+LONG = """
+select a.id % 5 as k, count(*) as n, max(md5(a.text || b.text || a.text)) as h, sum(a.id * b.id) as s
+from numbers a cross join numbers b group by 1 order by 1
+"""
+
+
+@pytest.fixture(scope="module")
+def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster(tmp_path_factory.mktemp("cluster")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def engine(standalone: Cluster) -> Iterator[Spark]:
+    config = {
+        "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.executor.memory": "500m",
+        "spark.executor.cores": "1", "spark.sql.shuffle.partitions": "2", "spark.sql.files.maxPartitionBytes": "4m",
+        "spark.sql.adaptive.enabled": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.sql.codegen.wholeStage": "false", "spark.ui.enabled": "false", "spark.executor.extraJavaOptions": JAVA,
+    }  # fmt: skip
+    folder = standalone.folder / "shared"
+    settings = SparkSettings(master=standalone.url, folder=str(folder), config=config)
+    made = Spark(settings, context(standalone.folder))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def there(engine: Spark, standalone: Cluster) -> Remote:
+    made = remote(engine, "spark", tables(), standalone.folder)
+    files = []
+    for number in range(FILES):
+        files.append(standalone.folder / f"numbers-{number}.parquet")
+        pq.write_table(numbers().slice(number * ROWS, ROWS), files[-1])
+    made.add("numbers", engine.load("numbers", files))
+    return made
+
+
+def numbers() -> pa.Table:
+    ids = range(FILES * ROWS)
+    return pa.table({"id": pa.array(ids, pa.int64()), "text": [f"row {number}" * 20 for number in ids]})
+
+
+@pytest.mark.parametrize("name", ["groups", "zones"])
+def test_the_table_is_the_one_of_duckdb(name: str, there: Remote, tmp_path: Path) -> None:
+    agrees(CASES[name], there, tmp_path, landed_rows)
+
+
+def executors(engine: Spark) -> list[Any]:
+    """Those that run tasks: the driver is told too, and runs none."""
+    found = engine.session.sparkContext._jsc.sc().statusTracker().getExecutorInfos()
+    return [each for each in found if each.numRunningTasks()]
+
+
+def test_a_worker_that_dies_in_the_middle_changes_nothing(
+    engine: Spark, there: Remote, standalone: Cluster, tmp_path: Path
+) -> None:
+    columns, rows = duckdb_rows(LONG, {"numbers": numbers()}, tmp_path)
+    found: list[Any] = []
+    asked = threading.Thread(target=lambda: found.append(landed_rows(LONG, there)))
+    asked.start()
+    end = time.monotonic() + PATIENCE
+    while len(executors(engine)) < 2:
+        assert asked.is_alive(), "it ended before both workers had something to do"
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    standalone.kill(1)
+    assert asked.is_alive(), "it ended before a worker died"
+    asked.join(PATIENCE)
+    assert [(name, sorted(answer)) for name, answer in found] == [(columns, sorted(rows))]
+    assert sum(row[1] for row in rows) == (FILES * ROWS) ** 2
