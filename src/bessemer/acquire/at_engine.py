@@ -99,12 +99,12 @@ class AtEngine:
                 found, _ = spool(self.engine.batches(query.sql), self._folder(), self.name)
                 order = f"md5(concat({', '.join(_texts(query))}))"
                 return land(connection, f"({found} ORDER BY {order})", target, self.ctx), None
-            whole = keep(self.engine, self.name, self._kept(sql, records), query)
-            found, _ = spool(whole.sample(self.spec.sample, seed), self._folder(), self.name)
+            whole = keep(self.engine, self.name, self._kept(sql, records), query, seed)
+            found, _ = spool(whole.sample(self.spec.sample), self._folder(), self.name)
         ordered = f"(SELECT * EXCLUDE ({HASH}) FROM ({found}) ORDER BY {HASH})"
         columns = land(connection, ordered, target, self.ctx)
         self.ctx.note(f"{whole.rows:,} rows stay at {self.name} as '{whole.kept}'; a sample of them is here")
-        return columns, whole.to_json(self.settings)
+        return columns, whole.to_json(self.settings, self.spec.sample)
 
     def close(self) -> None:
         self.engine.close()

@@ -111,6 +111,7 @@ def _labelled(spec: AnnotateSpec, labels: _Labels, data: Artifact, ctx: Context)
         "classes": classes,
         "counts": {label(c): counts[c] for c in classes},
         "positive": classes[1] if task == "binary" else None,
+        **({"whole": data.meta["whole"]} if "whole" in data.meta else {}),
     }
     return ctx.store.put("labelled", files, meta)
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 _SHOWN = 80
 
 
+class NotCarriedOver(DataError):
+    """A query that does not mean the same at the engine; it has not been asked there."""
+
+
 class Refused(Exception):
     """An expression that does not mean the same elsewhere. why: what of it. fix: what to write."""
 
@@ -19,12 +23,12 @@ class Refused(Exception):
         super().__init__(why)
         self.node, self.why, self.fix = node, why, fix
 
-    def told(self, engine: str) -> DataError:
+    def told(self, engine: str) -> NotCarriedOver:
         """The error for the user, with the expression and where it stands."""
         text = self.node.sql("duckdb")
         shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
         otherwise = "compute it another way, or take the engine duckdb"
-        return DataError(
+        return NotCarriedOver(
             f"`{shown}`{_position(self.node)} cannot be carried over to {engine}",
             why=self.why,
             fix=f"{self.fix}; or take the engine duckdb" if self.fix else otherwise,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bessemer.core.errors import DataError
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 #: What the table is called in questions about it.
 TABLE = "data"
-#: The column that a sample's rows carry: the hash that chose them.
+#: The column that is kept with each row: the hash that chooses a sample.
 HASH = "bessemer_hash"
-_DIGITS = 12
+#: Hexadecimal digits of the hash, and of what it is compared with.
+_KEPT, _DIGITS = 16, 12
+#: Stands in a text for the rows that are to be kept.
+_ROWS = "bessemer_rows"
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Table:
 
     name: of the engine, for errors. kept: the table's name there. relation: what stands after FROM in its dialect.
     columns: names and types, the five. rows: how many.
+    sampled: about how many rows travelled; 0 where none has yet.
     """
 
     engine: Engine
@@ -38,12 +42,17 @@ class Table:
     relation: str
     columns: tuple[tuple[str, str], ...]
     rows: int
+    sampled: int = 0
+
+    def remote(self) -> Remote:
+        """The engine with the table `data`, which has the column HASH too; others may be added."""
+        made = Remote(self.engine, self.name)
+        made.add(TABLE, self.relation, [*self.columns, (HASH, "VARCHAR")])
+        return made
 
     def query(self, sql: str, *, exact: bool = True) -> Query:
         """A SELECT of DuckDB's dialect from the table `data`, for the engine."""
-        remote = Remote(self.engine, self.name)
-        remote.add(TABLE, self.relation, self.columns)
-        return remote.query(sql, exact=exact)
+        return self.remote().query(sql, exact=exact)
 
     def ask(self, sql: str, *, exact: bool = True) -> list[tuple[Any, ...]]:
         """The rows of a SELECT from the table `data`, with a small result: bool, int, float, str, datetime (UTC), None.
@@ -57,34 +66,35 @@ class Table:
         """The only value of a SELECT."""
         return self.ask(sql)[0][0]
 
-    def part(self, rows: int, seed: int) -> str:
-        """SQL that is true for about so many rows: those whose hash is small. The same rows each time.
-
-        It holds texts of floats: ask with `exact=False`.
-        """
+    def part(self, rows: int) -> str:
+        """SQL that is true for about so many rows: those whose hash is small. The same rows each time."""
         if rows >= self.rows:
             return "true"
         limit = int(rows / self.rows * 16**_DIGITS)
-        return f"{self.hash(seed)} < {literal(f'{limit:0{_DIGITS}x}')}"
+        return f"{HASH} < {literal(f'{limit:0{_DIGITS}x}')}"
 
-    def hash(self, seed: int) -> str:
-        """The MD5 of a row's values and a seed, as SQL: 32 hexadecimal digits."""
-        texts = ", '|', ".join(f"coalesce(CAST({quote(name)} AS VARCHAR), '~')" for name, _ in self.columns)
-        return f"md5(concat({literal(f'{seed}|')}, {texts}))"
+    def apart(self) -> str:
+        """SQL that is true for the rows that did not travel with the sample."""
+        return f"NOT ({self.part(self.sampled)})"
 
-    def sample(self, rows: int, seed: int) -> Iterator[pa.RecordBatch]:
+    def sample(self, rows: int) -> Iterator[pa.RecordBatch]:
         """About `rows` rows, with their hash in a last column; in any order."""
         names = ", ".join(quote(name) for name, _ in self.columns)
-        sql = f"SELECT {names}, {self.hash(seed)} AS {HASH} FROM {TABLE} WHERE {self.part(rows, seed)}"
-        return self.engine.batches(self.query(sql, exact=False).sql)
+        sql = f"SELECT {names}, {HASH} FROM {TABLE} WHERE {self.part(rows)}"
+        return self.engine.batches(self.query(sql).sql)
 
-    def to_json(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """What an artifact says of it, for `reopened`. settings: the engine's, as the project file has them."""
+    def to_json(self, settings: Mapping[str, Any], sampled: int) -> dict[str, Any]:
+        """What an artifact says of it, for `reopened`.
+
+        Args:
+            settings: the engine's, as the project file has them. sampled: what `sample` was called with.
+        """
         return {
             "engine": self.name,
             "settings": dict(settings),
             "table": self.kept,
             "rows": self.rows,
+            "sampled": sampled,
             "columns": [{"name": name, "dtype": kind} for name, kind in self.columns],
         }
 
@@ -96,13 +106,24 @@ def opened(name: str, settings: Mapping[str, Any], ctx: Context) -> Engine:
     return made
 
 
-def keep(engine: Engine, name: str, kept: str, query: Query) -> Table:
-    """Store a query's rows at the engine, and count them."""
-    relation = engine.keep(kept, query.sql)
+def keep(engine: Engine, name: str, kept: str, query: Query, seed: int) -> Table:
+    """Store a query's rows at the engine, each with a hash of its values and the seed, and count them."""
+    relation = engine.keep(kept, _hashed(engine, name, query, seed))
     table = Table(engine, name, kept, relation, query.columns, 0)
-    return Table(
-        engine, name, kept, relation, query.columns, int(table.one(f"SELECT count(*) AS n FROM {TABLE}"))
-    )
+    return replace(table, rows=int(table.one(f"SELECT count(*) AS n FROM {TABLE}")))
+
+
+def _hashed(engine: Engine, name: str, query: Query, seed: int) -> str:
+    """The query with the MD5 of its rows in a last column. Texts of floats are the engine's own."""
+    from sqlglot import exp
+
+    texts = ", '|', ".join(f"coalesce(CAST({quote(name)} AS VARCHAR), '~')" for name, _ in query.columns)
+    digits = f"left(md5(concat({literal(f'{seed}|')}, {texts})), {_KEPT})"
+    remote = Remote(engine, name)
+    remote.add(TABLE, _ROWS, query.columns)
+    outer = remote.query(f"SELECT *, {digits} AS {HASH} FROM {TABLE}", exact=False).sql
+    rows = exp.to_identifier(_ROWS, quoted=True).sql(engine.dialect)
+    return outer.replace(rows, f"({query.sql}) AS {rows}", 1)
 
 
 def reopened(told: Mapping[str, Any], ctx: Context) -> Table:
@@ -122,4 +143,17 @@ def reopened(told: Mapping[str, Any], ctx: Context) -> Table:
             fix="change `acquire.version` to make it again",
         )
     columns = tuple((column["name"], column["dtype"]) for column in told["columns"])
-    return Table(engine, name, told["table"], relation, columns, told["rows"])
+    return Table(engine, name, told["table"], relation, columns, told["rows"], told["sampled"])
+
+
+def typed(columns: Sequence[tuple[str, str]], casts: Mapping[str, str], where: str, of: str = TABLE) -> str:
+    """Rows under other types that fulfil a condition on these, with their hash, as SQL that stands after FROM.
+
+    >>> typed([("a", "BIGINT"), ("b", "VARCHAR")], {"a": "DOUBLE"}, "a > 0.5")
+    '(SELECT * FROM (SELECT CAST("a" AS DOUBLE) AS "a", "b", bessemer_hash FROM data) WHERE a > 0.5)'
+    """
+    listed = ", ".join(
+        f"CAST({quote(name)} AS {casts[name]}) AS {quote(name)}" if name in casts else quote(name)
+        for name, _ in columns
+    )
+    return f"(SELECT * FROM (SELECT {listed}, {HASH} FROM {of}) WHERE {where})"

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bessemer.core.errors import DataError
 from bessemer.engines.binding import Schema
-from bessemer.engines.refusal import Refused
+from bessemer.engines.refusal import NotCarriedOver, Refused
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -66,7 +65,7 @@ def transpile(
         exact: whether floats as texts, which systems write differently, are refused.
 
     Raises:
-        DataError: what cannot be carried over, with its text and position.
+        NotCarriedOver: what cannot be carried over, with its text and position.
     """
     import sqlglot
     from sqlglot.errors import SqlglotError, UnsupportedError
@@ -84,13 +83,13 @@ def transpile(
     except Refused as refused:
         raise refused.told(engine) from refused
     except UnsupportedError as error:
-        raise DataError(
+        raise NotCarriedOver(
             f"`acquire.sql` cannot be carried over to {engine}",
             why=str(error),
             fix="compute it another way, or take the engine duckdb",
         ) from error
     except SqlglotError as error:
-        raise DataError(
+        raise NotCarriedOver(
             f"`acquire.sql` cannot be read for {engine}",
             why=str(error).splitlines()[0],
             fix="write it more plainly, or take the engine duckdb",

@@ -20,7 +20,10 @@ ROW = "file_row_number"
 
 @dataclass(frozen=True)
 class Labelled:
-    """The `labelled` artifact, opened: the Parquet file, its columns in order, the target and its classes."""
+    """The `labelled` artifact, opened: the Parquet file, its columns in order, the target and its classes.
+
+    whole: the table at an engine that the rows are a sample of, as `validate` says it; None where they are all.
+    """
 
     path: Path
     rows: int
@@ -28,16 +31,18 @@ class Labelled:
     target: str
     task: Task
     classes: tuple[Any, ...]
+    whole: Mapping[str, Any] | None = None
 
     def class_sql(self) -> str:
         """The class index as SQL (BIGINT), 0 for regression."""
         if self.task == "regression":
             return "0"
-        texts = ", ".join(
+        texts = (
             literal(c) if isinstance(c, str) else str(c).lower() if isinstance(c, bool) else str(int(c))
             for c in self.classes
         )
-        return f"CAST(list_position([{texts}], {quote(self.target)}) - 1 AS BIGINT)"
+        cases = " ".join(f"WHEN {quote(self.target)} = {text} THEN {i}" for i, text in enumerate(texts))
+        return f"CAST(CASE {cases} END AS BIGINT)"
 
 
 def open_labelled(artifact: Artifact) -> Labelled:
@@ -58,9 +63,8 @@ def open_labelled(artifact: Artifact) -> Labelled:
             fix="rename it in `acquire: {sql: ...}`",
         )
     meta = artifact.meta
-    return Labelled(
-        path, file.metadata.num_rows, columns, meta["target"], meta["task"], tuple(meta["classes"])
-    )
+    classes, whole = tuple(meta["classes"]), meta.get("whole")
+    return Labelled(path, file.metadata.num_rows, columns, meta["target"], meta["task"], classes, whole)
 
 
 def _dtype(kind: Any) -> DType:

@@ -18,6 +18,8 @@ from bessemer.prepare.mixing import mixed_sql
 from bessemer.prepare.spec import SplitSpec
 
 PARTS = ("train", "valid", "test")
+#: The tables that `Split.elsewhere` is about.
+OTHERS, JUDGED = "others", "judged"
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,15 @@ class Split:
 
     refold: how train and valid may be cut anew for cross-validation: by `rows`, by `group`, or `never`, where
         the valid part was chosen on purpose (later in time, or given).
+    elsewhere: which rows that are in none of the parts, because they stay at an engine, may be learnt from: a
+        condition over the columns of `others`, and over `judged`, which has the groups of valid and test.
     """
 
     method: str
     conditions: Mapping[str, str]
     notes: tuple[str, ...] = ()
     refold: Literal["rows", "group", "never"] = "rows"
+    elsewhere: str = "true"
 
 
 def decide(connection: Any, data: Labelled, spec: SplitSpec, seed: int) -> Split:
@@ -145,7 +150,7 @@ def _by_time(connection: Any, data: Labelled, source: str, spec: SplitSpec) -> S
     conditions = _cut(key, text(valid_from), text(test_from))
     conditions["train"] = f"({conditions['train']} OR {key} IS NULL)"
     notes = (f"{missing} rows without '{name}' are in train",) if missing else ()
-    return Split("time", conditions, notes, refold="never")
+    return Split("time", conditions, notes, refold="never", elsewhere=conditions["train"])
 
 
 def _by_group(connection: Any, source: str, spec: SplitSpec, seed: int) -> Split:
@@ -178,7 +183,8 @@ def _by_group(connection: Any, source: str, spec: SplitSpec, seed: int) -> Split
 
     test_place, test_from = cut(test, 3, groups)
     _, valid_from = cut(test + valid, 2, test_place - 1)
-    return Split("group", _cut(key, str(valid_from), str(test_from)), refold="group")
+    unseen = f"NOT EXISTS (SELECT 1 FROM {JUDGED} WHERE {JUDGED}.x0 = {OTHERS}.{quote(name)})"
+    return Split("group", _cut(key, str(valid_from), str(test_from)), refold="group", elsewhere=unseen)
 
 
 def _given(connection: Any, source: str, spec: SplitSpec, seed: int) -> Split:
@@ -200,17 +206,16 @@ def _given(connection: Any, source: str, spec: SplitSpec, seed: int) -> Split:
             fix=f"give some rows the value '{empty[0]}'",
         )
     conditions = {part: f"{key} = '{part}'" for part in PARTS}
+    train = conditions["train"]
     if "valid" in counts:
-        return Split("given", conditions, refold="never")
+        return Split("given", conditions, refold="never", elsewhere=train)
     chance, (drawn, _) = mixed_sql(ROW, seed), sizes(counts["train"], spec.model_copy(update={"test": 0.0}))
     (highest,) = connection.execute(
         f"SELECT {chance} AS k FROM {source} WHERE {conditions['train']} ORDER BY 1 LIMIT 1 OFFSET {max(drawn, 1) - 1}"
     ).fetchone()
-    train = conditions["train"]
     conditions |= {
         "train": f"{train} AND {chance} > {highest}",
         "valid": f"{train} AND {chance} <= {highest}",
     }
-    return Split(
-        "given", conditions, (f"'{name}' names no valid rows: {spec.valid:.0%} of train were drawn",)
-    )
+    notes = (f"'{name}' names no valid rows: {spec.valid:.0%} of train were drawn",)
+    return Split("given", conditions, notes, elsewhere=train)

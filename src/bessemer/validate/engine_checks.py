@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bessemer.core.sql import quote
-from bessemer.engines.table import TABLE, Table, reopened
+from bessemer.engines.table import Table, reopened, typed
 from bessemer.validate.contract import Contract
 from bessemer.validate.enforce import Outcome
 from bessemer.validate.engine_statistics import describe
@@ -36,14 +36,14 @@ def whole_of(raw: Artifact, ctx: Context) -> Iterator[Whole | None]:
         return
     table = reopened(told, ctx)
     with closing(table.engine):
-        yield Whole(table)
+        yield Whole(table, told)
 
 
 class Whole:
     """All rows, under the contract's types."""
 
-    def __init__(self, table: Table) -> None:
-        self.table = table
+    def __init__(self, table: Table, told: Mapping[str, Any]) -> None:
+        self.table, self.told = table, told
         self.casts: dict[str, str] = {}
 
     @property
@@ -56,11 +56,11 @@ class Whole:
 
     def relation(self, where: str = "true") -> str:
         """The rows that fulfil a condition, as SQL that stands after FROM."""
-        listed = ", ".join(
-            f"CAST({quote(name)} AS {kind}) AS {quote(name)}" if name in self.casts else quote(name)
-            for name, kind in self.columns
-        )
-        return f"(SELECT * FROM (SELECT {listed} FROM {TABLE}) WHERE {where})"
+        return typed(self.table.columns, self.casts, where)
+
+    def to_json(self, mask: Sequence[RowRule]) -> dict[str, Any]:
+        """What an artifact says of the rows that break none of the rules: the table, their types and a condition."""
+        return {**self.told, "casts": self.casts, "where": _none_of(mask)}
 
     def statistics(self, mask: Sequence[RowRule], ctx: Context) -> Statistics:
         """Of the rows that break none of the rules."""

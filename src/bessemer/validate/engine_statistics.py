@@ -140,7 +140,7 @@ class _Describer:
     def _quantiles(self, name: str, kind: str) -> list[Any]:
         """The smallest values at or below which the shares of `LEVELS` lie."""
         value = _value(name, kind)
-        chosen = f"{value} IS NOT NULL AND {self.table.part(SAMPLE, 0)}"
+        chosen = f"{value} IS NOT NULL AND {self.table.part(SAMPLE)}"
         grouped = f"SELECT {value} AS v, count(*) AS n FROM {self.relation} WHERE {chosen} GROUP BY 1"
         summed = f"SELECT v, sum(n) OVER (ORDER BY v) AS upto, sum(n) OVER () AS total FROM ({grouped})"
         listed = ", ".join(

@@ -6,6 +6,8 @@ import datetime as dt
 import math
 from typing import Any
 
+from bessemer.core.media import is_image
+
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _BINS = 20
 _EPOCH = dt.datetime(1970, 1, 1)
@@ -45,6 +47,9 @@ def finish(facts: dict[str, Any], kind: str) -> None:
     facts.setdefault("max", None)
     if kind == "TIMESTAMP":
         _as_times(facts)
+    top = facts.get("top") or []
+    if kind == "VARCHAR" and top and all(is_image(value) for value, _ in top):
+        facts["images"], facts["top"] = True, []  # their base64 says nothing to a reader
 
 
 def _as_times(facts: dict[str, Any]) -> None:

@@ -41,7 +41,7 @@ def _column(
         rules["finite"] = True
     if kind in ("integer", "number") and not key:
         rules |= _range(facts["min"], facts["max"], margin, whole=kind == "integer")
-    values = statistics.categories.get(name, [])
+    values = [] if facts.get("images") else statistics.categories.get(name, [])
     if values and facts["count"] >= _REPEATED * len(values):
         rules["values"] = tuple(values)
     return ColumnRules(**rules)

@@ -148,8 +148,10 @@ def _first(
         except StoreError as error:
             ctx.warn(f"the inferred contract was not written to {spec.contract}: {error.what}")
     enforcement = Enforcement(connection, parquet, _columns(raw), contract, ctx)
+    outcome = Outcome(statistics.rows)
+    told = whole.to_json([]) if whole else None
     return _outputs(
-        spec, enforcement, raw, contract, text, statistics, Outcome(statistics.rows), ctx, inferred=True
+        spec, enforcement, raw, contract, text, statistics, outcome, ctx, inferred=True, whole=told
     )
 
 
@@ -184,7 +186,10 @@ def _enforce(
     inferred = not outcome.findings and text == write(
         inferred_contract(connection, relation, statistics, spec.margin, whole)
     )
-    return _outputs(spec, enforcement, raw, contract, text, statistics, outcome, ctx, inferred=inferred)
+    told = whole.to_json(broken) if whole else None
+    return _outputs(
+        spec, enforcement, raw, contract, text, statistics, outcome, ctx, inferred=inferred, whole=told
+    )
 
 
 def _rows(parquet: Path) -> int:
@@ -204,6 +209,7 @@ def _outputs(
     ctx: Context,
     *,
     inferred: bool,
+    whole: Mapping[str, Any] | None,
 ) -> dict[str, ArtifactRef]:
     """The four artifacts. Where no rule was broken and no type changed, the data is the very file that came in."""
     data, bad = ctx.temporary("data.parquet"), ctx.temporary("quarantine.parquet")
@@ -216,9 +222,10 @@ def _outputs(
     columns = [{"name": name, "dtype": kind} for name, kind in enforcement.types]
     rules = len(row_rules(contract)) + sum(column.unique for column in contract.columns.values())
     rules += len(contract.expect)
+    facts = {"rows": _rows(data), "columns": columns, **({"whole": whole} if whole else {})}
     put = ctx.store.put
     return {
-        "data": put("data", {"data.parquet": data}, {"rows": _rows(data), "columns": columns}),
+        "data": put("data", {"data.parquet": data}, facts),
         "contract": put(
             "contract",
             {"contract.yaml": text.encode()},

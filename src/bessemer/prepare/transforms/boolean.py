@@ -17,6 +17,7 @@ class Boolean:
 
     dtypes: ClassVar[tuple[DType, ...]] = ("boolean",)
     encodings: ClassVar[tuple[str, ...]] = ()
+    portable: ClassVar[bool] = True
 
     def fit(self, column: TrainColumn, spec: PrepareSpec, encode: Sequence[str] | None) -> Plain:
         name = column.column.name

@@ -47,6 +47,7 @@ class Categorical:
 
     dtypes: ClassVar[tuple[DType, ...]] = ("string", "integer", "boolean", "number")
     encodings: ClassVar[tuple[str, ...]] = ("indicator", "frequency", "rank", "target_mean")
+    portable: ClassVar[bool] = True
 
     def fit(self, column: TrainColumn, spec: PrepareSpec, encode: Sequence[str] | None) -> FittedCategorical:
         key = key_sql(column.x, column.column.dtype)

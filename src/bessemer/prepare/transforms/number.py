@@ -17,6 +17,7 @@ class Number:
 
     dtypes: ClassVar[tuple[DType, ...]] = ("number", "integer", "boolean")
     encodings: ClassVar[tuple[str, ...]] = ()
+    portable: ClassVar[bool] = True
 
     def fit(self, column: TrainColumn, spec: PrepareSpec, encode: Sequence[str] | None) -> Plain:
         name = column.column.name

@@ -4,6 +4,7 @@ Source: D. Micci-Barreca, A preprocessing scheme for high-cardinality categorica
 and prediction problems, SIGKDD Explorations 3(1), 2001. With n rows of sum S in a level, prior mean p and
 smoothing m, the mean is (S + m p) / (n + m). In training a row gets the mean (and the prior) of the other
 folds' rows only. Sums are of integers (see `Target`), so they are exact and leave nothing of the own fold behind.
+Rows that stay at an engine are in no fold of the training matrix: every fold learns from them.
 """
 
 from __future__ import annotations
@@ -16,22 +17,34 @@ import numpy as np
 if TYPE_CHECKING:
     from bessemer.prepare.transforms.base import Target, TrainColumn
 
+#: The most frequent levels come first; those of `levels` are within so many rows as they and the folds make.
 _BY_FOLD = """
-SELECT l.key, t.fold, count(*), {sums}
-FROM (SELECT {key} AS key, fold, y FROM {table}) t JOIN ({levels}) l ON t.key IS NOT DISTINCT FROM l.key
-GROUP BY l.key, t.fold
+SELECT key, fold, n, {names} FROM (
+    SELECT key, fold, n, {names}, sum(n) OVER (PARTITION BY key) AS total
+    FROM (SELECT {key} AS key, fold, count(*) AS n, {sums} FROM {table} GROUP BY 1, 2)
+) ORDER BY total DESC, key NULLS FIRST, fold LIMIT {limit}
 """
+#: A sum of a regression target is asked for in two that 64 bits hold, as not every engine has wider integers.
+_HIGH = 2**26
 
 
-def sums_sql(task: str, classes: int, y: str = "y") -> str:
-    """The sums a target's means are made of: of the value, or the rows of each class but the first.
+def sums_sql(task: str, classes: int, y: str = "y") -> tuple[str, ...]:
+    """What a target's means are made of: the value's sum, in two, or the rows of each class but the first.
 
     >>> sums_sql("multiclass", 3)
-    'count(*) FILTER (y = 1), count(*) FILTER (y = 2)'
+    ('count(*) FILTER (y = 1)', 'count(*) FILTER (y = 2)')
     """
     if task == "regression":
-        return f"sum({y})"
-    return ", ".join(f"count(*) FILTER ({y} = {k})" for k in range(1, classes))
+        return f"sum({y} // {_HIGH})", f"sum({y} % {_HIGH})"
+    return tuple(f"count(*) FILTER ({y} = {k})" for k in range(1, classes))
+
+
+def sums_of(task: str, found: Sequence[Any]) -> list[int]:
+    """One sum for each mean, from the values of `sums_sql`."""
+    if task == "regression":
+        high, low = found
+        return [int(high) * _HIGH + int(low)]
+    return [int(n) for n in found]
 
 
 def mean_names(target: Target) -> list[str]:
@@ -78,7 +91,7 @@ def fit_target_mean(
             target,
             smoothing,
         )
-        for fold in range(len(target.rows))
+        for fold in range(target.folds)
     ]
     return means, np.stack(others).astype(np.float32)
 
@@ -88,15 +101,18 @@ def _by_fold(column: TrainColumn, key: str, levels: Sequence[Any]) -> tuple[np.n
     target, place = column.target, {level: i for i, level in enumerate(levels)}
     shape = (len(target.rows), len(levels) + 1)
     rows, sums = np.zeros(shape, dtype=object), np.zeros((*shape, target.means), dtype=object)
+    made = sums_sql(target.task, len(target.classes))
     sql = _BY_FOLD.format(
-        sums=sums_sql(target.task, len(target.classes)),
+        names=", ".join(f"s{i}" for i in range(len(made))),
+        sums=", ".join(f"{sql} AS s{i}" for i, sql in enumerate(made)),
         key=key,
         table=column.table,
-        levels=column.levels_sql(key, len(levels)),
+        limit=len(levels) * len(target.rows),
     )
     for level, fold, n, *found in column.query(sql):
-        rows[fold, place[level]] = n
-        sums[fold, place[level]] = found
+        if level in place:
+            rows[fold, place[level]] = int(n)
+            sums[fold, place[level]] = sums_of(target.task, found)
     return rows, sums
 
 

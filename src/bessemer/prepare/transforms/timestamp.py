@@ -50,6 +50,7 @@ class Timestamp:
 
     dtypes: ClassVar[tuple[DType, ...]] = ("timestamp",)
     encodings: ClassVar[tuple[str, ...]] = tuple(PARTS)
+    portable: ClassVar[bool] = True
 
     def fit(
         self, column: TrainColumn, spec: PrepareSpec, encode: Sequence[str] | None
@@ -65,6 +66,7 @@ class Timestamp:
 
     def _varying(self, column: TrainColumn) -> tuple[str, ...]:
         parts = [part for part in PARTS if not (part == "days" and column.orders_split)]
-        ranges = ", ".join(f"min({sql}) < max({sql})" for sql in (_parse(part).sql for part in parts))
+        found = (_parse(part).sql for part in parts)
+        ranges = ", ".join(f"min({sql}) < max({sql}) AS varies{i}" for i, sql in enumerate(found))
         (varies,) = column.query(f"SELECT {ranges} FROM (SELECT {column.x} AS t FROM {column.table})")
         return tuple(part for part, flag in zip(parts, varies, strict=True) if flag)
