@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import zipfile
@@ -20,10 +21,9 @@ from bessemer.acquire.sources import images as images_module
 from bessemer.acquire.sources.images import ImagesSource
 from bessemer.acquire.spec import AcquireSpec
 from bessemer.acquire.stage import fingerprint, run
-from bessemer.core.errors import DataError
+from bessemer.core.errors import DataError, ProjectError
 from bessemer.core.stage import Context
 from bessemer.core.store import Store
-from bessemer.testing.sources import read
 
 
 def image(file: Path, size: tuple[int, int] = (4, 3), mode: str = "RGB", colour: int = 0) -> bytes:
@@ -83,7 +83,7 @@ def test_content_is_written_before_there_is_much_of_it(
     for i in range(20):
         image(tmp_path / "many" / f"{i:03}.png")
     size = (tmp_path / "many" / "000.png").stat().st_size
-    monkeypatch.setattr(images_module, "_BYTES", 4 * size)
+    monkeypatch.setattr(images_module, "_BYTES", 4 * len(base64.b64encode(bytes(size))))
     options = ImagesSource.model_validate({"images": str(tmp_path / "many"), "bytes": True})
     files, _ = files_in(str(tmp_path / "many"), tmp_path)
     ctx = Context(Store(tmp_path / "store"), "acquire", {}, 7, tmp_path, tmp_path)
@@ -229,10 +229,24 @@ def test_the_fingerprint_is_of_names_and_content(pets: Path) -> None:
         image(pets / "pets" / "cat" / "1.png")
 
 
-def test_the_files_themselves_are_there_for_the_sql(pets: Path) -> None:
-    acquire = {"sql": "select path, label, octet_length(image) as bytes, size from data"}
-    found = read({"images": "pets", "bytes": True}, pets, **acquire)
-    assert found["bytes"].to_pylist() == found["size"].to_pylist()
+def test_the_files_themselves_land_as_base64_of_png_or_jpeg(pets: Path) -> None:
+    found, _ = landed({"images": "pets", "bytes": True}, pets)
+    assert found.schema.field("image").type == pa.string()
+    for row in found.to_pylist():
+        content = base64.b64decode(row["image"])
+        with Image.open(io.BytesIO(content), formats=["PNG", "JPEG"]) as shown:
+            assert shown.size == (row["width"], row["height"])
+        if row["format"] == "PNG" or (row["format"], row["mode"]) == ("JPEG", "RGB"):
+            assert content == (pets / "pets" / row["path"]).read_bytes()
+    assert {"GIF", "PNG"} <= set(found["format"].to_pylist())
+
+
+def test_a_jpeg_that_models_do_not_decode_lands_as_png(tmp_path: Path) -> None:
+    image(tmp_path / "x" / "1.jpg", mode="CMYK")
+    image(tmp_path / "x" / "2.jpg", mode="L")
+    image(tmp_path / "x" / "3.jpg", mode="RGB")
+    found, _ = landed({"images": "x", "bytes": True}, tmp_path)
+    assert [text[:4] for text in found["image"].to_pylist()] == ["iVBO", "iVBO", "/9j/"]
 
 
 def test_what_is_not_there_is_named(pets: Path) -> None:
@@ -241,3 +255,53 @@ def test_what_is_not_there_is_named(pets: Path) -> None:
         with pytest.raises(DataError) as caught:
             landed({"images": where}, pets)
         assert said in str(caught.value)
+
+
+def parquet_of_bytes(folder: Path) -> bytes:
+    content = image(folder / "one.png")
+    table = pa.table({"photo": pa.array([content, None], pa.binary()), "kind": ["cat", "dog"]})
+    pq.write_table(table, folder / "rows.parquet")
+    return content
+
+
+def acquired(folder: Path, **keys: Any) -> tuple[pa.Table, list[str]]:
+    said: list[str] = []
+    ctx = Context(
+        Store(folder / "store"), "acquire", {}, 7, folder, folder,
+        emit=lambda kind, data: said.append(data["text"]) if kind == "warning" else None,
+    )  # fmt: skip
+    spec = AcquireSpec.model_validate({"sources": {"rows": {"parquet": "rows.parquet"}}, **keys})
+    return pq.read_table(ctx.open(run(spec, {}, ctx)["raw"]).path("data.parquet")), said
+
+
+def test_a_binary_column_lands_as_base64_where_it_is_named(tmp_path: Path) -> None:
+    content = parquet_of_bytes(tmp_path)
+    found, said = acquired(tmp_path, images=["photo"])
+    assert found["photo"].to_pylist() == [base64.b64encode(content).decode(), None]
+    assert not said
+    again, _ = acquired(tmp_path, images=["photo"], sql="select kind, 1 as one, photo from rows")
+    assert again["photo"].to_pylist() == found["photo"].to_pylist()
+
+
+def test_other_binary_columns_are_left_out_with_a_hint(tmp_path: Path) -> None:
+    parquet_of_bytes(tmp_path)
+    found, said = acquired(tmp_path, sql="select *, 1 as one from rows")
+    assert found.column_names == ["kind", "one"]
+    assert said == ["left out binary column: photo; if they are images: `acquire: {images: [photo]}`"]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("foto", "no column 'foto'"), ("kinds", "no column 'kinds'"), ("one", "is a INTEGER")]
+)
+def test_a_column_that_holds_no_images_is_named(tmp_path: Path, name: str, why: str) -> None:
+    parquet_of_bytes(tmp_path)
+    with pytest.raises(ProjectError, match=why) as caught:
+        acquired(tmp_path, images=[name], sql="select *, 1 as one from rows")
+    assert caught.value.faults[0].path == "acquire.images.0"
+
+
+def test_images_of_columns_need_the_embedded_engine() -> None:
+    with pytest.raises(ValidationError, match="needs the engine duckdb"):
+        AcquireSpec.model_validate(
+            {"sources": {"a": {"csv": "a.csv"}}, "engine": "spark", "images": ["photo"]}
+        )

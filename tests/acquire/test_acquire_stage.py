@@ -167,7 +167,7 @@ def test_parquet_types_become_the_five(
     assert (str(row["d"]), str(row["z"]), row["t"]) == ("2024-01-02 00:00:00", "2024-01-01 22:00:00", 90.0)
     assert (row["e"], row["l"], row["s"], row["empty"], row["f"]) == ("a", "[1,null]", '{"k":1}', "", 1.5)
     assert "b" not in row
-    assert ("warning", "left out binary column: b") in events
+    assert ("warning", "left out binary column: b; if they are images: `acquire: {images: [b]}`") in events
 
 
 def test_wide_integers_fit_or_become_numbers(tmp_path: Path, acquire: Acquire) -> None:

@@ -253,7 +253,7 @@ UNSAFE = {
     "foreign operators": [
         _foreign_in_a_branch,
         lambda m: setattr(m.graph.node[0], "domain", "com.microsoft"),
-        lambda m: m.opset_import.add(domain="com.microsoft", version=1),
+        lambda m: m.opset_import.add(domain="com.microsoft.nchwc", version=1),
     ],
     "local functions": [_function],
     "newer operator set": [lambda m: setattr(m.opset_import[0], "version", 99)],

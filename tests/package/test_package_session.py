@@ -114,8 +114,8 @@ def test_only_what_is_asked_for_is_run(make_trained: Any) -> None:
     session.run(made.table, ["features"])
     cut = session._cut_session(("features",))
     assert cut is not None
-    assert cut.session is not None
-    assert [o.name for o in cut.session.get_outputs()] == ["features"]
+    assert cut.whole is not None
+    assert [o.name for o in cut.whole.session.get_outputs()] == ["features"]
 
 
 def test_a_heavy_graph_is_loaded_once_and_says_the_same(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +14,7 @@ from bessemer.acquire.remote import is_remote
 from bessemer.acquire.shorthand import ENDINGS
 from bessemer.core.errors import DataError
 from bessemer.core.filesystem import open_url, version_of
+from bessemer.package.images import MOST_CHARACTERS, MOST_PIXELS, as_png
 
 #: Raster formats alone: Pillow gives some others to programs outside, such as Ghostscript.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
@@ -137,3 +138,24 @@ def _decoded(content: bytes, max_pixels: int) -> tuple[str, str, tuple[int, int]
     except (OSError, ValueError, SyntaxError, IndexError, EOFError, TypeError, OverflowError) as error:
         reason = "cut" if "truncated" in str(error) else f"damaged: {str(error)[:80]}"
         raise Broken(reason) from None
+
+
+def base64_of(content: bytes, facts: Mapping[str, Any]) -> str:
+    """The base64 of an image's bytes as they are where they are PNG, or JPEG in RGB; else of a PNG of it.
+
+    Args:
+        facts: what `facts_of` gives.
+
+    Raises:
+        Broken: models do not decode as many pixels or bytes.
+    """
+    import base64
+
+    if facts["width"] * facts["height"] > MOST_PIXELS:
+        raise Broken(f"more than {MOST_PIXELS:,} pixels, which models do not decode")
+    if facts["format"] != "PNG" and (facts["format"], facts["mode"]) != ("JPEG", "RGB"):
+        content = as_png(content)
+    text = base64.b64encode(content).decode("ascii")
+    if len(text) > MOST_CHARACTERS:
+        raise Broken(f"more than {MOST_CHARACTERS * 3 // 4 / 2**20:,.0f} MB, which models do not decode")
+    return text

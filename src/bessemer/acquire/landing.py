@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bessemer.core.errors import DataError
+from bessemer.core.errors import DataError, Fault, ProjectError, did_you_mean
 from bessemer.core.parquet import write_parquet
 from bessemer.core.sql import quote
 from bessemer.engines.columns import Column, canonical, describe
@@ -16,17 +17,25 @@ if TYPE_CHECKING:
 _MIN, _MAX = -(2**63), 2**63 - 1
 
 
-def land(connection: Any, relation: str, path: Path, ctx: Context) -> list[Column]:
+def land(
+    connection: Any, relation: str, path: Path, ctx: Context, images: Sequence[str] = ()
+) -> list[Column]:
     """Write a relation's rows to `path` with canonical types; gives its columns.
 
     Integers wider than 64 bits land as BIGINT where all values fit, else as DOUBLE.
 
+    Args:
+        images: binary columns that land as the base64 of their bytes.
+
     Raises:
+        ProjectError: `images` names a column that is not there or holds something else.
         DataError: nothing to learn from: fewer than two columns, or no rows.
     """
     import duckdb
 
     types = describe(connection, relation)
+    if images:
+        relation, types = _as_texts(relation, types, images)
     columns = _columns(types, set(), ctx)
     try:
         rows = write_parquet(connection, _select(columns, relation), path)
@@ -43,11 +52,33 @@ def land(connection: Any, relation: str, path: Path, ctx: Context) -> list[Colum
     return columns
 
 
+def _as_texts(
+    relation: str, types: list[tuple[str, str]], images: Sequence[str]
+) -> tuple[str, list[tuple[str, str]]]:
+    """The relation with the named binary columns as base64, and its types."""
+    known = dict(types)
+    for i, name in enumerate(images):
+        if known.get(name) not in ("BLOB", "VARCHAR"):
+            is_there = (
+                f"'{name}' is a {known[name]} column" if name in known else f"no column '{name}' in the data"
+            )
+            fix = did_you_mean(name, [n for n, kind in types if kind == "BLOB"])
+            raise ProjectError([Fault(f"acquire.images.{i}", None, f"{is_there}; images are binary", fix)])
+    binary = [name for name in images if known[name] == "BLOB"]
+    replaced = ", ".join(f"to_base64({quote(name)}) AS {quote(name)}" for name in binary)
+    chosen = f"(SELECT * REPLACE ({replaced}) FROM {relation})" if binary else relation
+    return chosen, [(name, "VARCHAR" if name in binary else kind) for name, kind in types]
+
+
 def _columns(types: list[tuple[str, str]], too_wide: set[str], ctx: Context | None) -> list[Column]:
     landed = [canonical(n, t, wide_as="DOUBLE" if n in too_wide else "BIGINT") for n, t in types]
     left_out = [name for (name, _), column in zip(types, landed, strict=True) if column is None]
     if left_out and ctx is not None:
-        ctx.warn(f"left out binary column{'s' * (len(left_out) > 1)}: {', '.join(left_out)}")
+        listed = ", ".join(left_out)
+        ctx.warn(
+            f"left out binary column{'s' * (len(left_out) > 1)}: {listed}; "
+            f"if they are images: `acquire: {{images: [{listed}]}}`"
+        )
     columns = [column for column in landed if column is not None]
     if len(columns) < 2:
         shown = f": '{columns[0].name}'" if columns else ""

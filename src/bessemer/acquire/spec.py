@@ -151,6 +151,11 @@ class AcquireSpec(Spec):
         description="module:function in the project's folder, applied after the SQL to each Arrow record batch; "
         "it gives a batch, a table, an iterator of them, or None.",
     )
+    images: list[str] = Field(
+        default_factory=list,
+        description="Binary columns that are images (PNG, JPEG): they land as base64. Other binary columns are left "
+        "out.",
+    )
     personal: dict[str, Treatment] = Field(
         default_factory=dict,
         description="Columns with personal data, or `source.column`, to what is done to them before they are stored: "
@@ -198,6 +203,14 @@ class AcquireSpec(Spec):
         if self.sample is not None and self.python:
             raise ValueError(
                 "`sample` and `python` do not go together: the function would see the sample alone"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _images(self) -> AcquireSpec:
+        if self.images and self.engine_name != EMBEDDED:
+            raise ValueError(
+                f"`images` needs the engine {EMBEDDED}: make base64 of them in the source's query"
             )
         return self
 

@@ -240,7 +240,7 @@ def _query(
         check_names([n for n in relation.header if n], lambda: _renamed(connection, name, relation))
         try:
             for_width(connection, len(describe(connection, f"({relation.query})")))
-            return land(connection, f"({relation.query})", target, ctx)
+            return land(connection, f"({relation.query})", target, ctx, spec.images)
         except duckdb.Error as error:
             raise _reading(error, relation) from error
     engine = ENGINES.load(spec.engine_name)(connection, ctx)
@@ -252,7 +252,7 @@ def _query(
     result = engine.select(spec.sql, readable)
     with ctx.progress("running the SQL"):
         try:
-            return land(connection, result, target, ctx)
+            return land(connection, result, target, ctx, spec.images)
         except duckdb.Error as error:
             raise engine.explain(error) from error
 

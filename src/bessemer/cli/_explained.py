@@ -8,6 +8,7 @@ from typing import Any
 from rich.markup import escape
 
 from bessemer.cli._console import format_value, out, rows_table
+from bessemer.core.media import shown_image
 
 #: Contributions shown of a row, and how long the longest bar is.
 SHOWN, BAR = 12, 24
@@ -44,6 +45,8 @@ def _head(row: Mapping[str, Any]) -> None:
 def _value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
+    if isinstance(value, str):
+        return format_value(shown_image(value))
     return "missing" if value is None else format_value(value)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,18 @@ def machine_explained(what: str, where: object) -> Iterator[None]:
             why=str(error).splitlines()[0],
             fix="give the run more memory (`resources: {memory: 4GB}`), or select fewer columns",
         ) from error
+
+
+def bytes_a_row(path: Path, columns: Collection[str] | None = None) -> int:
+    """How large a row of a Parquet file is on average before compression; of some columns only, if they are given."""
+    import pyarrow.parquet as pq
+
+    found, size = pq.read_metadata(path), 0
+    for group in map(found.row_group, range(found.num_row_groups)):
+        for chunk in map(group.column, range(found.num_columns)):
+            if columns is None or chunk.path_in_schema in columns:
+                size += int(chunk.total_uncompressed_size)
+    return size // max(1, int(found.num_rows))
 
 
 def rows_at(path: Path, positions: Any, columns: list[str]) -> Any:

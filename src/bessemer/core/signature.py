@@ -26,7 +26,8 @@ class Field:
         microseconds since 1970 (UTC). Missing is NaN, '' and the smallest int64.
     nullable: whether the training data had missing values here.
     shape: of one row; () is a scalar.
-    domain: facts about the values: {"min":..., "max":...} or {"categories": [...]}, or {}.
+    domain: facts about the values: {"min":..., "max":...}, {"categories": [...]}, {"media": "image"} (base64 of PNG or
+        JPEG files), or {}.
     """
 
     name: str
@@ -35,6 +36,15 @@ class Field:
     nullable: bool = True
     shape: tuple[int, ...] = ()
     domain: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether its values are images.
+
+        >>> Field("photo", "string", "string", domain={"media": "image"}).is_image
+        True
+        """
+        return self.domain.get("media") == "image"
 
     def seen(self) -> str:
         """The values seen in training, in a few words.
@@ -45,6 +55,8 @@ class Field:
         if "categories" in self.domain:
             found = [str(value) for value in self.domain["categories"]]
             return ", ".join(found[:6]) + (f" and {len(found) - 6} more" if len(found) > 6 else "")
+        if self.is_image:
+            return "images, as base64 of PNG or JPEG files"
         low, high = self.domain.get("min"), self.domain.get("max")
         if low is None or high is None:
             return ""

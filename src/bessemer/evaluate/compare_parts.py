@@ -111,8 +111,7 @@ class Explained:
     def of_rows(self, rows: Ints) -> Floats:
         """Contributions by group to the score of the predicted class, or to the score: float64 (n, groups)."""
         X = np.load(self.evidence.splits.path("test.X.npy"), mmap_mode="r")
-        _, each = self.contributions.compute(np.ascontiguousarray(X[rows], dtype=np.float32))
-        grouped = self.contributions.by_group(each)
+        _, grouped = self.contributions.grouped(np.ascontiguousarray(X[rows], dtype=np.float32))
         if grouped.shape[2] == 1:
             return np.asarray(grouped[:, :, 0])
         best = self.evidence.outcome.probability[rows].argmax(axis=1)

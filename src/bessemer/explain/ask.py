@@ -70,10 +70,12 @@ def strongest_columns(subject: Subject, sample: Sample, ctx: Context, most: int,
     """The raw columns that move the score most when their values are shuffled, strongest first.
 
     A column that only feeds derived features counts with what these do. Columns that never move the score are
-    left out; where more than `most` do, a note says that `what` is of these alone, if it is given.
+    left out, and so are images, which have no values in an order; where more than `most` do, a note says that `what` is
+    of these alone, if it is given.
     """
     moved = movement(subject, sample, ctx)
-    ranked = sorted((name for name in moved if moved[name] > 0), key=lambda name: (-moved[name], name))
+    kept = [name for name in moved if moved[name] > 0 and name not in subject.images]
+    ranked = sorted(kept, key=lambda name: (-moved[name], name))
     if what and len(ranked) > most:
         ctx.note(f"{what}: the {most} columns that move the score most, of {len(subject.columns):,}")
     return ranked[:most]

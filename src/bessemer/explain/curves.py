@@ -53,7 +53,8 @@ def wanted_columns(
 
 
 def with_values(names: Sequence[str], subject: Subject, sample: Sample, ctx: Context) -> list[str]:
-    """The named columns, each once, without those that are missing in every row of the sample, of which a note says so.
+    """The named columns, each once, without images and those that are missing in every row of the sample, of which a
+    note says so.
 
     Raises:
         UsageError: the model takes no column of that name.
@@ -64,6 +65,9 @@ def with_values(names: Sequence[str], subject: Subject, sample: Sample, ctx: Con
                 f"the model takes no column {name!r}, so it cannot be explained",
                 fix=did_you_mean(name, subject.columns),
             )
+    for name in subject.images.intersection(names):
+        ctx.note(f"{name!r} has images, which have no values in an order: there is no curve of it")
+    names = [name for name in names if name not in subject.images]
     empty = [name for name in names if not len(grid_of(name, subject, sample, 2, missing=False))]
     for name in empty:
         ctx.note(f"{name!r} is missing in every row that is explained, so there is nothing to show of it")

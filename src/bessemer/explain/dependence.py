@@ -35,10 +35,10 @@ def dependence(groups: list[str], subject: Subject, sample: Sample) -> dict[str,
     width shows how much other columns change this one's effect. Value None is missing. Numbers and
     timestamps are binned by quantiles, the value is the median of the bin; categories are those with most
     rows, `others` counts the rest. In multiclass the contributions are to the class the column moves most,
-    named in `class`.
+    named in `class`. Images have no values to be shown beside.
     """
     shown = {}
-    for group in groups:
+    for group in (name for name in groups if name not in subject.images):
         parts = sample.contributions[:, subject.groups.index(group)]
         output = int(np.abs(parts).mean(axis=0).argmax())
         entry = _curve(values_of(group, subject, sample), parts[:, output])

@@ -74,6 +74,11 @@ class Subject:
         return [field.name for field in self.signature.inputs]
 
     @property
+    def images(self) -> frozenset[str]:
+        """The input columns that are images: they are shuffled and attributed as a whole, and have no curve."""
+        return frozenset(field.name for field in self.signature.inputs if field.is_image)
+
+    @property
     def method(self) -> tuple[str, str]:
         """The method's name and its background, as `explainer.json` has them."""
         chosen = self.contributions.chosen

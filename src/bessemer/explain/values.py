@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from bessemer.package.images import shown
+
 if TYPE_CHECKING:
     from bessemer.explain.sample import Floats, Sample
     from bessemer.explain.subject import Subject
@@ -87,9 +89,11 @@ def iso(microseconds: float) -> str:
 
 
 def tidy(value: Any, digits: int = 7) -> Any:
-    """Floats rounded to `digits` significant digits, everywhere inside: short, and the same on every machine.
+    """Floats rounded to `digits` significant digits, everywhere inside: short, and the same on every machine. Large
+    images become small ones.
 
-    Large ones keep ten: they are values of columns (prices, codes, seconds), which may differ in the last digits alone.
+    Large numbers keep ten: they are values of columns (prices, codes, seconds), which may differ in the last digits
+    alone.
 
     >>> tidy({"a": [1 / 3, True, "x", None, 1234567399.0]})
     {'a': [0.3333333, True, 'x', None, 1234567399.0]}
@@ -100,4 +104,4 @@ def tidy(value: Any, digits: int = 7) -> Any:
         return [tidy(inner, digits) for inner in value]
     if isinstance(value, float):
         return float(f"{value:.{max(digits, 10) if abs(value) >= 1e5 else digits}g}")
-    return value
+    return shown(value) if isinstance(value, str) else value

@@ -14,6 +14,7 @@ from bessemer.core.sql import quote
 from bessemer.monitor.joint import joined
 from bessemer.monitor.reference import Pairs, Reference, Sketch
 from bessemer.monitor.window import Column, Window
+from bessemer.package.image_measures import with_measures
 from bessemer.package.joint import associated, scored_numbers
 from bessemer.profile.columns import FLOAT32_MAX
 from bessemer.stats.arrays import Floats
@@ -33,9 +34,10 @@ def scan(connection: Any, relation: str, reference: Reference, parts: Collection
 
     A value that is not of its column's type counts as wrong and as missing; a column of another type is cast.
     """
-    there = {
-        row[0]: str(row[1]) for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-    }
+    there = _types(connection, relation)
+    if images := [name for name in reference.facts.get("images", ()) if name in there]:
+        relation = with_measures(connection, relation, images)
+        there = _types(connection, relation)
     rows = int(connection.execute(f"SELECT count(*) FROM {relation}").fetchone()[0])
     # a query a column: the file is read by columns anyway, and DuckDB takes 3.5 times as long for twenty in one query
     columns = {
@@ -48,6 +50,12 @@ def scan(connection: Any, relation: str, reference: Reference, parts: Collection
         scores = _scores(connection, relation, reference, columns, rows) if "pairs" in parts else {}
         joint = joined(connection, relation, reference, there, rows, parts, scores)
         return Window(rows, columns, absent, _pairs(scores), joint=joint)
+
+
+def _types(connection: Any, relation: str) -> dict[str, str]:
+    return {
+        row[0]: str(row[1]) for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+    }
 
 
 def _scores(

@@ -21,6 +21,9 @@ from bessemer.package.attribution.plugins import METHODS, Attribution, Players
 from bessemer.package.natives import open_native
 from bessemer.package.shapley import Estimate
 
+#: Numbers of rows that are explained at once: their parts are as many for each class, in float64.
+_NUMBERS = 1 << 21
+
 
 class Contributions:
     """Additive explanations of a native model, on the scale of the graph's `score`.
@@ -56,6 +59,7 @@ class Contributions:
         self.groups: tuple[str, ...] = tuple(model_json["groups"])
         self.chosen = chosen or Chosen("auto")
         self._group_of = [feature["group"] for feature in model_json["features"]]
+        self._kinds = [feature.get("kind", "") for feature in model_json["features"]]
         calibration = model_json.get("calibration") or {}
         self._scale = np.asarray(calibration.get("scale", 1.0), dtype=np.float64)
         self._offset = np.asarray(calibration.get("offset", 0.0), dtype=np.float64)
@@ -84,7 +88,7 @@ class Contributions:
             )
         rows = self.chosen.background
         background = np.zeros((0, len(self._group_of)), dtype=np.float32) if rows is None else rows
-        players = Players.named(self._group_of)
+        players = Players.named(self._group_of, self._kinds)
         return kind(self.native, players, background, self.chosen.settings, self._threads)
 
     def fits(self) -> list[str]:
@@ -114,6 +118,23 @@ class Contributions:
             found.each[:n] * self._scale,
             found.error[:n] * np.abs(self._scale),
         )
+
+    def grouped(
+        self, features: np.ndarray, groups: Sequence[str] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Base (N, K') and the sums over each group's features (N, G, K'), some rows at a time: memory does not follow
+        the features.
+
+        Args: as `compute` and `by_group` take them.
+        """
+        step = max(1, _NUMBERS // max(1, features.shape[1]))
+        starts = range(0, max(1, len(features)), step)
+        bases, sums = [], []
+        for start in starts:
+            base, each = self.compute(features[start : start + step])
+            bases.append(base)
+            sums.append(self.by_group(each, groups))
+        return np.concatenate(bases), np.concatenate(sums)
 
     @property
     def work(self) -> float:

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bessemer.package.onnx_format import FLOAT, STRING, describe
+from bessemer.package.onnx_format import FLOAT, FOREIGN, STRING, all_nodes, describe, inner_graphs
 from bessemer.package.onnx_format.tensors import values_of
+from bessemer.package.row_loops import rows_of
 
 # Operators that treat every row by itself whatever their attributes are.
 _ELEMENTWISE = frozenset(
@@ -95,12 +96,11 @@ class _Graph:
 def node_inputs(node: Any) -> Iterator[str]:
     """The values a node reads, those its sub-graphs capture among them."""
     yield from (name for name in node.input if name)
-    for attribute in node.attribute:
-        for graph in [attribute.g, *attribute.graphs]:
-            own = {name for inner in graph.node for name in inner.output}
-            own |= {i.name for i in graph.input} | {t.name for t in graph.initializer}
-            outer = (name for inner in graph.node for name in node_inputs(inner))
-            yield from (name for name in [*outer, *(o.name for o in graph.output)] if name not in own)
+    for graph in inner_graphs(node):
+        own = {name for inner in graph.node for name in inner.output}
+        own |= {i.name for i in graph.input} | {t.name for t in graph.initializer}
+        outer = (name for inner in graph.node for name in node_inputs(inner))
+        yield from (name for name in [*outer, *(o.name for o in graph.output)] if name not in own)
 
 
 def values(model: Any) -> set[str]:
@@ -134,10 +134,11 @@ def extract(model: Any, inputs: Sequence[Any], outputs: Sequence[str]) -> Any:
     needed = _needed(producer, outputs, given)
     part = type(model)()
     part.ir_version, part.producer_name = model.ir_version, model.producer_name
-    part.opset_import.extend(model.opset_import)
     part.graph.name = model.graph.name
     made = needed - set(given)
     part.graph.node.extend(n for n in model.graph.node if any(o in made for o in n.output))
+    unused = FOREIGN.keys() - {node.domain for node in all_nodes(part.graph)}
+    part.opset_import.extend(opset for opset in model.opset_import if opset.domain not in unused)
     part.graph.initializer.extend(t for t in model.graph.initializer if t.name in made)
     part.graph.input.extend(i for name, i in given.items() if name in needed)
     declared = {o.name: o for o in model.graph.output}
@@ -199,8 +200,10 @@ def find_cut(model: Any, outputs: Sequence[str]) -> Cut:
     nodes = [n for n in model.graph.node if any(o in needed for o in n.output)]
     inside = set()
     for node in nodes:  # nodes of a valid model are in topological order
-        owners = {owner.get(name, "") for name in node_inputs(node) if name not in graph.constants}
-        if len(owners) == 1 and "" not in owners and graph.by_row(node):
+        rows = rows_of(node, graph.producer, graph.constants)
+        read = [rows] if rows else node_inputs(node)
+        owners = {owner.get(name, "") for name in read if name not in graph.constants}
+        if len(owners) == 1 and "" not in owners and (rows or graph.by_row(node)):
             inside.add(id(node))
             owner.update((name, next(iter(owners))) for name in node.output if name)
     wanted = [name for n in nodes if id(n) not in inside for name in node_inputs(n)] + list(outputs)

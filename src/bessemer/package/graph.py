@@ -13,7 +13,16 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from bessemer.package.onnx_format import DOMAINS, IR_VERSION, ML_OPSET, OPSET, TENSORS, serialize
+from bessemer.package.onnx_format import (
+    DOMAINS,
+    FOREIGN_OPSET,
+    IR_VERSION,
+    ML_OPSET,
+    OPSET,
+    TENSORS,
+    inner_graphs,
+    serialize,
+)
 
 __all__ = ["DOMAINS", "IR_VERSION", "ML_OPSET", "OPSET", "TENSORS", "GraphBuilder", "serialize"]
 
@@ -111,6 +120,7 @@ class GraphBuilder:
     ) -> list[str]:
         """Add a node with several outputs and give their names."""
         names = [self.fresh(name or op_type.lower()) for _ in range(outputs)]
+        self._use(domain)
         node = self._model.graph.node.add()
         node.CopyFrom(helper.make_node(op_type, list(inputs), names, domain=domain))
         for key, value in sorted(attributes.items()):
@@ -133,23 +143,46 @@ class GraphBuilder:
             its output names -> values of this graph.
         """
         renamed = dict(bindings)
+        for opset in model.opset_import:
+            self._use(opset.domain)
         for tensor in model.graph.initializer:
-            new = self.fresh(f"{prefix}{tensor.name}")
             copy = onnx.TensorProto()
             copy.CopyFrom(tensor)
-            copy.name = new
-            self.initializers[new] = copy
-            renamed[tensor.name] = new
+            copy.name = renamed[tensor.name] = self.fresh(f"{prefix}{tensor.name}")
+            self.initializers[copy.name] = copy
         for node in model.graph.node:
             copy = self._model.graph.node.add()
             copy.CopyFrom(node)
-            for output in node.output:
-                if output:
-                    renamed[output] = self.fresh(f"{prefix}{output}")
-            copy.input[:] = [renamed[i] if i else "" for i in node.input]
-            copy.output[:] = [renamed[o] if o else "" for o in node.output]
-            copy.name = f"{node.op_type}:{copy.output[0]}"
+            self._rename(copy, renamed, prefix)
         return {o.name: renamed[o.name] for o in model.graph.output}
+
+    def _rename(self, node: Any, renamed: dict[str, str], prefix: str) -> None:
+        """Give a copied node the names of this graph, and add those of its outputs to `renamed`."""
+        for graph in inner_graphs(node):
+            self._rename_inner(graph, dict(renamed), prefix)
+        renamed.update({output: self.fresh(f"{prefix}{output}") for output in node.output if output})
+        node.input[:] = [renamed[i] if i else "" for i in node.input]
+        node.output[:] = [renamed[o] if o else "" for o in node.output]
+        node.name = f"{node.op_type}:{node.output[0]}"
+
+    def _rename_inner(self, graph: Any, renamed: dict[str, str], prefix: str) -> None:
+        """The same for a graph inside a node: its values may not have the names of others around it."""
+        for value in [*graph.input, *graph.initializer]:
+            renamed[value.name] = self.fresh(f"{prefix}{value.name}")
+            value.name = renamed[value.name]
+        for node in graph.node:
+            self._rename(node, renamed, prefix)
+        for value in graph.output:
+            value.name = renamed[value.name]
+
+    def _use(self, domain: str) -> None:
+        """Declare the operator set of a domain beside the standard's."""
+        if domain not in (*DOMAINS, *(known.domain for known in self._model.opset_import)):
+            self._model.opset_import.append(helper.make_opsetid(domain, FOREIGN_OPSET))
+
+    def inner(self, name: str) -> InnerGraph:
+        """A graph for a node of this one (the body of a Loop, a branch of an If), which sees this one's values."""
+        return InnerGraph(self, name)
 
     def model(self) -> Any:
         """The finished ONNX model; the same calls give the same bytes. It is the builder's own: build no further."""
@@ -162,3 +195,35 @@ class GraphBuilder:
             del field[:]
             field.extend(values.values())
         return self._model
+
+
+class InnerGraph(GraphBuilder):
+    """A graph inside a node. Constants, names and operator sets are those of the graph around it.
+
+    >>> g = GraphBuilder("if")
+    >>> said = g.input("said", "bool", ())
+    >>> branches = {name: g.inner(name) for name in ("then_branch", "else_branch")}
+    >>> for name, branch in branches.items():
+    ...     branch.output(branch.op("Identity", [g.constant(np.float32(name == "then_branch"))]), "float32", ())
+    >>> answer = g.op("If", [said], **{name: branch.graph() for name, branch in branches.items()})
+    """
+
+    def __init__(self, outer: GraphBuilder, name: str) -> None:
+        super().__init__(name)
+        self._outer = outer
+
+    def fresh(self, hint: str) -> str:
+        return self._outer.fresh(hint)
+
+    def input(self, name: str, tensor: str, shape: Sequence[int | str]) -> str:
+        return super().input(self.fresh(name), tensor, shape)
+
+    def constant(self, value: Any, hint: str = "const") -> str:
+        return self._outer.constant(value, hint)
+
+    def _use(self, domain: str) -> None:
+        self._outer._use(domain)
+
+    def graph(self) -> Any:
+        """The finished graph, as the attribute of a node; build no further."""
+        return self.model().graph

@@ -104,19 +104,28 @@ def _make(path: Path) -> None:
 
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption())
-    with explained("making a signing key in", path.parent):
+    write_secret(path, pem)
+    write_atomic(path.with_suffix(".pub"), public_pem(public_of(_read_private(path))))
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a file that only this user may read, whole or not at all. One that is there already stays as it is.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    with explained("making a key in", path.parent):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         fd, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")  # mkstemp gives mode 0600
         try:
             with os.fdopen(fd, "wb") as f:
-                f.write(pem)
+                f.write(content)
                 f.flush()
                 os.fsync(f.fileno())
             with contextlib.suppress(FileExistsError):
                 os.link(name, path)
         finally:
             Path(name).unlink()
-    write_atomic(path.with_suffix(".pub"), public_pem(public_of(_read_private(path))))
 
 
 def public_pem(public: bytes) -> bytes:

@@ -339,8 +339,7 @@ class Model:
         return found | self._explained(made) if explain else found
 
     def _explained(self, made: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        base, each = self.explainer.compute(made["features"])
-        grouped = self.explainer.by_group(each, self.groups)
+        base, grouped = self.explainer.grouped(made["features"], self.groups)
         rows = np.arange(len(base))
         chosen = made["probability"].argmax(axis=1) if self.task == "multiclass" else np.zeros(len(base), int)
         found = {"score": made["score"][rows, chosen], "base": base[rows, chosen]}

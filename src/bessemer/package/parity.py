@@ -14,6 +14,7 @@ from bessemer.core.errors import PackageError
 from bessemer.core.signature import Signature
 from bessemer.package.contributions import Contributions
 from bessemer.package.decision import Decision
+from bessemer.package.images import shown
 from bessemer.package.session import GraphSession
 
 #: Largest difference allowed: of a probability, or of a predicted number relative to its size (see `sizes`).
@@ -133,7 +134,10 @@ def sample_rows(rows: pa.Table, signature: Signature, count: int) -> list[Mappin
     missing = sum(np.asarray(column.is_null().to_numpy(), dtype=int) for column in inputs.columns)
     most = int(np.argmax(missing))
     chosen = sorted({*range(min(count - 1, rows.num_rows)), most})
-    return [
-        {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in row.items()}
-        for row in inputs.take(chosen).to_pylist()
-    ]
+    return [{name: _plain(value) for name, value in row.items()} for row in inputs.take(chosen).to_pylist()]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return shown(value)
+    return value.isoformat() if hasattr(value, "isoformat") else value

@@ -1,7 +1,7 @@
 """What a graph may hold before onnxruntime is allowed to see it.
 
-No data outside the file, no operators but those of the ONNX standard, no local functions, no version newer than
-we write, and the inputs the signature promises.
+No data outside the file, no operators but those of the ONNX standard and the few of `onnx_format.FOREIGN`, no local
+functions, no version newer than we write, and the inputs the signature promises.
 """
 
 from __future__ import annotations
@@ -13,9 +13,20 @@ from google.protobuf.message import DecodeError
 
 from bessemer.core.errors import FormatError
 from bessemer.core.signature import Signature
-from bessemer.package.onnx_format import DOMAINS, EXTERNAL, IR_VERSION, ML_OPSET, OPSET, TENSORS, parse
+from bessemer.package.onnx_format import (
+    DOMAINS,
+    EXTERNAL,
+    FOREIGN,
+    FOREIGN_OPSET,
+    IR_VERSION,
+    ML_OPSET,
+    OPSET,
+    TENSORS,
+    inner_graphs,
+    parse,
+)
 
-_VERSIONS = {"": OPSET, "ai.onnx.ml": ML_OPSET}
+_VERSIONS = {"": OPSET, "ai.onnx.ml": ML_OPSET, **dict.fromkeys(FOREIGN, FOREIGN_OPSET)}
 
 
 def _unsafe(what: str, why: str) -> FormatError:
@@ -26,10 +37,8 @@ def _graphs(graph: Any) -> Iterator[Any]:
     """The graph and every graph inside its nodes."""
     yield graph
     for node in graph.node:
-        for attribute in node.attribute:
-            inner = [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
-            for sub in inner:
-                yield from _graphs(sub)
+        for inner in inner_graphs(node):
+            yield from _graphs(inner)
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
@@ -61,13 +70,13 @@ def check_graph(data: bytes) -> Any:
         raise _unsafe("model.onnx has local functions", "a package has nodes of the ONNX standard only")
     for opset in model.opset_import:
         domain = "" if opset.domain == "ai.onnx" else opset.domain
-        if domain not in DOMAINS:
+        if domain not in _VERSIONS:
             raise _unsafe("model.onnx has foreign operators", f"domain '{opset.domain}'")
         if opset.version > _VERSIONS[domain]:
             raise _unsafe("model.onnx is of a newer operator set", f"'{opset.domain}' {opset.version}")
     for graph in _graphs(model.graph):
         for node in graph.node:
-            if node.domain not in DOMAINS:
+            if node.domain not in DOMAINS and node.op_type not in FOREIGN.get(node.domain, ()):
                 raise _unsafe("model.onnx has foreign operators", f"'{node.op_type}' of '{node.domain}'")
         for tensor in _tensors(graph):
             if tensor.data_location == EXTERNAL or tensor.external_data:

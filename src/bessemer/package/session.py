@@ -22,10 +22,12 @@ from bessemer.core.signature import Field
 from bessemer.package.cut import Cut, behind, extract, find_cut, is_behind, value_info, values
 from bessemer.package.front import Front, find_join
 from bessemer.package.head import FEATURES, HEAVY, Head, PlainHead, tree_nodes, walked
+from bessemer.package.images import IMAGE_ROWS, RefusedImage, decodable, image_inputs, in_blocks
 from bessemer.package.matrix import MATRIX, of_one_matrix
 from bessemer.package.onnx_format import element_type, parse, serialize
 from bessemer.package.outliers import OUTLIER, without_outliers
 from bessemer.package.runtime import give_back, open_session
+from bessemer.package.texts import Texts
 from bessemer.package.values import missing_tensor
 
 if TYPE_CHECKING:
@@ -40,17 +42,52 @@ _ASIDE = {OUTLIER}
 
 
 class _Whole:
-    """The part of the graph that some outputs need, in one session."""
+    """The part of the graph that some outputs need, in one session.
 
-    def __init__(self, model: Any, outputs: Sequence[str], threads: int) -> None:
-        part = extract(model, list(model.graph.input), outputs)
+    made: inputs beside the graph's own: values of it that are computed elsewhere.
+    """
+
+    def __init__(self, model: Any, outputs: Sequence[str], threads: int, made: Sequence[Any] = ()) -> None:
+        part = extract(model, [*model.graph.input, *made], outputs)
         self.outputs = list(outputs)
         self.inputs = [i.name for i in part.graph.input]
         self.session = open_session(serialize(part), threads)
+        self._images = image_inputs(part)
+        self._decoder = (
+            extract(part, list(part.graph.input), [*self._images.values()]) if self._images else None
+        )
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        found: list[np.ndarray] = self.session.run(self.outputs, {name: feeds[name] for name in self.inputs})
+        given = {name: feeds[name] for name in self.inputs}
+        if self._decoder is not None:
+            return self._with_images(given)
+        found: list[np.ndarray] = self.session.run(self.outputs, given)
         return found
+
+    def _with_images(self, given: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """The same where texts are decoded as images: one that is none is named.
+
+        Raises:
+            RefusedImage: with its column and row.
+        """
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
+
+        given = decodable(given, self._images)
+        try:
+            found: list[np.ndarray] = self.session.run(self.outputs, given)
+        except (Fail, InvalidArgument, RuntimeException):
+            self._find_fault(given, (Fail, InvalidArgument, RuntimeException))
+            raise
+        return found
+
+    def _find_fault(self, given: Mapping[str, np.ndarray], faults: tuple[type[Exception], ...]) -> None:
+        decoder = open_session(serialize(self._decoder), 1)
+        for row in range(len(given[next(iter(self._images))])):
+            for name, value in self._images.items():
+                try:
+                    decoder.run([value], {name: given[name][row : row + 1] for name in self._images})
+                except faults:
+                    raise RefusedImage(name, row, "a damaged image file") from None
 
 
 class _Cut:
@@ -58,16 +95,19 @@ class _Cut:
 
     def __init__(self, model: Any, cut: Cut, outputs: Sequence[str], threads: int) -> None:
         self.frontier = dict(cut.frontier)
-        self.encoder = open_session(serialize(cut.encoder(model)), threads)
+        encoder = cut.encoder(model)
+        self.encoder = open_session(serialize(encoder), threads)
+        # A loop over texts takes milliseconds a text: what it made is looked up when a text comes again.
+        loops = any(node.op_type == "Loop" for node in encoder.graph.node)
+        self._texts = Texts(self.frontier) if loops else None
         looked_up = []
         for made in self.encoder.get_outputs():
             shape = ["N", *(d if isinstance(d, int) else None for d in made.shape[1:])]
             looked_up.append(value_info(model, made.name, element_type(made.type), shape))
         rest = [name for name in outputs if name not in self.frontier]
-        part = extract(model, [*model.graph.input, *looked_up], rest)
-        self.inputs = {i.name for i in part.graph.input}
         self.outputs, self.rest = list(outputs), rest
-        self.session = open_session(serialize(part), threads) if rest else None
+        self.whole = _Whole(model, rest, threads, looked_up) if rest else None
+        self.inputs = set(self.whole.inputs if self.whole else ())
 
     def run(self, columns: Mapping[str, pa.Array], fields: Sequence[Field]) -> list[np.ndarray] | None:
         """The outputs, or None where a looked-up value turns out not to have one row for each text."""
@@ -76,7 +116,7 @@ class _Cut:
         texts = set(self.frontier.values())
         coded = {name: distinct(columns[name]) for name in texts}
         distinct_texts = {name: different for name, (different, _) in coded.items()}
-        found = self.encoder.run(list(self.frontier), distinct_texts)
+        found = self._encoded(distinct_texts)
         feeds = {f.name: to_tensor(columns[f.name], f) for f in fields if f.name in self.inputs}
         for (value, text), rows in zip(self.frontier.items(), found, strict=True):
             different, codes = coded[text]
@@ -84,10 +124,19 @@ class _Cut:
                 return None
             feeds[value] = rows.take(codes, axis=0)
         made = dict(feeds)
-        if self.session is not None:
-            wanted = {name: feeds[name] for name in self.inputs}
-            made.update(zip(self.rest, self.session.run(self.rest, wanted), strict=True))
+        if self.whole is not None:
+            made.update(zip(self.rest, self.whole.run(feeds), strict=True))
         return [made[name] for name in self.outputs]
+
+    def _encoded(self, texts: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """The frontier's values for distinct texts, in its order."""
+        known = self._texts.find(texts) if self._texts is not None else None
+        if known is not None:
+            return [known[name] for name in self.frontier]
+        found: list[np.ndarray] = self.encoder.run(list(self.frontier), texts)
+        if self._texts is not None:
+            self._texts.learn(texts, dict(zip(self.frontier, found, strict=True)))
+        return found
 
 
 class _Halves:
@@ -165,6 +214,7 @@ class GraphSession:
         self.threads = threads
         #: Whether `run_matrix` can be used: all inputs are float32.
         self.takes_matrix = all(field.tensor == "float32" for field in self.inputs)
+        self._has_images = any(field.is_image for field in self.inputs)
         self._sample = sample
         self._source = model.read_bytes() if isinstance(model, Path) else model
         self._lock = threading.Lock()
@@ -294,6 +344,10 @@ class GraphSession:
     ) -> dict[str, np.ndarray]:
         """The same for columns that `feeds.to_columns` made: one for each input, of `rows` rows."""
         names = tuple(outputs)
+        if self._has_images and rows > IMAGE_ROWS:
+            return in_blocks(
+                lambda part: self.run_columns(part, len(next(iter(part.values()))), names), columns, rows
+            )
         if rows and (halves := self._halves(names)) is not None:
             return halves.run(halves.front.of_columns(columns, rows), names)
         if rows >= CUT_ROWS and (cut := self._cut_session(names)) is not None:
@@ -308,6 +362,8 @@ class GraphSession:
         """The same for tensors of shape (N, 1) that are ready: one for each input, of its tensor type."""
         names = tuple(outputs)
         rows = len(next(iter(feeds.values()))) if feeds else 0
+        if self._has_images and rows > IMAGE_ROWS:
+            return in_blocks(lambda part: self.run_feeds(part, names), feeds, rows)
         if rows and (halves := self._halves(names)) is not None:
             return halves.run(halves.front.of_feeds(feeds), names)
         if rows:

@@ -61,7 +61,12 @@ def sampled_shapley(
 
 
 def estimated_shapley(
-    margin: Margin, X: np.ndarray, baseline: np.ndarray, permutations: int = PERMUTATIONS, seed: int = 0
+    margin: Margin,
+    X: np.ndarray,
+    baseline: np.ndarray,
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+    player: np.ndarray | None = None,
 ) -> Estimate:
     """Shapley values with their standard errors, over the pairs of orders: NaN where there was only one pair.
 
@@ -71,6 +76,8 @@ def estimated_shapley(
         baseline: (F,), NaN allowed. A feature that has the baseline's value gets exactly 0.
         permutations: orders to use, even and at least 2. All there are, where that is no more: then it is exact.
         seed: of the orders. They are the same for every row, so a row's values do not depend on its neighbours.
+        player: (F,) int64 from 0 on, for features that arrive together, such as the pixels of an image: which feature
+            is of which player. A player's part stands at its first feature, and 0 at its others.
 
     >>> product = lambda x: x[:, :1] * x[:, 1:]
     >>> estimated_shapley(product, np.array([[2.0, 3.0]]), np.ones(2)).each.tolist()
@@ -82,13 +89,15 @@ def estimated_shapley(
     base = np.asarray(margin(baseline[None, :]), dtype=np.float64)[0]
     each = np.zeros((n, features, len(base)))
     error = np.zeros_like(each)
-    exact = _orders(features, permutations) < permutations
-    pairs = _all_pairs(features) if exact else _random_pairs(features, permutations, seed)
-    rows = max(1, _BLOCK // features**2)
+    of = np.arange(features) if player is None else player
+    players, first = np.unique(of, return_index=True)
+    exact = _orders(len(players), permutations) < permutations
+    pairs = _all_pairs(len(players)) if exact else _random_pairs(len(players), permutations, seed)
+    rows = max(1, _BLOCK // (len(players) * features))
     for start in range(0, n, rows):
         block = slice(start, start + rows)
-        walk = _Walks(margin, X[block], baseline, base)
-        each[block], error[block] = _moments(walk, pairs)
+        walk = _Walks(margin, X[block], baseline, base, of)
+        each[block, first], error[block, first] = _moments(walk, pairs)
     return Estimate(base, each, np.zeros_like(error) if exact else error)
 
 
@@ -130,19 +139,24 @@ def _moments(walks: _Walks, pairs: list[tuple[np.ndarray, ...]]) -> tuple[np.nda
 
 
 class _Walks:
-    """Rows on their way from the baseline: feature after feature takes the row's own value."""
+    """Rows on their way from the baseline: player after player takes the row's own values."""
 
-    def __init__(self, margin: Margin, X: np.ndarray, baseline: np.ndarray, base: np.ndarray) -> None:
-        self._margin, self._X, self._baseline, self._base = margin, X, baseline, base
+    def __init__(
+        self, margin: Margin, X: np.ndarray, baseline: np.ndarray, base: np.ndarray, of: np.ndarray
+    ) -> None:
+        self._margin, self._X, self._baseline, self._base, self._of = margin, X, baseline, base, of
         self._end = np.asarray(margin(X), dtype=np.float64)
-        self._moves = ~((baseline == X) | (np.isnan(X) & np.isnan(baseline)))
+        differs = ~((baseline == X) | (np.isnan(X) & np.isnan(baseline)))
+        self._moves = np.zeros((len(X), int(of.max(initial=-1)) + 1), dtype=bool)
+        row, feature = np.nonzero(differs)
+        self._moves[row, of[feature]] = True
 
     def nothing(self) -> np.ndarray:
-        """(rows, F, K') zeros."""
-        return np.zeros((*self._X.shape, len(self._base)))
+        """(rows, P, K') zeros."""
+        return np.zeros((*self._moves.shape, len(self._base)))
 
     def along(self, order: np.ndarray) -> np.ndarray:
-        """(rows, F, K'): what each feature changes when the features arrive in this order."""
+        """(rows, P, K'): what each player changes when the players arrive in this order."""
         row, step = np.nonzero(self._moves[:, order])  # by row, then by step
         last = np.append(row[1:] != row[:-1], True)[: len(row)]
         value = np.empty((len(row), len(self._base)))
@@ -163,7 +177,7 @@ class _Walks:
             yield wanted[start : start + size]
 
     def _states(self, order: np.ndarray, row: np.ndarray, step: np.ndarray) -> np.ndarray:
-        """Rows whose features up to a step of the order have arrived."""
-        rank = np.argsort(order)
+        """Rows whose players up to a step of the order have arrived."""
+        rank = np.argsort(order)[self._of]
         states: np.ndarray = np.where(rank[None, :] <= step[:, None], self._X[row], self._baseline)
         return states

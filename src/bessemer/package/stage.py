@@ -30,11 +30,16 @@ _COPIED = {
     "explainer.json": "explainer",
     "background.npy": "explainer",
     "explanations.json": "explanations",
+    "certificate.json": "certificate",
+    "robustness.json": "robustness",
     "reference.json": "reference",
     KEPT_ROWS: "reference",
     "report.html": "report",
     "contract.yaml": "contract",
 }
+
+#: Whose gates decide whether there is a package.
+_GATED = ("evaluation", "robustness")
 
 #: What computes predictions; their versions go into the provenance.
 _LIBRARIES = ("duckdb", "lightgbm", "numpy", "onnx", "onnxruntime", "pyarrow", "scikit-learn")
@@ -55,7 +60,7 @@ def run(spec: PackageSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
         PackageError: the graph is not the trained model, or the package cannot be read back.
     """
     artifacts = {name: ctx.open(ref) for name, ref in inputs.items()}
-    ignored = _check_gates(spec, artifacts.get("evaluation"), ctx)
+    ignored = _check_gates(spec, artifacts, ctx)
     model = artifacts["model"]
     signature = Signature.from_json(model.json("signature.json"))
     rows = spread_rows(artifacts["splits"].path("test.parquet"), spec.parity_rows)
@@ -73,11 +78,11 @@ def run(spec: PackageSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
     return {"package": _write(members, signature, ctx)}
 
 
-def _check_gates(spec: PackageSpec, evaluation: Artifact | None, ctx: Context) -> bool:
+def _check_gates(spec: PackageSpec, artifacts: Mapping[str, Artifact], ctx: Context) -> bool:
     """Whether failed gates are ignored; a failed gate that is not stops here."""
-    if evaluation is None or evaluation.meta.get("passed", True):
+    failed = [gate for kind in _GATED for gate in _failed(artifacts.get(kind), kind)]
+    if not failed:
         return False
-    failed = [gate for gate in evaluation.json("evaluation.json").get("gates", []) if not gate["passed"]]
     table = "\n       ".join(f"{g['gate']} (required: {g['required']}): {g['why']}" for g in failed)
     if spec.ignore_gates:
         ctx.warn(f"packaged on request, with failed gates: {', '.join(g['gate'] for g in failed)}")
@@ -89,6 +94,12 @@ def _check_gates(spec: PackageSpec, evaluation: Artifact | None, ctx: Context) -
         "`package: {ignore_gates: true}` packages it all the same",
         failed=tuple(failed),
     )
+
+
+def _failed(judged: Artifact | None, kind: str) -> list[dict[str, Any]]:
+    if judged is None or judged.meta.get("passed", True):
+        return []
+    return [gate for gate in judged.json(f"{kind}.json").get("gates", []) if not gate["passed"]]
 
 
 def _native(model: Artifact) -> Contributions:

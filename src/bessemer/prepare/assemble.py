@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from bessemer.core import blocks
 from bessemer.core.errors import DataError
 from bessemer.core.signature import Field, Signature
 from bessemer.package.graph import GraphBuilder, serialize
@@ -15,7 +17,7 @@ from bessemer.prepare import expressions
 from bessemer.prepare.domain import field
 from bessemer.prepare.fit import Fit
 from bessemer.prepare.labelled import Labelled
-from bessemer.prepare.transforms.base import Column, CrossFit, Feature
+from bessemer.prepare.transforms.base import Column, CrossFit, Feature, Layout
 
 #: Names of values that every model's graph has.
 RESERVED = ("features", "score", "probability", "prediction")
@@ -38,6 +40,7 @@ class Preprocessor:
     signature: Signature
     features: tuple[Feature, ...]
     folded: tuple[Folded, ...]
+    blocks: tuple[blocks.Block, ...] = ()
 
     def features_json(self) -> list[dict[str, Any]]:
         return [asdict(feature) for feature in self.features]
@@ -54,7 +57,8 @@ def assemble(data: Labelled, fit: Fit, derived: Mapping[str, expressions.Express
     builder = GraphBuilder("preprocessor")
     for f in inputs:  # before all other values, whose names then keep clear of these
         builder.input(f.name, f.tensor, ("N", 1))
-    blocks: list[str] = []
+    parts: list[str] = []
+    placed: list[blocks.Block] = []
     features: list[Feature] = []
     folded: list[Folded] = []
     for column, fitted in fit.fitted.values():
@@ -64,14 +68,17 @@ def assemble(data: Labelled, fit: Fit, derived: Mapping[str, expressions.Express
         block = fitted.add(builder, value)
         if fitted.crossfit is not None:
             folded.append(_placed(fitted.crossfit, len(features), block.index))
-        blocks.append(block.value)
+        if (layout := getattr(fitted, "layout", None)) is not None:
+            placed.append(_block(column.name, layout, len(features)))
+        parts.append(block.value)
         features += fitted.features
-    joined = builder.op("Concat", blocks, axis=1)
+    joined = builder.op("Concat", parts, axis=1)
     nan = builder.constant(np.float32("nan"))
     builder.op("Where", [builder.op("IsInf", [joined]), nan, joined], name="features")
     builder.output("features", "float32", ("N", len(features)))
     signature = Signature(tuple(inputs), (), data.task, data.target, data.classes)
-    return Preprocessor(serialize(builder.model()), signature, tuple(_distinct(features)), tuple(folded))
+    graph = serialize(builder.model())
+    return Preprocessor(graph, signature, tuple(_distinct(features)), tuple(folded), tuple(placed))
 
 
 def _inputs(data: Labelled, fit: Fit, columns: list[Column]) -> list[Field]:
@@ -93,6 +100,11 @@ def _inputs(data: Labelled, fit: Fit, columns: list[Column]) -> list[Field]:
         for name, dtype in data.columns.items()
         if name in needed
     ]
+
+
+def _block(group: str, layout: Layout, first: int) -> blocks.Block:
+    end = first + math.prod(layout.shape)
+    return blocks.Block(group, layout.kind, first, end, layout.shape, layout.levels)
 
 
 def _placed(crossfit: CrossFit, first: int, index: str) -> Folded:

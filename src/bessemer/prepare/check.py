@@ -160,3 +160,18 @@ def check_columns(spec: PrepareSpec, columns: Mapping[str, str], shared: Mapping
     except ProjectError as error:
         return list(error.faults)
     return []
+
+
+def fingerprint(
+    spec: PrepareSpec, project_dir: Path, memo: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The digests of the pretrained models' files, which the stage reads from outside the store."""
+    from bessemer.core.store import file_digest
+    from bessemer.prepare.transforms.embedding_folder import READ
+
+    taken = (spec.embedding_of(name) for name, said in spec.columns.items() if said.kind == "embedding")
+    folders = dict.fromkeys(said.model for said in taken if said.model is not None)
+    paths = {f"{folder}/{name}": project_dir / folder / name for folder in folders for name in READ}
+    return {
+        f"model {name}": file_digest(path)[0] if path.is_file() else "missing" for name, path in paths.items()
+    }

@@ -1,7 +1,8 @@
 """What a column is taken as when the project file does not say: found from the train part.
 
 A constant column, an all-missing one and an identifier tell a model nothing that holds for new rows; they are
-left out, and the user is told. Everything else becomes features of its type; a string of many words is a text.
+left out, and the user is told. Everything else becomes features of its type; a string of many words is a text, the
+base64 of PNG and JPEG files are images.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bessemer.core.media import is_image, is_image_sql
 from bessemer.prepare.transforms.base import TrainColumn
 
 #: A string whose values are distinct in this share of the rows is an identifier ...
@@ -32,7 +34,7 @@ class Profile:
 
     rows, present: rows in all, and with a value.
     distinct: an estimate of the distinct values, some percent off.
-    low, high: the smallest and largest value, None where all are missing.
+    low, high: the smallest and largest value (0 and 1 of a boolean), None where all are missing.
     words: mean words (by spaces) of a string, 0 for other types.
     """
 
@@ -53,13 +55,14 @@ class Left:
 
 def profile(columns: Sequence[TrainColumn]) -> list[Profile]:
     """One query for a group of columns of the same table."""
-    sums = []
+    sums = ["count(*) AS n"]
     for c in columns:
         spaces = f"length({c.x}) - length(replace({c.x}, ' ', '')) + 1" if c.column.dtype == "string" else "0"
-        sums.append(
-            f"count({c.x}), approx_count_distinct({c.x}), min({c.x}), max({c.x}), coalesce(sum({spaces}), 0)"
-        )
-    (row,) = columns[0].query(f"SELECT count(*), {', '.join(sums)} FROM {columns[0].table}")
+        value = f"CAST({c.x} AS BIGINT)" if c.column.dtype == "boolean" else c.x
+        asked = {"present": f"count({c.x})", "distinct": c.distinct_sql()}
+        asked |= {"low": f"min({value})", "high": f"max({value})", "words": f"coalesce(sum({spaces}), 0)"}
+        sums += [f"{sql} AS {c.x}_{name}" for name, sql in asked.items()]
+    (row,) = columns[0].query(f"SELECT {', '.join(sums)} FROM {columns[0].table}")
     rows = int(row[0])
     found = []
     for i in range(len(columns)):
@@ -76,6 +79,8 @@ def kind_of(column: TrainColumn, facts: Profile) -> str | Left:
     if facts.present == facts.rows and facts.low == facts.high:
         return Left("every value is the same")
     if dtype == "string":
+        if _are_images(column, facts):
+            return "image"
         if _is_id(column, facts) and facts.words < 2:
             return Left("nearly every value is different, as in an identifier")
         wordy = facts.words >= _TEXT_WORDS and facts.distinct > _TEXT_SHARE * facts.present
@@ -87,8 +92,17 @@ def kind_of(column: TrainColumn, facts: Profile) -> str | Left:
     return dtype
 
 
+def _are_images(column: TrainColumn, facts: Profile) -> bool:
+    """Whether every value is the base64 of an image; the smallest and the largest tell of most columns that not."""
+    if not (is_image(facts.low) and is_image(facts.high)):
+        return False
+    here = column.here
+    ((images,),) = here.query(f"SELECT bool_and({is_image_sql(here.x)}) FROM {here.table}")
+    return bool(images)
+
+
 def _is_id(column: TrainColumn, facts: Profile) -> bool:
     if facts.present < _ID_ROWS or facts.distinct < _ESTIMATE * facts.present:
         return False
-    ((distinct,),) = column.query(f"SELECT count(DISTINCT {column.x}) FROM {column.table}")
+    ((distinct,),) = column.query(f"SELECT count(DISTINCT {column.x}) AS n FROM {column.table}")
     return int(distinct) >= _ID_SHARE * facts.present

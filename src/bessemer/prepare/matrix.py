@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from bessemer.core.errors import DataError
+from bessemer.core.parquet import bytes_a_row
 from bessemer.core.store import explained
+from bessemer.package.images import RefusedImage
 from bessemer.prepare.assemble import Folded, Preprocessor
 from bessemer.prepare.labelled import Labelled
 from bessemer.prepare.train_table import Folds
@@ -72,6 +74,14 @@ def batch_rows(rows: int, numbers: int) -> int:
     return max(1, math.ceil(rows / math.ceil(rows / most))) if rows else 1
 
 
+def _broken(error: RefusedImage, done: int, part: Path) -> DataError:
+    return DataError(
+        f"column '{error.column}', row {done + error.row:,} of the {part.name.partition('.')[0]} part: {error.reason}",
+        why="it is taken as images: a model cannot learn from one that is broken",
+        fix="leave the row out in `acquire: {sql: ...}`; a source of `images` leaves broken files out by itself",
+    )
+
+
 def encode_target(column: pa.Array, data: Labelled) -> np.ndarray:
     """The target as float64: the class index, or the value."""
     import pyarrow as pa
@@ -116,11 +126,18 @@ def write_matrix(
     # Every part asks for the same values, so that one session serves them all.
     outputs = ["features", *dict.fromkeys(f.index for f in preprocessor.folded)]
     columns = dict.fromkeys([*(f.name for f in inputs), data.target])
-    texts = [f.name for f in inputs if f.dtype == "string"]
-    done, size = 0, batch_rows(rows, max(count, len(inputs)))
+    texts = [f.name for f in inputs if f.dtype == "string" and not f.is_image]
+    images = [f.name for f in inputs if f.is_image]
+    done, size = (
+        0,
+        batch_rows(rows, max(count, len(inputs)) + (bytes_a_row(part, images) // 4 if images else 0)),
+    )
     with NpyWriter(X, np.float32, (rows, count)) as features, NpyWriter(y, np.float64, (rows,)) as targets:
         for batch in read_batches(part, list(columns), texts, size):
-            found = session.run(batch, outputs)
+            try:
+                found = session.run(batch, outputs)
+            except RefusedImage as error:
+                raise _broken(error, done, part) from None
             values = found["features"]
             if folds is not None and preprocessor.folded:
                 values = values.copy()

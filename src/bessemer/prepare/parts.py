@@ -6,12 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bessemer.core.errors import DataError, StoreError
+from bessemer.core.parquet import bytes_a_row
 from bessemer.core.sql import connect, literal
 from bessemer.core.stage import Context
 from bessemer.prepare.labelled import Labelled
 from bessemer.prepare.splits import PARTS, Split
 
 ROW_GROUP = 122_880
+#: A row group has fewer rows where they are large: it is held as a whole when it is written, and often when it is read.
+_GROUP_BYTES = 256 * 2**20
 #: A file being written takes some 100 KB a column: parts of wider tables are written one after the other.
 _WIDE = 1000
 
@@ -23,13 +26,15 @@ def write_parts(data: Labelled, split: Split, ctx: Context) -> dict[str, Path]:
         StoreError: the disk is full or not writable, or the memory is too small for so many columns.
     """
     paths = {part: ctx.temporary(f"{part}.parquet") for part in PARTS}
+    large = max(1, bytes_a_row(data.path))
+    group = min(ROW_GROUP, max(2048, _GROUP_BYTES // large))
     at_once = min(ctx.threads, len(PARTS)) if len(data.columns) <= _WIDE else 1
 
     def write(part: str) -> None:
         import duckdb
 
         query = f"SELECT * FROM read_parquet({literal(data.path)}) WHERE {split.conditions[part]}"
-        options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}"
+        options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {group}"
         spill = ctx.workdir / f"spill-{part}"
         with connect(threads=1, memory=ctx.memory // at_once, temporary=spill) as connection:
             try:

@@ -24,6 +24,22 @@ TRANSFORMS: PluginTable[Transform] = PluginTable(
         "text": PluginRef(
             "bessemer.prepare.transforms.text:Text", summary="number of words and frequent words"
         ),
+        "tokens": PluginRef(
+            "bessemer.prepare.transforms.tokens:Tokens",
+            summary="the numbers of the first words, for networks",
+        ),
+        "image": PluginRef(
+            "bessemer.prepare.transforms.image:Image",
+            extra="images",
+            requires=("onnxruntime_extensions", "PIL"),
+            summary="the pixels of PNG and JPEG files in base64",
+        ),
+        "embedding": PluginRef(
+            "bessemer.prepare.transforms.embedding:Embedding",
+            extra="embeddings",
+            requires=("safetensors",),
+            summary="the answer of a pretrained sentence encoder, from a folder",
+        ),
     },
 )
 

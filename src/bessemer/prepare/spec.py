@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
@@ -9,6 +10,8 @@ from pydantic import ConfigDict, Field, model_validator
 from bessemer.core.spec import Share, Spec
 
 Method = Literal["random", "stratified", "time", "group", "given"]
+Fit = Literal["stretch", "crop", "pad"]
+Side = Annotated[int, Field(ge=1, le=1024)]
 
 
 class SplitSpec(Spec):
@@ -66,6 +69,56 @@ class SplitSpec(Spec):
         return self.by or self.group or self.given
 
 
+class ImageSpec(Spec):
+    """How images become pixels."""
+
+    size: tuple[Side, Side] | None = Field(
+        None,
+        description="height and width in pixels; without a word the most frequent size in training, with no side "
+        "longer than 64",
+    )
+    channels: Literal[1, 3] | None = Field(
+        None, description="1 for grey (ITU-R 601), 3 for colours; without a word 3 where an image has colours"
+    )
+    fit: Fit = Field(
+        "stretch",
+        description="how an image of another shape is brought to the size: stretch it, crop it at its sides, or pad it "
+        "with black",
+    )
+
+
+class TokensSpec(Spec):
+    """How texts become rows of word numbers."""
+
+    length: int = Field(
+        64, ge=1, le=4096, description="how many words of a text are kept, from its beginning"
+    )
+    vocabulary: int = Field(
+        10_000, ge=1, le=100_000, description="how many of the most frequent words have a number of their own"
+    )
+    lower: bool = Field(True, description="whether Good and good are one word")
+
+
+class EmbeddingSpec(Spec):
+    """How texts become the answers of a pretrained sentence encoder."""
+
+    model: str | None = Field(
+        None,
+        description="the folder of a pretrained BERT model (config.json, model.safetensors, vocab.txt), from the "
+        "project's folder",
+    )
+    length: int | None = Field(
+        None,
+        ge=3,
+        le=8192,
+        description="pieces of a text that are read at most; as the model's folder says",
+    )
+
+    def located(self, folder: Path) -> EmbeddingSpec:
+        """The same with a whole path."""
+        return self if self.model is None else self.model_copy(update={"model": str(folder / self.model)})
+
+
 class ColumnSpec(Spec):
     """What one column, raw or derived, is taken as."""
 
@@ -74,7 +127,8 @@ class ColumnSpec(Spec):
     kind: str | None = Field(
         None,
         alias="as",
-        description="number, boolean, categorical, timestamp, text, or ignore; found out when nothing is said",
+        description="number, boolean, categorical, timestamp, text, tokens, embedding, image, or ignore; found out "
+        "when nothing is said",
     )
     encode: list[str] | None = Field(
         None,
@@ -82,6 +136,9 @@ class ColumnSpec(Spec):
         description="which features to make. categorical: indicator, frequency, rank, target_mean; "
         "timestamp: hour, weekday, day, yearday, month, days; text: count, words",
     )
+    image: ImageSpec | None = Field(None, description="settings of this column of images alone")
+    tokens: TokensSpec | None = Field(None, description="settings of this column of tokens alone")
+    embedding: EmbeddingSpec | None = Field(None, description="settings of this column of embeddings alone")
 
 
 class TextSpec(Spec):
@@ -129,3 +186,36 @@ class PrepareSpec(Spec):
         20.0, ge=0, description="rows of the overall mean that a level's target mean is blended with"
     )
     text: TextSpec = Field(default_factory=TextSpec, description="settings of text columns")
+    tokens: TokensSpec = Field(default_factory=TokensSpec, description="settings of columns taken as tokens")
+    embedding: EmbeddingSpec = Field(
+        default_factory=EmbeddingSpec, description="settings of columns taken as embeddings"
+    )
+    image: ImageSpec = Field(default_factory=ImageSpec, description="settings of columns of images")
+
+    def of(self, column: str) -> ColumnSpec:
+        """What is said of a column, raw or derived."""
+        return self.columns.get(column) or ColumnSpec.model_validate({})
+
+    def embedding_of(self, column: str) -> EmbeddingSpec:
+        """The settings of a column that is taken as an embedding."""
+        return self.of(column).embedding or self.embedding
+
+    def located(self, folder: Path) -> PrepareSpec:
+        """The same with whole paths for those that are relative to the project's folder."""
+        columns = {
+            name: said.model_copy(update={"embedding": said.embedding.located(folder)})
+            if said.embedding is not None
+            else said
+            for name, said in self.columns.items()
+        }
+        return self.model_copy(update={"columns": columns, "embedding": self.embedding.located(folder)})
+
+    @model_validator(mode="after")
+    def _has_models(self) -> PrepareSpec:
+        for name, said in self.columns.items():
+            if said.kind == "embedding" and self.embedding_of(name).model is None:
+                raise ValueError(
+                    f"columns.{name} says `as: embedding` and nothing says by which model: "
+                    "write `embedding: {model: FOLDER}` beside it, or once under `prepare`"
+                )
+        return self

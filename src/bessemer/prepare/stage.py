@@ -11,6 +11,7 @@ from bessemer.core.stage import Context
 from bessemer.package.session import GraphSession
 from bessemer.prepare.assemble import Preprocessor, assemble
 from bessemer.prepare.check import check
+from bessemer.prepare.engine_rows import train_rows
 from bessemer.prepare.fit import fit_columns
 from bessemer.prepare.labelled import Labelled, open_labelled
 from bessemer.prepare.leakage import warn_of_leaks
@@ -29,11 +30,13 @@ def run(spec: PrepareSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
         DataError: the data cannot be split as asked, or no column is left to learn from.
         StoreError: disk full or not writable.
     """
+    spec = spec.located(ctx.project_dir)
     data = open_labelled(ctx.open(inputs["labelled"]))
     derived = check(spec, data)
     split, paths = _split(spec, data, ctx)
     folds = Folds(spec.folds, int(ctx.rng("folds").integers(2**32)))
-    fit = fit_columns(spec, data, derived, paths["train"], folds, ctx)
+    with ctx.connect() as connection, train_rows(connection, spec, data, split, paths, folds, ctx) as learnt:
+        fit = fit_columns(spec, data, derived, learnt, ctx)
     preprocessor = assemble(data, fit, derived)
     files, rows = _matrix(spec, data, preprocessor, paths, folds, ctx)
     facts = {
@@ -54,7 +57,11 @@ def run(spec: PrepareSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
                 "features.json": canonical.dump_bytes(preprocessor.features_json()),
                 "signature.json": canonical.dump_bytes(preprocessor.signature.to_json()),
             },
-            {"features": len(preprocessor.features), "inputs": len(preprocessor.signature.inputs)},
+            {
+                "features": len(preprocessor.features),
+                "inputs": len(preprocessor.signature.inputs),
+                **({"blocks": [b.to_json() for b in preprocessor.blocks]} if preprocessor.blocks else {}),
+            },
         ),
     }
 

@@ -6,16 +6,19 @@ from the test rows: on rows that it was trained on a model is surer and better t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bessemer.core import canonical
 from bessemer.core.artifact import ArtifactRef
-from bessemer.core.signature import Signature
-from bessemer.core.sql import literal
+from bessemer.core.parquet import write_parquet
+from bessemer.core.signature import DType, Signature
+from bessemer.core.sql import literal, quote
 from bessemer.core.stage import Context
+from bessemer.package.image_measures import measure_names, with_measures
 from bessemer.package.kept_rows import KEPT_ROWS, write_kept
 from bessemer.profile.columns import sketch_columns
 from bessemer.profile.groups import by_group, calibration
@@ -41,15 +44,15 @@ def run(spec: ProfileSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
     model, splits = ctx.open(inputs["model"]), ctx.open(inputs["splits"])
     signature = Signature.from_json(model.json("signature.json"))
     with ctx.progress("sketching", 3) as bar:
-        dtypes = {field.name: field.dtype for field in signature.inputs}
+        images = [field.name for field in signature.inputs if field.is_image]
         with ctx.connect(threads=1) as connection:
-            columns = sketch_columns(
-                connection, splits.path("train.parquet"), dtypes, bins=spec.bins, categories=spec.categories
-            )
-            train = f"read_parquet({literal(splits.path('train.parquet'))})"
+            part, dtypes = _measured(connection, splits.path("train.parquet"), signature, images, ctx)
+            columns = sketch_columns(connection, part, dtypes, bins=spec.bins, categories=spec.categories)
+            train = f"read_parquet({literal(part)})"
             joint, kept = joint_facts(connection, train, columns, splits.meta["rows"]["train"], spec.rows)
-            asked = sample_queries(connection, train, columns, splits.meta["rows"]["train"])
-        queries = describe_queries(asked, columns, ctx.rng("queries"))
+            given = {field.name: columns[field.name] for field in signature.inputs if not field.is_image}
+            asked = sample_queries(connection, train, given, splits.meta["rows"]["train"])
+        queries = describe_queries(asked, given, ctx.rng("queries"))
         bar.advance()
         truth = np.asarray(np.load(splits.path("test.y.npy")), dtype=np.float64)
         outcome, score = predict(model.bytes("model.onnx"), signature, splits.path("test.parquet"), truth)
@@ -65,13 +68,18 @@ def run(spec: ProfileSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
         "window": spec.window,
         "false_alarm": spec.false_alarm,
         "columns": columns,
+        **({"images": images} if images else {}),
         **joint,
         "queries": queries,
         "outputs": outputs,
         "performance": tidy(measured),
         "estimated": expected(outcome, list(measured), ctx.rng("estimated"), calibrated),
         "calibration": calibrated,
-        "groups": by_group(outcome, splits.path("test.parquet"), [field.name for field in signature.inputs]),
+        "groups": by_group(
+            outcome,
+            splits.path("test.parquet"),
+            [field.name for field in signature.inputs if not field.is_image],
+        ),
         **({"residuals": residual_sketch(outcome)} if outcome.task == "regression" else {}),
         "errors": error_sketch(outcome),
         **_limits(spec, columns, outputs, ctx),
@@ -85,6 +93,21 @@ def run(spec: ProfileSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
     if len(kept):
         files[KEPT_ROWS] = write_kept(kept)
     return {"reference": ctx.store.put("reference", files)}
+
+
+def _measured(
+    connection: Any, part: Path, signature: Signature, images: Sequence[str], ctx: Context
+) -> tuple[Path, dict[str, DType]]:
+    """The training rows with measures in the place of images, and the types of their columns."""
+    dtypes = {field.name: field.dtype for field in signature.inputs if not field.is_image}
+    if not images:
+        return part, dtypes
+    names = ", ".join(quote(field.name) for field in signature.inputs)
+    table = with_measures(connection, f"(SELECT {names} FROM read_parquet({literal(part)}))", images)
+    path = ctx.temporary("measured.parquet")
+    write_parquet(connection, f"SELECT * FROM {table}", path)
+    connection.execute(f"DROP TABLE {table}")
+    return path, {**dtypes, **{made: "number" for name in images for made in measure_names(name)}}
 
 
 def _limits(

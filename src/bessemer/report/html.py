@@ -27,6 +27,7 @@ SCRIPTS = (
     "sections_compare_parts.js",
     "sections_doubts.js",
     "sections_fairness.js",
+    "sections_robustness.js",
     "sections_reasons.js",
     "sections_columns.js",
     "sections_rows.js",

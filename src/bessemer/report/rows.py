@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bessemer.package.images import shown
+
 if TYPE_CHECKING:
     from bessemer.core.artifact import Artifact
 
@@ -116,4 +118,4 @@ def _alike(shortened: Any, value: Any) -> bool:
         return bool(shortened == value.isoformat())
     if isinstance(value, float):
         return str(shortened) == str(value)  # NaN and infinity are texts in an example
-    return bool(shortened == value)
+    return bool(shortened == (shown(value) if isinstance(value, str) else value))

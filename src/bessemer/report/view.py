@@ -63,7 +63,7 @@ def build(spec: ReportSpec, artifacts: Mapping[str, Artifact], ctx: Context) -> 
         ),
         "explanations": json_of(artifacts, "explanations"),
         "history": json_of(artifacts, "history"),
-        "robustness": json_of(artifacts, "robustness"),
+        "robustness": robustness_of(artifacts, spec.samples),
         "certificate": json_of(artifacts, "certificate"),
         "data": data_facts(artifacts, spec.samples, ctx),
         "labelled": dict(artifacts["labelled"].meta) if "labelled" in artifacts else None,
@@ -95,7 +95,20 @@ def strongest_first(artifacts: Mapping[str, Artifact]) -> list[str]:
 
 def json_of(artifacts: Mapping[str, Artifact], kind: str) -> Any:
     """The JSON file of an artifact of that kind, None where there is none."""
-    return artifacts[kind].json(f"{kind}.json") if kind in artifacts else None
+    there = kind in artifacts and f"{kind}.json" in artifacts[kind].files
+    return artifacts[kind].json(f"{kind}.json") if there else None
+
+
+def robustness_of(artifacts: Mapping[str, Artifact], samples: int) -> Any:
+    """What attacks have found, with at most so many attacked rows each; None where none was asked for."""
+    found = json_of(artifacts, "robustness")
+    if found is None:
+        return None
+    attacks = {
+        name: {**one, "samples": one["samples"][:samples]} if "samples" in one else one
+        for name, one in found["attacks"].items()
+    }
+    return {**found, "attacks": attacks}
 
 
 def summary(evaluation: Mapping[str, Any]) -> str:

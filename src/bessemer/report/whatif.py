@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bessemer.core.signature import Signature
+from bessemer.package.images import shown
 from bessemer.package.outliers import without_outliers
 from bessemer.report.compact import Packer, UncomputableError, compact
 from bessemer.report.explaining import explaining, forests_of, with_covers
@@ -45,7 +47,7 @@ def whatif(spec: ReportSpec, artifacts: Mapping[str, Artifact], examples: Sequen
     """
     model = model_facts(spec, artifacts["model"])
     columns = [field["name"] for field in model["fields"]]
-    rows = worked_rows(artifacts, examples, columns, features=not model["packed"])
+    rows = worked_rows(artifacts, examples, columns, features=bool(model["forests"]))
     if (
         "explanations" in artifacts
         and artifacts["explanations"].json("explanations.json").get("method") in COMPARING
@@ -76,6 +78,8 @@ def _graph(model: Artifact, facts: Mapping[str, Any], kilobytes: int) -> Packed:
 
     if not kilobytes:
         return Packed(None, None, "This report was made without what-if.")
+    if any(field.is_image for field in Signature.from_json(model.json("signature.json")).inputs):
+        return Packed(None, None, "The model takes images, which this page cannot decode.")
     packer = Packer()
     try:
         head = compact(without_outliers(onnx.load_model_from_string(model.bytes("model.onnx"))), packer)
@@ -123,7 +127,8 @@ def _field(field: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _row(row: WorkedRow) -> dict[str, Any]:
-    found = {"example": row.example, "why": row.why, "values": plain(row.values), "actual": plain(row.actual)}
+    values = {name: shown(value) if isinstance(value, str) else value for name, value in row.values.items()}
+    found = {"example": row.example, "why": row.why, "values": plain(values), "actual": plain(row.actual)}
     if row.features is not None:
         found["features"] = plain(np.asarray(row.features, dtype=np.float64).tolist())
     return found

@@ -9,8 +9,10 @@ import numpy as np
 
 from bessemer.core.signature import Field, Signature
 from bessemer.package.contributions import Contributions
+from bessemer.package.images import RefusedImage
 from bessemer.package.session import missing_tensor
 from bessemer.serve.columns import rows_to_feeds, takes_matrix, to_matrix, typed_feeds
+from bessemer.serve.errors import RowFault, bad_rows
 from bessemer.serve.wire import Array, Batch, Predictions
 
 #: Made for every request: the log, the shadows and the metrics of a run look at them, whatever the client wants.
@@ -71,10 +73,13 @@ class Predictor:
             RequestError: 400 when a value in any of them is not of its type; the rows are counted through all of them.
         """
         outputs = self._order(batches)
-        if batches[0].explain and self._contributions is not None:
-            whole = self._explained(batches, outputs)
-        else:
-            whole = Predictions(self._run(batches, outputs))
+        try:
+            if batches[0].explain and self._contributions is not None:
+                whole = self._explained(batches, outputs)
+            else:
+                whole = Predictions(self._run(batches, outputs))
+        except RefusedImage as error:
+            raise bad_rows([RowFault(error.row, error.column, error.reason, fix=error.fix)]) from None
         if len(batches) == 1:
             return [whole]
         found, start = [], 0
@@ -135,8 +140,7 @@ class Predictor:
         classes = ("probability",) if "probability" in self._known else ()
         wanted = dict.fromkeys([*outputs, "score", *classes, "features"])
         found = self._session.run_feeds(self._feeds(batches), tuple(wanted))
-        base, each = self._contributions.compute(found.pop("features"))
-        sums = self._contributions.by_group(each)
+        base, sums = self._contributions.grouped(found.pop("features"))
         rows = np.arange(len(base))
         told = _explained_class(found, base.shape[1])
         return Predictions(

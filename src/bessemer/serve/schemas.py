@@ -80,6 +80,8 @@ def _property(field: Field) -> dict[str, Any]:
         shown = ", ".join(map(str, categories[:_MOST_CATEGORIES]))
         more = f" and {len(categories) - _MOST_CATEGORIES} more" if len(categories) > _MOST_CATEGORIES else ""
         facts["description"] = f"In training: {shown}{more}."
+    elif field.is_image:
+        facts["description"] = "The base64 of a PNG or JPEG file."
     return facts
 
 

@@ -12,6 +12,7 @@ values it has seen, missing values, and values it has not.
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -19,6 +20,7 @@ import numpy as np
 
 from bessemer.core.signature import MISSING_TIMESTAMP, DType
 from bessemer.package.graph import GraphBuilder, serialize
+from bessemer.package.runtime import open_session
 from bessemer.prepare.spec import PrepareSpec
 from bessemer.prepare.transforms.base import Column, FeatureKind, Fitted, Target, TrainColumn, Transform
 
@@ -50,8 +52,13 @@ _UNSEEN: dict[DType, list[Any]] = {
 }
 
 
-def check_transform(transform: Transform, spec: PrepareSpec | None = None) -> None:
+def check_transform(
+    transform: Transform, spec: PrepareSpec | None = None, values: Sequence[Any] | None = None
+) -> None:
     """Every check, for every dtype that the transform takes and every encoding that it offers.
+
+    Args:
+        values: what the column has, where the transform does not take any value of its dtype.
 
     Raises:
         AssertionError: a law is broken; the message says which.
@@ -60,20 +67,26 @@ def check_transform(transform: Transform, spec: PrepareSpec | None = None) -> No
     choices: list[Sequence[str] | None] = [None, *([word] for word in transform.encodings)]
     for dtype in transform.dtypes:
         for encode in choices:
-            fitted = _check_fit(transform, dtype, "binary", spec or PrepareSpec(), encode)
+            fitted = _check_fit(transform, dtype, "binary", spec or PrepareSpec(), encode, values)
             if fitted is not None and fitted.crossfit is not None:
-                _check_fit(transform, dtype, "regression", spec or PrepareSpec(), encode)
+                _check_fit(transform, dtype, "regression", spec or PrepareSpec(), encode, values)
 
 
 def _check_fit(
-    transform: Transform, dtype: DType, task: str, spec: PrepareSpec, encode: Sequence[str] | None
+    transform: Transform,
+    dtype: DType,
+    task: str,
+    spec: PrepareSpec,
+    encode: Sequence[str] | None,
+    values: Sequence[Any] | None,
 ) -> Fitted | None:
-    fitted = transform.fit(train_column(dtype, task), spec, encode)
+    fitted = transform.fit(train_column(dtype, task, values), spec, encode)
     if fitted is not None:
         _check_features(fitted)
-        _check_values(fitted, dtype)
+        _check_layout(fitted)
+        _check_values(fitted, dtype, [*_SEEN[dtype], *_UNSEEN[dtype], None] if values is None else values)
         _check_crossfit(fitted)
-        again = transform.fit(train_column(dtype, task), spec, encode)
+        again = transform.fit(train_column(dtype, task, values), spec, encode)
         assert again is not None
         assert graph_of(again, dtype) == graph_of(fitted, dtype), "two fits give the same bytes"
     return fitted
@@ -120,9 +133,7 @@ def run(fitted: Fitted, dtype: DType, values: Sequence[Any]) -> npt.NDArray[np.f
 
 
 def _session(fitted: Fitted, dtype: DType) -> Any:
-    import onnxruntime as ort
-
-    return ort.InferenceSession(graph_of(fitted, dtype), providers=["CPUExecutionProvider"])
+    return open_session(graph_of(fitted, dtype), threads=1)
 
 
 def tensor_of(dtype: DType, values: Sequence[Any]) -> npt.NDArray[Any]:
@@ -147,8 +158,13 @@ def _check_features(fitted: Fitted) -> None:
         assert feature.meaning, f"{feature.name} says what it means"
 
 
-def _check_values(fitted: Fitted, dtype: DType) -> None:
-    values = [*_SEEN[dtype], *_UNSEEN[dtype], None]
+def _check_layout(fitted: Fitted) -> None:
+    layout = getattr(fitted, "layout", None)
+    if layout is not None:
+        assert math.prod(layout.shape) <= len(fitted.features), "a layout is of the transform's own features"
+
+
+def _check_values(fitted: Fitted, dtype: DType, values: Sequence[Any]) -> None:
     session = _session(fitted, dtype)
     found = session.run(["block"], {"column": tensor_of(dtype, values)})[0]
     assert found.dtype == np.float32

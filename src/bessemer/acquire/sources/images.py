@@ -1,7 +1,8 @@
 """A folder of images: where each is, what it shows by its folder's name, and facts of its pixels and bytes.
 
-What lands is a table of paths and digests. Whoever learns from pixels opens `path` in the folder, and `sha256` says
-whether the file is still the one that the table is about.
+What lands is a table of paths and digests; `sha256` says whether a file is still the one that the table is about.
+With `bytes` the files themselves land too, as the base64 of a PNG or JPEG file, which is what models learn from and
+are asked about.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pydantic import Field
 
 from bessemer.acquire.batches import spool
 from bessemer.acquire.files import digest_of, shown
-from bessemer.acquire.imagefiles import Broken, ImageFile, facts_of, files_in
+from bessemer.acquire.imagefiles import Broken, ImageFile, base64_of, facts_of, files_in
 from bessemer.acquire.imagetables import joined
 from bessemer.acquire.options import PathText
 from bessemer.acquire.protocol import Place, Relation
@@ -45,7 +46,8 @@ class ImagesSource(Spec):
     )
     bytes: bool = Field(
         default=False,
-        description="Whether the files themselves are read into the column `image`, for the SQL.",
+        description="Whether the images themselves land, in the column `image`: the base64 of a PNG or JPEG file. "
+        "Other formats are written as PNG.",
     )
     broken: Literal["leave_out", "keep", "refuse"] = Field(
         default="leave_out",
@@ -124,7 +126,7 @@ class _Reader:
                 bar.advance()
                 if row is not None:
                     rows.append(row)
-                    held += len(row.get("image", b""))
+                    held += len(row.get("image", ""))
                 if len(rows) == _ROWS or held >= _BYTES:
                     yield pa.RecordBatch.from_pylist(rows, schema)
                     rows, held = [], 0
@@ -148,6 +150,7 @@ class _Reader:
             row["label"] = file.path.split("/")[-2]
         try:
             facts, content = facts_of(file, self.options.max_size, self.options.max_pixels)
+            image = {"image": base64_of(content, facts)} if self.options.bytes else {}
         except Broken as why:
             if self.options.broken == "refuse":
                 raise DataError(
@@ -159,7 +162,7 @@ class _Reader:
             if len(self.broken) < 5:
                 self.broken.append(file.path)
             return {**row, "fault": str(why)} if self.options.broken == "keep" else None
-        return row | facts | ({"image": content} if self.options.bytes else {})
+        return row | facts | image
 
     def tell(self, images: int) -> None:
         count = sum(self.reasons.values())
@@ -182,6 +185,6 @@ def _schema(options: ImagesSource, classes: bool) -> pa.Schema:
 
     text, whole = pa.string(), pa.int64()
     columns = {"path": text, "label": text, "format": text, "mode": text, "width": whole, "height": whole}
-    columns |= {"size": whole, "sha256": text, "fault": text, "image": pa.binary()}
+    columns |= {"size": whole, "sha256": text, "fault": text, "image": text}
     left_out = {"label": classes, "fault": options.broken == "keep", "image": options.bytes}
     return pa.schema([(name, dtype) for name, dtype in columns.items() if left_out.get(name, True)])

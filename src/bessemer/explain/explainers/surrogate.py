@@ -62,12 +62,14 @@ class Surrogate:
         self.settings = settings
 
     def refuses(self, subject: Subject) -> str:
-        return ""
+        images = set(subject.columns) == subject.images
+        return "a tree asks for values, and all columns are images" if images else ""
 
     def explain(
         self, subject: Subject, sample: Sample, ctx: Context, advance: Callable[[], None]
     ) -> Explanation:
-        columns = strongest_columns(subject, sample, ctx, COLUMNS, "surrogate") or subject.columns[:1]
+        columns = strongest_columns(subject, sample, ctx, COLUMNS, "surrogate")
+        columns = columns or [name for name in subject.columns if name not in subject.images][:1]
         seen, held = self._tables(sample, ctx)
         scores = subject.scored(seen)
         advance()

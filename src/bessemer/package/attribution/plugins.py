@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
+from bessemer.core.blocks import BLOCK_FEATURES
 from bessemer.core.plugins import PluginRef, PluginTable
 
 if TYPE_CHECKING:
@@ -24,21 +25,30 @@ class Players:
     """What the parts are given to: P groups of features, each a raw column or a derived feature.
 
     of: (F,) int64, the group of each feature. first: (P,) int64, the first feature of each group.
+    together: (F,) int64, the same where only features that mean something together (pixels, tokens) are one player.
     """
 
     of: np.ndarray
     first: np.ndarray
+    together: np.ndarray
 
     @classmethod
-    def named(cls, group_of: list[str]) -> Players:
+    def named(cls, group_of: Sequence[str], kinds: Sequence[str] = ()) -> Players:
         """The groups in order of appearance.
 
-        >>> Players.named(["city", "city", "age"]).of.tolist()
-        [0, 0, 1]
+        Args:
+            kinds: of each feature, as features.json has them.
+
+        >>> players = Players.named(["photo", "photo", "age", "age"], ["pixel", "pixel", "number", "number"])
+        >>> players.of.tolist(), players.together.tolist()
+        ([0, 0, 1, 1], [0, 0, 1, 2])
         """
-        order = {name: i for i, name in enumerate(dict.fromkeys(group_of))}
-        of = np.array([order[name] for name in group_of], dtype=np.int64)
-        return cls(of, np.array([group_of.index(name) for name in order], dtype=np.int64))
+        alone: list[Hashable] = list(range(len(group_of)))
+        for i, kind in enumerate(kinds):
+            if kind in BLOCK_FEATURES:
+                alone[i] = group_of[i]
+        of, together = _numbered(group_of), _numbered(alone)
+        return cls(of, np.unique(of, return_index=True)[1], together)
 
     def __len__(self) -> int:
         return len(self.first)
@@ -48,6 +58,11 @@ class Players:
         found = np.zeros((len(parts), len(self.of), parts.shape[2]))
         found[:, self.first] = parts
         return found
+
+
+def _numbered(names: Sequence[Hashable]) -> np.ndarray:
+    order = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    return np.array([order[name] for name in names], dtype=np.int64)
 
 
 class Attribution(Protocol):

@@ -8,7 +8,7 @@ model itself (`.add()`). protobuf, which reads them, comes with onnxruntime.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,16 @@ OPSET = 20
 ML_OPSET = 3
 IR_VERSION = 10
 
-#: The operator domains a package may use; any other is refused when a package is read.
+#: The operator domains of the standard, of which a package may use every operator.
 DOMAINS = ("", "ai.onnx.ml")
+#: The operators of other domains that a package may use besides, and the version of their set.
+FOREIGN: Mapping[str, tuple[str, ...]] = {
+    "com.microsoft": ("Tokenizer",),
+    "com.microsoft.extensions": ("DecodeImage",),
+}
+FOREIGN_OPSET = 1
+#: Those of them that onnxruntime has from onnxruntime-extensions.
+EXTENSIONS = ("com.microsoft.extensions",)
 
 COMPILED = Path(__file__).parent / "messages.binpb"
 
@@ -75,6 +83,22 @@ def serialize(model: Any) -> bytes:
     """The model's bytes, the same for the same model."""
     data: bytes = model.SerializeToString(deterministic=True)
     return data
+
+
+def inner_graphs(node: Any) -> Iterator[Any]:
+    """The graphs that a node holds: the body of a Loop, the branches of an If."""
+    for attribute in node.attribute:
+        yield from attribute.graphs
+        if attribute.HasField("g"):
+            yield attribute.g
+
+
+def all_nodes(graph: Any) -> Iterator[Any]:
+    """The nodes of a graph and of every graph inside them."""
+    for node in graph.node:
+        yield node
+        for inner in inner_graphs(node):
+            yield from all_nodes(inner)
 
 
 def element_type(name: str) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 import numpy as np
 from onnx import TensorProto
 
+from bessemer.core.blocks import BlockKind
 from bessemer.core.signature import DType, Task
 
 if TYPE_CHECKING:
@@ -20,7 +21,17 @@ if TYPE_CHECKING:
     from bessemer.prepare.spec import PrepareSpec
 
 FeatureKind = Literal[
-    "number", "boolean", "indicator", "frequency", "rank", "target_mean", "calendar", "text"
+    "number",
+    "boolean",
+    "indicator",
+    "frequency",
+    "rank",
+    "target_mean",
+    "calendar",
+    "text",
+    "pixel",
+    "token",
+    "embedding",
 ]
 
 
@@ -57,6 +68,7 @@ class Target:
     unit: what one step of a regression target's integer is worth (a power of two); 1 for classes.
     rows, sums: of each fold, as Python integers: rows, and one sum for each mean (see `sums_sql`);
         object arrays of shapes (folds,) and (folds, means).
+    beside: whether the last of them are of rows beside the train part, which are in no fold of the training matrix.
     """
 
     name: str
@@ -66,6 +78,12 @@ class Target:
     unit: float
     rows: np.ndarray
     sums: np.ndarray
+    beside: bool = False
+
+    @property
+    def folds(self) -> int:
+        """How many folds the training matrix has."""
+        return len(self.rows) - self.beside
 
     @property
     def means(self) -> int:
@@ -78,7 +96,10 @@ class TrainColumn:
     """One column of the train part in a DuckDB connection.
 
     `SELECT {x}, y, fold FROM {table}` gives its values (missing, '' and infinity are NULL), the target as
-    `Target` says, and the fold of each row (0 to folds - 1).
+    `Target` says, and the fold of each row (0 to folds - 1, or folds for a row beside the train part).
+
+    orders_split: whether the data is split by it.
+    alone: whether there are rows beside the train part that it is not of.
     """
 
     column: Column
@@ -87,11 +108,21 @@ class TrainColumn:
     x: str
     target: Target
     orders_split: bool = False
+    alone: bool = False
     _levels: dict[tuple[str, int], list[tuple[Any, int]]] = field(default_factory=dict)
+
+    @property
+    def here(self) -> TrainColumn:
+        """The column of the train part alone."""
+        return self
 
     def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = self.connection.execute(sql, list(parameters)).fetchall()
         return rows
+
+    def distinct_sql(self) -> str:
+        """About how many different values there are, as an aggregate."""
+        return f"approx_count_distinct({self.x})"
 
     def levels(self, key: str, limit: int) -> list[tuple[Any, int]]:
         """The most frequent values of an SQL expression over `x` and their rows; at most `limit`, missing included.
@@ -133,8 +164,20 @@ class CrossFit:
     table: np.ndarray
 
 
+@dataclass(frozen=True)
+class Layout:
+    """What the first features of a transform mean together (see `core.blocks.Block`)."""
+
+    kind: BlockKind
+    shape: tuple[int, ...]
+    levels: int = 0
+
+
 class Fitted(Protocol):
-    """A transform after its fit. `crossfit` is None where the features do not look at the target."""
+    """A transform after its fit. `crossfit` is None where the features do not look at the target.
+
+    One whose first features mean something together says so in `layout`, a `Layout`.
+    """
 
     features: tuple[Feature, ...]
     crossfit: CrossFit | None
@@ -150,6 +193,9 @@ class Transform(Protocol):
 
     dtypes: what it can be applied to.
     encodings: what `encode:` may list for it, or () where there is nothing to choose.
+
+    One whose queries are carried over to other engines (`engines.carried`; every value named, no parameters) says
+    `portable = True`, and learns from rows that stay at an engine too.
     """
 
     dtypes: ClassVar[tuple[DType, ...]]

@@ -1,9 +1,7 @@
 """Short texts: how many words, and how often each of the most frequent words occurs.
 
-Words stand between spaces. In SQL a word is brought to lower case and its punctuation is cut off at both ends;
-the graph has the table of the forms that became each word ('Good', 'good,' -> 'good'), so that it needs no
-locale and no rules for letters: one implementation, in SQL. A form that never occurred in training, and that is
-not the word in lower, upper or title case, is not counted.
+What a word is says `words`. A form that never occurred in training, and that is not the word in lower, upper or title
+case, is not counted.
 """
 
 from __future__ import annotations
@@ -16,28 +14,11 @@ import numpy as np
 
 from bessemer.core.signature import DType
 from bessemer.prepare.transforms.base import Block, CrossFit, Feature, TrainColumn
+from bessemer.prepare.transforms.words import add_split, vocabulary
 
 if TYPE_CHECKING:
     from bessemer.package.graph import GraphBuilder
     from bessemer.prepare.spec import PrepareSpec
-
-#: Added to every text, so that no batch is without words (an empty tensor); it is not counted.
-_END = " \x01"
-#: Forms kept of one word, the most frequent first.
-_FORMS = 50
-
-_WORDS = r"""
-SELECT word, form FROM (
-    SELECT word, form, n, sum(n) OVER (PARTITION BY word) AS total,
-           row_number() OVER (PARTITION BY word ORDER BY n DESC, form) AS place
-    FROM (
-        SELECT form, lower(regexp_replace(form, '^[[:punct:]]+|[[:punct:]]+$', '', 'g')) AS word, count(*) AS n
-        FROM (SELECT unnest(string_split({x}, ' ')) AS form FROM {table})
-        WHERE form <> '' GROUP BY form
-    ) WHERE word <> ''
-) QUALIFY dense_rank() OVER (ORDER BY total DESC, word) <= ? AND place <= ?
-ORDER BY total DESC, word, place
-"""
 
 
 @dataclass(frozen=True)
@@ -51,13 +32,12 @@ class FittedText:
     crossfit: CrossFit | None = None
 
     def add(self, builder: GraphBuilder, value: str) -> Block:
-        ended = builder.op("StringConcat", [value, builder.constant(np.array([[_END]], dtype=object))])
-        split, number = builder.op_many("StringSplit", [ended], 2)
+        tokens, number = add_split(builder, value)
         made = []
         if self.count:
             made.append(self._add_count(builder, number))
         if self.words:
-            made.append(self._add_words(builder, split))
+            made.append(self._add_words(builder, tokens))
         return Block(made[0] if len(made) == 1 else builder.op("Concat", made, axis=1))
 
     def _add_count(self, builder: GraphBuilder, number: str) -> str:
@@ -65,8 +45,7 @@ class FittedText:
         none = builder.op("Equal", [count, builder.constant(np.float32(0))])
         return builder.op("Where", [none, builder.constant(np.float32("nan")), count])
 
-    def _add_words(self, builder: GraphBuilder, split: str) -> str:
-        tokens = builder.op("Reshape", [split, builder.constant(np.array([0, -1], dtype=np.int64))])
+    def _add_words(self, builder: GraphBuilder, tokens: str) -> str:
         codes = builder.op(
             "LabelEncoder",
             [tokens],
@@ -102,19 +81,9 @@ class Text:
         forms: dict[str, int] = {}
         words: list[str] = []
         if "words" in chosen and spec.text.words:
-            words, forms = self._vocabulary(column, spec.text.words)
+            words, forms = vocabulary(column, spec.text.words)
             features += [
                 Feature(f"{name} ~ {word}", name, "text", f"how often '{word}' occurs in {name}")
                 for word in words
             ]
         return FittedText(forms, len(words), "count" in chosen, tuple(features))
-
-    def _vocabulary(self, column: TrainColumn, limit: int) -> tuple[list[str], dict[str, int]]:
-        found = column.query(_WORDS.format(x=column.x, table=column.table), limit, _FORMS)
-        words = list(dict.fromkeys(word for word, _ in found))
-        place = {word: i for i, word in enumerate(words)}
-        forms = {form: place[word] for word, form in found}
-        for word in words:  # seen forms come first: 'US' may be a word of its own
-            for form in (word, word.upper(), word.title()):
-                forms.setdefault(form, place[word])
-        return words, forms

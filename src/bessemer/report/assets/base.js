@@ -51,7 +51,10 @@ const plural = (count, one, many) => num(count) + " " + (count === 1 ? one : man
 const seconds = (value) => (value < 0.095 ? fixed(1000 * value, 0) + " ms" : value < 60 ? fixed(value, 1) + " s" : Math.floor(value / 60) + " min " + fixed(value % 60, 0) + " s");
 const interval = (row, format) => (has(row.low) && has(row.high) ? `[${(format || score)(row.low)}, ${(format || score)(row.high)}]` : "");
 const pValue = (p) => (!has(p) ? MISSING : p < 0.001 ? "<0.001" : fixed(p, 3));
-const text = (value) => (!has(value) || value === "" ? "(missing)" : typeof value === "number" ? num(value) : String(value));
+// Images are the base64 of PNG and JPEG files: they are shown as what they are, and in sentences as a word.
+const isImage = (value) => typeof value === "string" && /^(data:image\/(png|jpeg);base64,)?(iVBORw0KGgo|\/9j\/)/.test(value);
+const photo = (value, name) => h("img", { class: "photo", alt: name || "", src: value.startsWith("data:") ? value : `data:image/${value.startsWith("/9j/") ? "jpeg" : "png"};base64,${value}` });
+const text = (value) => (isImage(value) ? "(image)" : !has(value) || value === "" ? "(missing)" : typeof value === "number" ? num(value) : String(value));
 const day = (value) => String(value).replace("T", " ").replace(/ 00:00:00$/, "");
 
 const words = (names) => (names.length < 2 ? names.join("") : names.slice(0, -1).join(", ") + " and " + names[names.length - 1]);
@@ -63,6 +66,7 @@ const WORDS = {
   balanced_accuracy: "Balanced accuracy", precision: "Precision", recall: "Recall", f1: "F1", macro_f1: "Macro F1", f1_macro: "Macro F1", mcc: "Matthews correlation",
   ece: "Calibration error", rmse: "RMSE", mae: "Mean absolute error", median_ae: "Median absolute error", r2: "R²", mape: "MAPE", smape: "sMAPE",
   explained_variance: "Explained variance", macro_auc: "Macro ROC AUC", roc_auc_ovr: "ROC AUC (one against rest)", beats: "Beats",
+  pgd: "PGD", apgd: "Auto-PGD", zoo: "ZOO", hop_skip_jump: "HopSkipJump", capgd: "CAPGD", moeva: "MOEVA",
   ale: "Accumulated local effects", ale_2d: "Second-order accumulated local effects", partial_dependence_2d: "Partial dependence of two", ice: "Single rows", lime: "LIME", shap_interactions: "SHAP interactions",
   xgboost: "XGBoost", catboost: "CatBoost", ebm: "EBM", mlp: "MLP", lightgbm: "LightGBM", linear: "Linear", constant: "Constant", binary: "Binary classification", multiclass: "Multiclass classification", regression: "Regression",
 };

@@ -32,7 +32,7 @@ const SECTIONS = [
   ["data", "data-missing", "Missing values", "Empty texts and infinities among them, as the model takes them.", dataMissing],
   ["data", "data-drift", "Drift between parts", "Whether the rows that judge the model are of the kind it learned from.", dataDrift],
   ["data", "data-broken", "Rows set aside", "What broke the data contract.", dataBroken],
-  ["robustness", "robustness", "Robustness", "How it does under attack.", (D) => D.robustness && card("Robustness", null, facts(D.robustness))],
+  ["robustness", "robustness", "Robustness", "How it does under attack.", robustness],
   ["robustness", "certificate", "Watermark", "Whose model it is.", (D) => D.certificate && card("Certificate", null, facts(D.certificate))],
   ["about", "card", "Model card", null, modelCard],
   ["about", "provenance", "Provenance", "The same project, data and seed give the same bytes.", provenance],

@@ -94,6 +94,7 @@ function typical(c) {
   const values = list(c.found && c.found.values), top = list(c.top)[0];
   if (values.length) return h("span", { dir: "auto" }, text(values[0]), h("span", { class: "iv" }, ` in ${percent(sums(c.found.parts)[0] / (c.count || 1))}`));
   if (top) return h("span", { dir: "auto" }, text(top[0]), h("span", { class: "iv" }, ` in ${percent(top[1] / (c.count || 1))}`));
+  if (c.found && list(c.found.images).length) return h("span", { class: "photos brief" }, c.found.images.slice(0, 6).map(([image, value]) => photo(image, text(value))));
   if (c.length && has(c.length.mean)) return h("span", { class: "iv" }, `${num(c.length.mean)} characters on average`);
   if (c.found && c.found.kind === "boolean" && c.count) return h("span", null, "true", h("span", { class: "iv" }, ` in ${percent(sums(c.found.parts)[1] / c.count)}`));
   return has(c.min) ? `${day(c.min)} to ${day(c.max)}` : MISSING;
@@ -101,7 +102,7 @@ function typical(c) {
 function columnSpark(c) {
   if (!c.found) return c.histogram && list(c.histogram.counts).length ? spark(c.histogram.counts) : null;
   const counts = sums(c.found.parts).slice(0, -1);
-  return c.found.kind === "identifier" || !counts.some(Boolean) ? null : spark(counts);
+  return c.found.kind === "identifier" || c.found.kind === "image" || !counts.some(Boolean) ? null : spark(counts);
 }
 
 // What broke the contract ----------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ function columnPictures(c, D) {
   if (!F) return null;
   if (F.kind === "category" || F.kind === "boolean") return figure("Values", categoryTable(c, D), "full");
   if (F.kind === "identifier") return identifierPictures(F);
+  if (F.kind === "image") return list(F.images).length > 0 && figure("Some of them", h("ul", { class: "photos" }, F.images.map(([image, value]) => h("li", null, photo(image, `${D.target}: ${text(value)}`), h("bdi", null, text(value))))), "full");
   const bins = binsOf(F), names = D.data.parts.map(([name]) => name), shown = F.kind === "text" ? "Length by split" : "By split";
   return [
     figure(F.kind === "time" ? `Rows by ${F.time.unit}` : shown, F.kind === "time" ? overTime(c, bins, names) : distributions(c, bins, F.parts, names, PART_COLORS)),

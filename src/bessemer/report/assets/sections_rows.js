@@ -15,7 +15,7 @@ function examples(D) {
 function rowView(D, example) {
   // Other sections that look at single rows follow the choice.
   document.dispatchEvent(new CustomEvent("row-chosen", { detail: example }));
-  return [h("div", { class: "card" }, rowFacts(D, example), waterfall(example), stated(foundBy(D, "contributions")), wholeRow(example.row)), otherMethods(D, example)];
+  return [h("div", { class: "card" }, rowPictures(example.row), rowFacts(D, example), waterfall(example), stated(foundBy(D, "contributions")), wholeRow(example.row)), otherMethods(D, example)];
 }
 function rowFacts(D, example) {
   const right = String(example.prediction) === String(example.actual), fact = (name, value) => h("div", null, h("span", null, name), value);
@@ -26,7 +26,8 @@ function rowFacts(D, example) {
     fact("Actual", h("bdi", null, text(example.actual))),
     D.task === "regression" ? fact("Error", signed(example.prediction - example.actual, num)) : fact("Right?", badge(right, right ? "right" : "wrong")));
 }
-const wholeRow = (row) => h("details", { class: "after" }, h("summary", null, "The whole row"), h("dl", { class: "kv after" }, Object.entries(row).map(([name, value]) => [h("dt", { dir: "auto" }, name), h("dd", { dir: "auto" }, text(value))])));
+const wholeRow = (row) => h("details", { class: "after" }, h("summary", null, "The whole row"), h("dl", { class: "kv after" }, Object.entries(row).map(([name, value]) => [h("dt", { dir: "auto" }, name), h("dd", { dir: "auto" }, isImage(value) ? photo(value, name) : text(value))])));
+const rowPictures = (row) => { const images = Object.entries(row).filter(([, value]) => isImage(value)); return images.length > 0 && h("div", { class: "photos" }, images.map(([name, value]) => photo(value, name))); };
 
 // example: {row, base, score, contributions}
 function waterfall(example) {
@@ -39,7 +40,7 @@ function waterfall(example) {
     level += delta;
   };
   for (const [group, delta] of shown) {
-    const value = Object.hasOwn(example.row || {}, group) ? ` = ${text(example.row[group])}` : "";
+    const value = Object.hasOwn(example.row || {}, group) && !isImage(example.row[group]) ? ` = ${text(example.row[group])}` : "";
     step(group + value, [h("strong", null, group), value], delta);
   }
   if (parts.length > 12) step("others", plural(parts.length - 12, "other column"), rest);

@@ -4,7 +4,7 @@ const FIELDS_SHOWN = 10;
 
 function whatIf(D) {
   const W = D.whatif;
-  if (!W || !W.fields.length) return null;
+  if (!W || !W.fields.length || (!W.packed && !W.server && W.fields.every((field) => field.domain.media === "image"))) return null;
   const host = h("div", { class: "whatif", "data-whatif": W.packed ? "opening" : "none" });
   if (!W.packed && !W.server) {
     host.append(h("p", { class: "callout" }, `${W.why} With the address of a running server in the project file (`, h("code", null, "report: {server: http://localhost:8080}"), "), this page can ask that instead."));

@@ -5,7 +5,7 @@ let fieldCount = 0;
 
 // facts: a field of the signature; change(value) is told of each new value. Gives {node, set(value)}.
 function whatifField(facts, change) {
-  const id = `field${++fieldCount}`, make = { boolean: booleanField, timestamp: timeField, string: textField }[facts.dtype] || numberField;
+  const id = `field${++fieldCount}`, make = { boolean: booleanField, timestamp: timeField, string: facts.domain.media === "image" ? imageField : textField }[facts.dtype] || numberField;
   const made = make(facts, change, id), note = h("span", { class: "was" });
   const node = h("div", { class: "field" }, h("label", { for: id, dir: "auto", title: facts.name }, facts.name), ...made.nodes, note);
   return { node, name: facts.name, set: (value, before) => {
@@ -45,6 +45,12 @@ function textField(facts, change, id) {
   const offered = known.length ? h("datalist", { id: id + "-known" }, known.map((c) => h("option", { value: c }))) : null;
   const typed = h("input", { id, type: "text", list: offered && offered.id, dir: "auto", placeholder: "missing", oninput: () => change(typed.value === "" ? null : typed.value) });
   return { nodes: [typed, offered].filter(Boolean), set: (value) => { const shown = has(value) ? String(value) : ""; if (typed.value !== shown) typed.value = shown; } };
+}
+
+// An image is looked at and not changed.
+function imageField() {
+  const host = h("div");
+  return { nodes: [host], set: (value) => host.replaceChildren(isImage(value) ? photo(value) : text(value)) };
 }
 
 // UTC, as the model reads it.

@@ -102,7 +102,11 @@ def variables(sample: Sample, layouts: Sequence[Layout], target: Target) -> tupl
     goal = Variable(target.name, number, y if number else y.astype(np.int64))
     found = []
     for layout in layouts:
-        if layout.name == target.name or layout.distinct < 2 or layout.kind in ("text", "identifier"):
+        if (
+            layout.name == target.name
+            or layout.distinct < 2
+            or layout.kind in ("text", "identifier", "image")
+        ):
             continue
         array = sample.column(layout.name)
         if layout.kind == "category":

@@ -36,7 +36,7 @@ def drift(
         return {}
     found: list[tuple[str, str, dict[str, Any]]] = []
     for layout in layouts:
-        if layout.kind == "identifier":
+        if layout.kind in ("identifier", "image"):
             continue
         counts = _grouped(layout, tallies[layout.name].by_part)
         for part, window in zip(parts[1:], counts[1:], strict=True):

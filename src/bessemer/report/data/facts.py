@@ -11,6 +11,7 @@ import numpy as np
 from bessemer.report.data.association import associations
 from bessemer.report.data.bins import Values
 from bessemer.report.data.drift import drift
+from bessemer.report.data.images import image_facts
 from bessemer.report.data.layout import Layout, edges_of, lay_out
 from bessemer.report.data.missing import patterns
 from bessemer.report.data.notes import notes, shortened
@@ -143,6 +144,8 @@ def _found(layout: Layout, tally: Tally, study: Study, samples: int) -> dict[str
         facts["text"] = text_facts(study.sample, layout, samples)
     if layout.kind == "identifier":
         facts["text"] = identifier_facts(study.sample, layout, samples)
+    if layout.kind == "image":
+        facts["images"] = image_facts(study.parts, name, study.target.name, samples)
     if name in study.changes:
         facts["drift"] = study.changes[name]
     facts |= _about_target(layout, study)

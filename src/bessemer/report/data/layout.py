@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bessemer.core.media import is_image
 from bessemer.report.data.bins import (
     BINS,
     FEW_BINS,
@@ -33,6 +34,8 @@ _VALUES, _FEW_VALUES = 12, 6
 _WORDS, _REPEATS = 4.0, 0.1
 #: A text column whose values differ in this share of the rows is an identifier, where so many rows show it.
 _UNIQUE, _SEEN = 0.95, 20
+#: Values that tell that a column is one of images.
+_LOOKED_AT = 100
 #: Tukey's outer fences: so many interquartile ranges beyond the quartiles lies what is far out.
 FENCE = 3.0
 
@@ -41,7 +44,7 @@ FENCE = 3.0
 class Layout:
     """How a column is shown.
 
-    kind: number, boolean, category, text, identifier or time. distinct: of the sample.
+    kind: number, boolean, category, text, identifier, image or time. distinct: of the sample.
     fences: beyond them a number is far out; None where more than half of the values are equal, or it is none.
     calendar: a time's own bins. values: the known numbers of the sample (numbers and times), else empty.
     """
@@ -90,7 +93,9 @@ def _text(sample: Sample, name: str, array: Any, most: int) -> Layout:
         edges = number_edges(lengths(known), most, whole=True)
         return Layout(name, "VARCHAR", kind, Lengths(edges), len(values), none)
     short = [pair for pair in zip(values, counts, strict=True) if len(pair[0]) < TEXT]
-    bins = common_values([] if kind == "identifier" else short, _VALUES if most == BINS else _FEW_VALUES)
+    bins = common_values(
+        [] if kind in ("identifier", "image") else short, _VALUES if most == BINS else _FEW_VALUES
+    )
     return Layout(name, "VARCHAR", kind, bins, len(values), none)
 
 
@@ -100,6 +105,8 @@ def _text_kind(known: Any, distinct: int) -> str:
     n = len(known)
     if not n:
         return "category"
+    if all(map(is_image, known.slice(0, _LOOKED_AT).to_pylist())):
+        return "image"
     words = float(pc.sum(pc.count_substring(known, " ")).as_py()) / n + 1
     if words >= _WORDS and distinct >= _REPEATS * n:
         return "text"

@@ -38,7 +38,7 @@ def told(layout: Layout, sample: Sample, target: Target) -> float:
     "Missing" is a bin of its own.
     """
     array = sample.column(layout.name)
-    if layout.kind in ("category", "identifier", "boolean"):
+    if layout.kind in ("category", "identifier", "image", "boolean"):
         return _by_bin(layout.bins.codes(array), sample.y, target)
     values = lengths(array) if isinstance(layout.bins, Lengths) else numbers(array)
     found = _by_bin(quantile_codes(values), sample.y, target)
