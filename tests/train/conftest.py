@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,3 +35,14 @@ def train_stage(tmp_path: Path) -> Callable[..., Any]:
         return ctx.open(out["model"]), ctx.open(out["history"]), emitted
 
     return run_stage
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Of torch, as a fit of a network sets it; several on small batches wait for each other most of the time."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -20,6 +20,7 @@ LEARNERS = {
     "catboost": "catboost:CatBoost",
     "ebm": "ebm:EBM",
     "mlp": "mlp:MLP",
+    "network": "network:Network",
 }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -33,6 +32,7 @@ from bessemer.train.native_model import restored
 from bessemer.train.params import Param, resolved
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.usefixtures("one_thread")
 TASKS = pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 #: A small network for a few epochs; what is tested does not depend on how well it learns.
 QUICK = {"epochs": 8, "hidden_layers": 2, "hidden_size": 32, "batch_size": 64}
@@ -45,15 +45,6 @@ class Quick(MLP):
         **MLP.PARAMS,
         **{name: Param(value, type(value), "quick") for name, value in QUICK.items()},
     }
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """As a fit sets it; several threads on small batches wait for each other most of the time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def training(of: Any, train: Part, valid: Part, workdir: Path, params: dict[str, Any]) -> Any:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bessemer.train.automl.folds import Fold
 from bessemer.train.calibrate import choose
+from bessemer.train.keys import marked, with_keys
 from bessemer.train.leaderboard import interval, ordered, row, timing
 from bessemer.train.metrics import Metric, output_of
 from bessemer.train.outcome import Candidate, Outcome
 from bessemer.train.params import resolved
 from bessemer.train.plugins import LEARNERS
+from bessemer.train.robust import plainly, price, with_robust
 
 if TYPE_CHECKING:
     from bessemer.core.stage import Context
@@ -32,13 +35,19 @@ _PARITY_ROWS = 10_000
 
 @dataclass(frozen=True)
 class Trial:
-    """What every learner of a run is given: the problem, the rows, the settings."""
+    """What every learner of a run is given: the problem, the rows, the settings, and the rows that mark the model."""
 
     spec: TrainSpec
     problem: Problem
     train: Part
     valid: Part
     callbacks: Callbacks
+    keys: Part | None = None
+
+    @cached_property
+    def learnt(self) -> Part:
+        """The rows that learners learn from: those of train, and the keys."""
+        return with_keys(self.train, self.keys, self.problem, path=self.callbacks.workdir / "marked.X.npy")
 
     @property
     def judged(self) -> Part:
@@ -48,10 +57,12 @@ class Trial:
     def fit(self, name: str, rng: np.random.Generator) -> Candidate:
         """Fit and calibrate one learner; `params` of the project file go to the learner that it names."""
         learner = LEARNERS.load(name)
-        given = self.spec.params if name == self.spec.learner else {}
+        own = name == self.spec.learner
+        given = with_robust(name, self.spec.params, self.spec.robust) if own else {}
         params = resolved(learner.PARAMS, given)
+        rows = self.learnt if marked(name) else self.train
         begin = time.perf_counter()
-        fitted = learner().fit(self.problem, self.train, self.valid, params, self.callbacks)
+        fitted = learner().fit(self.problem, rows, self.valid, params, self.callbacks)
         task, judged = self.problem.task, self.judged
         fit_seconds, begin = time.perf_counter() - begin, time.perf_counter()
         margin = fitted.margin(judged.X)
@@ -66,7 +77,13 @@ def fit_all(trial: Trial, ctx: Context) -> dict[str, Candidate]:
     """The baselines and what the project asks for, the slow one last."""
     wanted = AUTO if trial.spec.learner == "auto" else (trial.spec.learner,)
     names = dict.fromkeys((*BASELINES, *wanted))
-    return {name: trial.fit(name, ctx.rng("calibrate", name)) for name in names}
+    found = {name: trial.fit(name, ctx.rng("calibrate", name)) for name in names}
+    if trial.spec.robust is not None:
+        name = trial.spec.learner
+        plain = plainly(trial).fit(name, ctx.rng("calibrate", name))
+        found[f"{name} plain"] = replace(plain, learner=f"{name} plain")
+        ctx.note(price(found[name], plain, trial.problem.metric))
+    return found
 
 
 def pick(candidates: dict[str, Candidate], spec: TrainSpec, metric: Metric) -> Candidate:

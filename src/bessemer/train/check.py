@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bessemer.core.errors import Fault, did_you_mean
@@ -29,3 +30,15 @@ def check_columns(spec: TrainSpec, columns: Mapping[str, str], shared: Mapping[s
         for path, name in named
         if name not in columns
     ]
+
+
+def fingerprint(spec: TrainSpec, project_dir: Path, memo: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The digests of the pretrained weights' files, which the stage reads from outside the store."""
+    from bessemer.core.store import file_digest
+    from bessemer.train.networks.encoders.paths import weights_of
+
+    paths = {name: project_dir / name for name in weights_of(spec.params)}
+    return {
+        f"weights {name}": file_digest(path)[0] if path.is_file() else "missing"
+        for name, path in paths.items()
+    }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from bessemer.core.blocks import Block
 from bessemer.core.signature import Task
 from bessemer.train.params import Param
 
@@ -53,6 +54,7 @@ class Problem:
         constraint at all. A learner whose `MONOTONE` is false is never given one.
     quantile: what a regression predicts: this quantile of the target, or its mean (None). A learner whose
         `QUANTILE` is false is never given one.
+    blocks: features that mean something together (pixels, tokens); all others are a table's.
     """
 
     task: Task
@@ -61,6 +63,7 @@ class Problem:
     weights: tuple[float, ...] | None = None
     monotone: tuple[int, ...] | None = None
     quantile: float | None = None
+    blocks: tuple[Block, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -87,6 +90,8 @@ class Callbacks:
     fingerprint: names the data, settings and seed; a checkpoint with another one is not used.
     time_left: seconds until the learner has to stop with what it has; asked after every round. A learner gives
         its best round so far then, which may be its first.
+    note: called with a sentence for whoever reads the run's log.
+    project_dir: the folder that paths among the parameters are relative to.
     """
 
     on_round: Callable[[str, int, float], None]
@@ -98,6 +103,8 @@ class Callbacks:
     early_stopping: int = 50
     checkpoint: int = 100
     time_left: Callable[[], float] = lambda: math.inf
+    note: Callable[[str], None] = lambda text: None
+    project_dir: Path = Path()
 
 
 @dataclass(frozen=True)

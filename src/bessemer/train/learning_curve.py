@@ -165,6 +165,7 @@ class _Run:
         callbacks = replace(
             self.callbacks,
             on_round=lambda name, step, value: None,
+            note=lambda text: None,
             seed=lambda what: self.callbacks.seed(f"{label} {what}"),
             workdir=folder,
             fingerprint=f"{self.callbacks.fingerprint} {label}",

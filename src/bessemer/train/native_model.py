@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from bessemer.package.natives import NativeModel
     from bessemer.train.learner import Fitted
 
+#: Values of the rows that a head is asked at once: the layers of a network for images need many times as many.
+_VALUES = 2**21
+
 Curves = Mapping[str, list[tuple[int, float]]]
 
 
@@ -36,7 +39,9 @@ class HeadModel:
     def margin(self, X: np.ndarray) -> np.ndarray:
         if not len(X):
             return self.margin(np.zeros((1, X.shape[1]), dtype=np.float32))[:0]
-        return self._model.margin(X)
+        at_once = max(1, _VALUES // max(1, X.shape[1]))
+        parts = [self._model.margin(X[first : first + at_once]) for first in range(0, len(X), at_once)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def contributions(self, X: np.ndarray) -> np.ndarray:
         base, each = self._model.contributions(X)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +25,9 @@ class Param:
 
     default: the value where none is given; None means that it is chosen from the data.
     low, high: the range, both ends allowed.
-    choices: the allowed words, for a parameter that is a word.
+    choices: the allowed words, for a parameter that is a word; those allowed beside numbers, for one that is not.
     tune: where a search looks; None for a parameter that is not searched.
+    check: says what is wrong with a value, or '', for a parameter whose values are of their own kind.
     """
 
     default: int | float | str | bool | None
@@ -36,10 +37,13 @@ class Param:
     high: float = float("inf")
     choices: tuple[str, ...] = ()
     tune: Tune | None = None
+    check: Callable[[Any], str] | None = None
 
     def fault(self, value: Any) -> str:
         """What is wrong with the value, or ''."""
-        if self.choices:
+        if self.check is not None:
+            return self.check(value)
+        if self.choices and (self.kind is str or isinstance(value, str)):
             known = ", ".join(self.choices)
             return "" if value in self.choices else f"{value!r} is not one of {known}"
         wanted: Any = (int, float) if self.kind is float else self.kind

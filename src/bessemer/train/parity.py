@@ -12,6 +12,8 @@ from bessemer.package.parity import sizes
 
 #: Of the score, relative to its size: float32 has seven digits, a sum of thousands of trees keeps five.
 TOLERANCE = 1e-4
+#: Values of the rows that are looked at at once: the layers of a network for images need many times as many.
+_VALUES = 2**21
 
 
 def run_graph(model: Any, feeds: Mapping[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
@@ -38,7 +40,7 @@ def check_parity(graph: Any, X: np.ndarray, score: np.ndarray) -> float:
     """
     if not len(X):
         return 0.0
-    twin = run_graph(graph, {"features": X}, ["score"])[0].astype(np.float64)
+    twin = _scores(graph, X).astype(np.float64)
     difference = np.abs(twin - score) / sizes(score)
     worst = float(np.max(difference))
     if not worst <= TOLERANCE:
@@ -49,3 +51,12 @@ def check_parity(graph: Any, X: np.ndarray, score: np.ndarray) -> float:
             fix="this is a fault of Bessemer or of a learner plug-in; try another learner and report it",
         )
     return worst
+
+
+def _scores(graph: Any, X: np.ndarray) -> np.ndarray:
+    """`score` of all rows, some at once."""
+    from bessemer.package.graph import serialize
+
+    content, at_once = serialize(graph), max(1, _VALUES // X.shape[1])
+    parts = [X[first : first + at_once] for first in range(0, len(X), at_once)]
+    return np.concatenate([run_graph(content, {"features": part}, ["score"])[0] for part in parts])

@@ -56,6 +56,12 @@ LEARNERS: PluginTable[Learner] = PluginTable(
             requires=("torch",),
             summary="a neural network for tables",
         ),
+        "network": PluginRef(
+            "bessemer.train.learners.network:Network",
+            extra="torch",
+            requires=("torch",),
+            summary="a neural network for images, texts, embeddings and tables, in any mixture",
+        ),
         "linear": PluginRef(
             "bessemer.train.learners.linear:Linear",
             requires=("sklearn",),

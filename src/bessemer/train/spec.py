@@ -13,6 +13,7 @@ from bessemer.core.spec import Duration, Share, Spec
 from bessemer.train.comparators.plugins import COMPARATORS, compared_only
 from bessemer.train.outliers.plugins import OUTLIERS, USUAL
 from bessemer.train.plugins import LEARNERS
+from bessemer.train.robust import parse_robust, robust_fault, with_robust
 from bessemer.train.search.plugins import SEARCHERS
 from bessemer.train.threshold import Threshold
 
@@ -131,7 +132,7 @@ class TrainSpec(Spec):
         description="`auto` (fits `linear` and `lightgbm`, ships the better one on the validation rows), or "
         "one by name; not with `automl`",
     )
-    params: dict[str, bool | int | float | str] = Field(
+    params: dict[str, bool | int | float | str | dict[str, Any]] = Field(
         default_factory=dict, description="parameters of the named learner; not with `auto`"
     )
     metric: str = Field(
@@ -166,6 +167,15 @@ class TrainSpec(Spec):
         description="two classes: the probability that makes a positive: a number, an objective (accuracy, "
         "balanced_accuracy, f1, mcc), or the settings below; 0.5 when nothing is said",
         examples=[0.3, "f1", {"objective": "cost", "costs": {"false_positive": 1, "false_negative": 5}}],
+    )
+    robust: Annotated[
+        Named | None,
+        BeforeValidator(parse_robust, json_schema_input_type=str | dict[str, dict[str, Any]] | None),
+    ] = Field(
+        None,
+        description="train the named learner against changed rows: `pgd`, `trades`, `noise`, or "
+        "{method: {setting: value}}",
+        examples=["pgd", {"trades": {"eps": 0.2}}],
     )
     calibrate: Literal["auto", "none", "sigmoid"] = Field(
         "auto",
@@ -235,7 +245,9 @@ class TrainSpec(Spec):
             raise ValueError(
                 "params: say which learner they are for: `learner: lightgbm` (`auto` tries several)"
             )
-        if wrong := params_faults(self.learner, self.params):
+        if self.robust and (fault := robust_fault(self.learner, self.robust, self.params)):
+            raise ValueError(fault)
+        if wrong := params_faults(self.learner, with_robust(self.learner, self.params, self.robust)):
             raise ValueError("; ".join(wrong))
         if unkept := self._promises():
             raise ValueError(unkept)

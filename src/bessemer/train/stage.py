@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bessemer.core import canonical
+from bessemer.core.blocks import blocks_of
 from bessemer.core.errors import DataError, Fault, ProjectError, did_you_mean
 from bessemer.stats.metrics.table import METRICS
 from bessemer.train.candidates import Trial, fit_all, pick, usable_metric
 from bessemer.train.candidates import outcome as outcome_of
 from bessemer.train.comparators.compare import check_needs, compared
+from bessemer.train.keys import keys_of
 from bessemer.train.learner import Callbacks, Part, Problem
 from bessemer.train.learning_curve import with_learning_curve
 from bessemer.train.metrics import DEFAULT, PINBALL, Metric
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def run(spec: TrainSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dict[str, ArtifactRef]:
-    """splits, preprocessor -> model, history, timings.
+    """splits, preprocessor, keys -> model, history, timings.
 
     Raises:
         ProjectError: settings that do not fit the task or its classes; all faults at once.
@@ -54,7 +56,7 @@ def run(spec: TrainSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dic
             f"nothing to learn from: {len(train)} training rows and {train.X.shape[1]} features",
             fix="see what `prepare` and `validate` left out: bessemer show",
         )
-    problem = _problem(spec, splits, preprocessor, train, valid, ctx)
+    problem, keys = _problem(spec, splits, preprocessor, train, valid, ctx), keys_of(inputs, ctx)
     fingerprint = canonical.digest(
         {"spec": spec, "seed": ctx.seed, "inputs": {name: ref.digest for name, ref in inputs.items()}}
     )
@@ -62,11 +64,11 @@ def run(spec: TrainSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dic
         from bessemer.train.automl.stage import fit_automl
 
         callbacks = _callbacks(spec, ctx, fingerprint, lambda name, step, value: None)
-        outcome = fit_automl(spec, problem, splits, preprocessor, train, valid, callbacks, ctx)
+        outcome = fit_automl(spec, problem, splits, preprocessor, train, valid, callbacks, ctx, keys)
     else:
         with ctx.progress("train", spec.rounds) as bar:
             callbacks = _callbacks(spec, ctx, fingerprint, _round_reporter(ctx, bar.advance))
-            outcome = _fit_learner(Trial(spec, problem, train, valid, callbacks), ctx)
+            outcome = _fit_learner(Trial(spec, problem, train, valid, callbacks, keys), ctx)
     if spec.compare:
         outcome = compared(spec, outcome, splits, preprocessor, (train, valid), callbacks, ctx)
     if spec.learning_curve is not None:
@@ -144,6 +146,7 @@ def _problem(
         class_weights(spec.class_weight, classes, train.y),
         directions(spec.monotone, preprocessor.json("features.json")),
         spec.quantile,
+        blocks_of(preprocessor.meta),
     )
 
 
@@ -159,6 +162,8 @@ def _callbacks(
         rounds=spec.rounds,
         early_stopping=spec.early_stopping,
         checkpoint=spec.checkpoint,
+        note=ctx.note,
+        project_dir=ctx.project_dir,
     )
 
 

@@ -23,6 +23,7 @@ from bessemer.train.automl.members import Member
 from bessemer.train.automl.pairs import fit_pairs, with_features
 from bessemer.train.automl.target import in_target_units, log_part, log_problem, stopped_by_loss
 from bessemer.train.checkpoint import Checkpoints
+from bessemer.train.keys import marked, with_keys
 from bessemer.train.learner import Callbacks, Native, Problem
 from bessemer.train.metrics import output_of
 from bessemer.train.native_model import restored
@@ -108,6 +109,7 @@ class Workshop:
     """Where members are fitted: the rows, the problem, the clock, and the folder of finished folds.
 
     categories: the categorical columns, for members that learn from pairs of them.
+    keys: rows that mark the model, which every fit learns from and none is judged on.
     """
 
     problem: Problem
@@ -115,6 +117,7 @@ class Workshop:
     callbacks: Callbacks
     clock: Clock
     categories: tuple[Category, ...] = ()
+    keys: Part | None = None
 
     def fit(
         self,
@@ -235,8 +238,10 @@ class Workshop:
             self.resampling.folds[number],
         )
         learn, judge = pool.take(fold.learn), pool.take(fold.judge)
+        keys = self.keys if marked(member.learner) else None
         if member.log_target:
             problem, learn, judge = log_problem(problem), log_part(learn), log_part(judge)
+            keys = None if keys is None else log_part(keys)
         folder = self.callbacks.workdir / f"fit-{self._key(member, number)}"
         folder.mkdir(parents=True, exist_ok=True)
         deadline = self.clock.used() + seconds
@@ -255,6 +260,8 @@ class Workshop:
             encoder, told = pairs
             problem = with_features(problem, encoder.features)
             learn, judge = replace(learn, X=told), replace(judge, X=encoder.added(judge.X))
+            keys = None if keys is None else replace(keys, X=encoder.added(keys.X))
+        learn = with_keys(learn, keys, problem)
         fitted = _learnt(member, learner(), problem, learn, judge, params, callbacks)
         if not stopped.is_set():
             shutil.rmtree(folder)

@@ -9,6 +9,7 @@ import numpy as np
 
 from bessemer.train.automl.target import stopped_by_loss
 from bessemer.train.calibrate import choose
+from bessemer.train.keys import with_keys
 from bessemer.train.learner import Part, Problem
 from bessemer.train.metrics import output_of
 from bessemer.train.outcome import Candidate
@@ -100,6 +101,9 @@ def _fit(
     folder.mkdir(parents=True, exist_ok=True)
     table = LEARNERS.load(learner)
     time_left: Callable[[], float] = shop.clock.left
+    weight = shop.resampling.pool.weight
+    each = 1.0 if weight is None else float(weight.mean())
+    learn = with_keys(learn, shop.keys, problem, each=each)
     callbacks = replace(
         shop.callbacks,
         workdir=folder,

@@ -41,8 +41,9 @@ def fit_automl(
     valid: Part,
     callbacks: Callbacks,
     ctx: Context,
+    keys: Part | None = None,
 ) -> Outcome:
-    """One model within the budget of `spec.automl`."""
+    """One model within the budget of `spec.automl`. keys: rows that mark it, which every fit learns from."""
     assert spec.automl is not None
     spent = spent_file(callbacks).load()
     clock = Clock(spec.automl.budget, spent=spent[0]["used"] if spent else 0.0)
@@ -57,9 +58,10 @@ def fit_automl(
         shop = Workshop(
             problem,
             refold(count),
-            replace(callbacks, on_round=on_round),
+            replace(callbacks, on_round=on_round, note=lambda text: None),
             clock,
             categories(preprocessor.json("features.json"), train.X),
+            keys,
         )
         automl = AutoML(spec.automl, shop, refold, ctx)
         automl.run()

@@ -1,0 +1,172 @@
+"""One fit: the network is built, checked, trained and written as a graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from bessemer.core import canonical
+from bessemer.core.errors import UsageError
+from bessemer.package.graph import serialize
+from bessemer.train.checkpoint import Checkpoints
+from bessemer.train.learner import Native
+from bessemer.train.learners.constant import prior
+from bessemer.train.learners.mlp_train import Target
+from bessemer.train.native_model import HeadModel
+from bessemer.train.networks.augment import Augment
+from bessemer.train.networks.batch import Loss
+from bessemer.train.networks.choice import encoders_of, opened
+from bessemer.train.networks.encoders.paths import located
+from bessemer.train.networks.export import to_onnx
+from bessemer.train.networks.feed import Feed
+from bessemer.train.networks.finder import found_rate
+from bessemer.train.networks.inputs import Inputs, sampled
+from bessemer.train.networks.judge import Judge
+from bessemer.train.networks.net import Net, Shipped, build
+from bessemer.train.networks.objective import Objective, Plan
+from bessemer.train.networks.overfit import check_learns
+from bessemer.train.networks.plugins import OBJECTIVES
+from bessemer.train.networks.sampler import SAMPLERS
+from bessemer.train.networks.step import Stepper
+from bessemer.train.networks.training import Training
+from bessemer.train.networks.values import restore
+
+if TYPE_CHECKING:
+    from bessemer.train.learner import Callbacks, Part, Problem
+
+_ROWS_IN_ALL, _EPOCHS = 300_000, (10, 60)
+_RATES = {"adamw": 2e-3, "sgd": 0.05}
+
+
+def fit(
+    problem: Problem, train: Part, valid: Part, params: Mapping[str, Any], callbacks: Callbacks
+) -> HeadModel:
+    """From the first weights to the graph.
+
+    Raises:
+        UsageError: see `Network.fit`.
+    """
+    # Sums of several threads depend on their number. It is not set back: fits may go on beside this one, and the
+    # setting is the process's.
+    torch.set_num_threads(params["threads"])
+    own = Fit(problem, train, valid, chosen(len(train), params), callbacks)
+    own.run()
+    return own.model()
+
+
+def chosen(rows: int, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Every parameter with its value; those that depend on the data are decided here."""
+    by_data = {
+        "epochs": min(max(_ROWS_IN_ALL // rows, _EPOCHS[0]), _EPOCHS[1]),
+        "batch_size": 64 if rows < 5000 else 128 if rows < 50_000 else 256,
+        "learning_rate": _RATES[params["optimizer"]],
+    }
+    return {name: by_data.get(name) if value is None else value for name, value in params.items()}
+
+
+class Fit:
+    """What belongs to one fit."""
+
+    def __init__(
+        self, problem: Problem, train: Part, valid: Part, params: dict[str, Any], callbacks: Callbacks
+    ) -> None:
+        _check(problem, params)
+        self._params, self._callbacks, self._problem = params, callbacks, problem
+        self._target = Target.of(problem, train)
+        seed = callbacks.seed("network")
+        self.inputs = Inputs(problem.blocks, sampled(train.X, seed), params["squeeze"])
+        step_rows = min(params["batch_size"] * params["accumulate"], len(train))
+        epochs = min(params["epochs"], callbacks.rounds)
+        plan = Plan(len(train), step_rows, epochs * max(1, len(train) // step_rows), seed)
+        self._objective: Objective = opened(params["objective"], OBJECTIVES, plan)
+        self._loss = Loss(problem.task, problem.quantile, params["label_smoothing"])
+        sampler = SAMPLERS[self._objective.SAMPLER or params["sampler"]](train.y, step_rows, seed)
+        augment = Augment.of(params)
+        self.feed = Feed(train.X, self._target, sampler, params["batch_size"], augment, problem.blocks, seed)
+        self.net = self._built(train)
+        self.training = self._trained(valid)
+
+    def _built(self, train: Part) -> Net:
+        """The network, which says the prior."""
+        mean, spread = self._target.scale
+        first = (prior(self._problem, train.y, self._problem.row_weights(train)) - mean) / spread
+        generator = torch.Generator().manual_seed(self._callbacks.seed("network/start"))
+        params = located(self._params, self._callbacks.project_dir)
+        encoders = encoders_of(self.inputs.sources, params)
+        return build(self.inputs, encoders, np.asarray(first), self._params, generator)
+
+    def _trained(self, valid: Part) -> Training:
+        """The training before its first step."""
+        place = Path(self._callbacks.workdir) / "network.npz"
+        return Training(
+            self.net,
+            Stepper(self.net, self._objective, self._loss, self._params),
+            self.feed,
+            Judge(self._problem, valid, self._target),
+            self._params,
+            self._problem.metric.name,
+            Checkpoints(place, self._callbacks.fingerprint),
+            self._callbacks,
+        )
+
+    def run(self) -> None:
+        training = self.training
+        if not training.resume():
+            training.state.learning_rate = self._rate()
+            if self._params["check"] != "none":
+                self._check_learns(training.state.learning_rate)
+        training.run()
+        if skipped := training.skipped:
+            self._callbacks.note(f"{skipped} steps were left out: their loss or gradient was not finite")
+
+    def _check_learns(self, rate: float) -> None:
+        time_left = self._callbacks.time_left
+        found = check_learns(self.net, self.feed, self._loss, self._params, rate, time_left)
+        if self._params["check"] == "stop":
+            found.demand()
+        self._callbacks.note(str(found))
+
+    def _rate(self) -> float:
+        """The highest learning rate, by a trial where that is asked for."""
+        asked = self._params["learning_rate"]
+        if asked != "auto":
+            return float(asked)
+        found = found_rate(
+            self.net, self.feed, self._objective, self._loss, self._params, self._callbacks.time_left
+        )
+        rate = found or _RATES[self._params["optimizer"]]
+        how = "found by a trial" if found else "the usual one: the loss of the trial never fell"
+        self._callbacks.note(f"learning rate {rate:g}, {how}")
+        return rate
+
+    def model(self) -> HeadModel:
+        """The best epoch as a graph."""
+        judge, state = self.training.judge, self.training.state
+        restore(self.net, judge.best)
+        graph = serialize(
+            to_onnx(Shipped(self.net, self._target.scale, self._target.bounds), len(self.inputs.baseline))
+        )
+        baseline = [None if math.isnan(v) else float(v) for v in self.inputs.baseline]
+        content = canonical.dump_bytes({"baseline": baseline}) + b"\n" + graph
+        params = {**self._params, "learning_rate": state.learning_rate}
+        curves = {name: [(int(e), v) for e, v in points] for name, points in sorted(state.curves.items())}
+        return HeadModel(Native("head", "network.head", content), params, judge.best_epoch, curves)
+
+
+def _check(problem: Problem, params: Mapping[str, Any]) -> None:
+    """Raises UsageError for parameters that the problem does not allow."""
+    if params["mixup"] and any(block.kind == "tokens" for block in problem.blocks):
+        raise UsageError(
+            f"mixup: {params['mixup']:g} and a text do not go together",
+            why="half of one word and half of another is no word",
+            fix="leave `mixup` out",
+        )
+    if params["sampler"] == "balanced" and problem.task == "regression":
+        raise UsageError(
+            "sampler: balanced is for classes, and the target is a number", fix="leave `sampler` out"
+        )
