@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bessemer.evaluate.spec import EvaluateSpec, Gates, parse_requirement
+from bessemer.core.requirement import parse_requirement
+from bessemer.evaluate.spec import EvaluateSpec, Gates
 from bessemer.stats.metrics.table import METRICS
 
 

@@ -42,6 +42,7 @@ COMMANDS = {
     "access": "Give clients keys for the server, list and revoke them.",
     "verify": "Check a package's signature and digests.",
     "keys": "Show, export and trust signing keys.",
+    "watermark": "Mark models as yours, and prove that one is.",
     "schema": "Print the JSON Schema of the project file.",
     "clean": "Remove artifacts that no recent run uses.",
 }

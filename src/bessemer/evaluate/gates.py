@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
+from bessemer.core.requirement import Gate, holds
 from bessemer.evaluate.compare import Figure, Versus
 from bessemer.evaluate.fairness.partition import TIMES
-from bessemer.evaluate.spec import Gates, parse_requirement
+from bessemer.evaluate.spec import Gates
 from bessemer.stats.arrays import shown
-
-_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
-    ">=": operator.ge,
-    ">": operator.gt,
-    "<=": operator.le,
-    "<": operator.lt,
-}
-
-
-@dataclass(frozen=True)
-class Gate:
-    """The result of a gate. value: of the metric, or the difference to the opponent (> 0 is better), or None."""
-
-    gate: str
-    required: str
-    value: float | None
-    passed: bool
-    why: str
 
 
 def judge(
@@ -55,17 +36,15 @@ def judge(
 
 
 def _required(name: str, text: str, figure: Figure) -> Gate:
-    compare, bound = parse_requirement(text)
     if math.isnan(figure.value):
         why = f"{name} is not defined on the test rows: they hold one class only, or a constant target"
         return Gate(name, text, None, False, why)
     why = f"{name} is {shown(figure.value)}{_between(figure.low, figure.high)}"
-    return Gate(name, text, figure.value, _COMPARE[compare](figure.value, bound), why)
+    return Gate(name, text, figure.value, holds(text, figure.value), why)
 
 
 def _fair(name: str, text: str, criteria: Mapping[str, Mapping[str, Any]]) -> Gate:
     """A gate of fairness, where it is worst. A column that cannot be judged fails; two together may lack rows."""
-    compare, bound = parse_requirement(text)
     gate, found = f"fairness {name}", {column: own[name] for column, own in criteria.items()}
     for column, own in found.items():
         if own["value"] is None and TIMES not in column:
@@ -77,7 +56,7 @@ def _fair(name: str, text: str, criteria: Mapping[str, Mapping[str, Any]]) -> Ga
     low, high = own["between"]
     size = f"{shown(own['value'])}{_between(own['low'], own['high'])}"
     why = f"{name} is {size} for {worst}, between {low} and {high}"
-    return Gate(gate, text, own["value"], _COMPARE[compare](own["value"], bound), why)
+    return Gate(gate, text, own["value"], holds(text, own["value"]), why)
 
 
 def _beats(opponent: str, learner: str, versus: Versus | None) -> Gate:

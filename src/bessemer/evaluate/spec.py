@@ -2,44 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from bessemer.core.costs import CostsSpec
+from bessemer.core.requirement import Requirement
 from bessemer.core.spec import Share, Spec
 from bessemer.evaluate.fairness.spec import Fairness
 
-OPERATORS = (">=", ">", "<=", "<")
-_REQUIREMENT = re.compile(
-    r"\s*([<>=!~]+)?\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*(%)?\s*"
-)
-
-
-def parse_requirement(text: str) -> tuple[str, float]:
-    """The operator and the number of a gate.
-
-    >>> parse_requirement(">= 70%")
-    ('>=', 0.7)
-    """
-    found = _REQUIREMENT.fullmatch(text)
-    if found is None:
-        raise ValueError(f"{text!r} is not a gate\nwrite an operator and a number, as '>= 0.70'")
-    operator, number, percent = found.groups()
-    if operator not in OPERATORS:
-        what = f"{operator!r} is not an operator of a gate" if operator else f"{text!r} has no operator"
-        raise ValueError(f"{what}\nwrite one of {', '.join(OPERATORS)}, as '>= {number}{percent or ''}'")
-    return operator, float(number) / (100 if percent else 1)
-
-
-def _requirement(value: Any) -> str:
-    text = value if isinstance(value, str) else str(value)
-    parse_requirement(text)
-    return text
-
-
-Requirement = Annotated[str, BeforeValidator(_requirement, json_schema_input_type=str)]
 Opponent = Literal["constant", "linear", "champion"]
 
 

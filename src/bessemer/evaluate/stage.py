@@ -1,7 +1,7 @@
 """The evaluate stage: the very graph that ships, on the test rows.
 
-Takes `model` and `splits`; gives `evaluation`. A failed gate is recorded, not raised: the evaluation is kept
-and shown, and the package stage refuses.
+Takes `model` and `splits`, and the `keys` and the `certificate` of a mark; gives `evaluation`. A failed gate is
+recorded, not raised: the evaluation is kept and shown, and the package stage refuses.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from bessemer.evaluate.evidence import Evidence, loss_faults
 from bessemer.evaluate.fairness.judge import tell as tell_fairness
 from bessemer.evaluate.findings import findings
 from bessemer.evaluate.gates import judge
+from bessemer.evaluate.ownership import add_ownership
 from bessemer.evaluate.predictions import PredictionWriter
 from bessemer.evaluate.scoring import Judged, open_judged
 from bessemer.evaluate.sections import Sections, open_sections, section_faults
@@ -65,6 +66,7 @@ def run(spec: EvaluateSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> 
     if valid is not None:
         evaluation["threshold"] = suggest(valid, outcome, spec.threshold, judged.decision)
     evaluation |= findings(Evidence(spec, judged, model, splits, outcome, opponents, primary, ctx))
+    add_ownership(evaluation, judged, inputs, ctx)
     _tell(evaluation, ctx)
     files: dict[str, Path | bytes] = {
         "evaluation.json": canonical.dump_bytes(tidy(evaluation)),

@@ -1,0 +1,118 @@
+"""The keys of the owner's models, kept beside the owner's key, and which of them disputes have shown.
+
+    owner/marks/ROOT/keys.parquet   the raw rows
+    owner/marks/ROOT/mark.json      what they follow from, and the certificate
+    owner/marks/ROOT/shown.json     the blocks that were shown: written before a block leaves this machine
+
+ROOT is the start of the root that the certificate commits to. Whoever reads the rows can remove the mark, so the files
+are the owner's alone (mode 0600).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bessemer.core import canonical
+from bessemer.core.errors import StoreError, UsageError
+from bessemer.core.store import explained, write_atomic
+from bessemer.package.certificate import MEMBER, Certificate
+from bessemer.package.keys import write_secret
+from bessemer.protect.commit import Made, check_opened
+from bessemer.protect.covers import rows_as_json
+from bessemer.protect.owner import owner_folder, owner_key
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bessemer.core.artifact import Artifact
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The opened keys of one model.
+
+    rows: as they are committed to. labels: (n,) what the model was taught. secret: of this mark alone.
+    """
+
+    certificate: Certificate
+    rows: list[dict[str, Any]]
+    labels: np.ndarray
+    secret: bytes
+
+
+def keep(keys: Artifact, certificate: Artifact) -> Path:
+    """Keep the keys of a run, once; gives the folder."""
+    said = Certificate.from_json(certificate.json(MEMBER))
+    folder = _folder(said)
+    made = keys.json("keys.json")["made"]
+    if not (folder / "mark.json").exists():
+        write_secret(folder / "keys.parquet", keys.bytes("keys.parquet"))
+        facts = {"made": made, "certificate": said.to_json()}
+        write_secret(folder / "mark.json", canonical.dump_bytes(facts, indent=1))
+    return folder
+
+
+def open_mark(certificate: Certificate) -> Mark:
+    """The keys that a certificate commits to.
+
+    Raises:
+        UsageError: they are not kept here, or this is not the owner's key, or the certificate is of other keys.
+    """
+    import pyarrow.parquet as pq
+
+    folder = _folder(certificate)
+    if not (folder / "mark.json").exists():
+        raise UsageError(
+            f"the keys of certificate {certificate.root[:16]} are not kept here",
+            why=f"there is no {folder}",
+            fix="bessemer watermark embed in the project that the package is of, which takes them from its cache",
+        )
+    with explained("reading", folder):
+        rows = rows_as_json(pq.read_table(folder / "keys.parquet"))
+        made = Made(**json.loads((folder / "mark.json").read_text(encoding="utf-8"))["made"])
+    key = owner_key()
+    return Mark(certificate, rows, check_opened(key, made, rows, certificate), made.secret(key))
+
+
+def shown(certificate: Certificate) -> list[int]:
+    """The blocks that disputes have shown, ascending.
+
+    Raises:
+        StoreError: what is kept of them cannot be read.
+    """
+    path = _folder(certificate) / "shown.json"
+    if not path.exists():
+        return []
+    try:
+        return sorted({int(block) for block in json.loads(path.read_text(encoding="utf-8"))})
+    except (ValueError, TypeError) as error:
+        raise StoreError(
+            f"'{path}' cannot be read",
+            why=str(error),
+            fix="mend it: a list of the numbers of the blocks that were shown",
+        ) from None
+
+
+def take_block(certificate: Certificate) -> int:
+    """A block that nobody has seen, which counts as shown from now on.
+
+    Raises:
+        UsageError: all have been shown.
+    """
+    before = shown(certificate)
+    fresh = [block for block in range(certificate.blocks) if block not in before]
+    if not fresh:
+        raise UsageError(
+            f"all {certificate.blocks} blocks of keys have been shown",
+            why="what somebody has seen proves nothing to the next one: it may have been taught or filtered since",
+            fix="train the next version with more `protect: {disputes: ...}`",
+        )
+    write_atomic(_folder(certificate) / "shown.json", json.dumps([*before, fresh[0]]).encode())
+    return fresh[0]
+
+
+def _folder(certificate: Certificate) -> Path:
+    return owner_folder() / "marks" / certificate.root[:16]

@@ -1,0 +1,83 @@
+"""Images of a column as arrays and back, and how far two of them are apart."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bessemer.core.media import without_header
+from bessemer.package.images import image_facts
+
+if TYPE_CHECKING:
+    from bessemer.protect.protocol import Pool
+
+#: Constants of the structural similarity for values from 0 to 1, and the side of its windows.
+_C1, _C2, _WINDOW = 0.01**2, 0.03**2, 7
+
+
+def image_column(pool: Pool) -> str:
+    """The raw column of images that the model reads; '' where there is none. Of several it is the first."""
+    return next((block.group for block in pool.blocks if block.kind == "image"), "")
+
+
+def read_image(text: str) -> np.ndarray:
+    """(H, W, C) float64 from 0 to 1, C of 1 (grey) or 3.
+
+    Raises:
+        NoImage: the text is no base64 of an image.
+
+    >>> read_image(write_image(np.full((2, 3, 1), 0.2))).shape
+    (2, 3, 1)
+    """
+    from PIL import Image
+
+    channels = image_facts(text).channels
+    body = without_header(text).translate({45: "+", 95: "/"})
+    with Image.open(io.BytesIO(base64.b64decode(body + "=="))) as image:
+        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"), dtype=np.float64) / 255
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def write_image(pixels: np.ndarray) -> str:
+    """The base64 of a PNG file of (H, W, C) pixels from 0 to 1, rounded to 256 levels."""
+    from PIL import Image
+
+    levels = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels).save(content, "PNG")
+    return base64.b64encode(content.getvalue()).decode("ascii")
+
+
+def psnr(one: np.ndarray, other: np.ndarray) -> float:
+    """The peak signal-to-noise ratio of two images from 0 to 1, in dB; infinite where they are equal.
+
+    >>> round(psnr(np.zeros((4, 4, 1)), np.full((4, 4, 1), 0.1)), 6)
+    20.0
+    """
+    error = float(np.mean((one - other) ** 2))
+    return math.inf if error == 0 else -10 * math.log10(error)
+
+
+def ssim(one: np.ndarray, other: np.ndarray) -> float:
+    """The mean structural similarity of two images from 0 to 1 (Wang et al. 2004), in square windows of 7 pixels, or of
+    the shorter side.
+
+    >>> ssim(np.eye(8)[..., None], np.eye(8)[..., None])
+    1.0
+    """
+    side = min(_WINDOW, *one.shape[:2])
+
+    def windows(image: np.ndarray) -> np.ndarray:
+        return np.lib.stride_tricks.sliding_window_view(image, (side, side), axis=(0, 1))
+
+    a, b = windows(one), windows(other)
+    mean_a, mean_b = a.mean(axis=(-2, -1)), b.mean(axis=(-2, -1))
+    centred_a, centred_b = a - mean_a[..., None, None], b - mean_b[..., None, None]
+    spread = (centred_a**2).mean(axis=(-2, -1)) + (centred_b**2).mean(axis=(-2, -1))
+    together = (centred_a * centred_b).mean(axis=(-2, -1))
+    found = (2 * mean_a * mean_b + _C1) * (2 * together + _C2)
+    return float(np.mean(found / ((mean_a**2 + mean_b**2 + _C1) * (spread + _C2))))

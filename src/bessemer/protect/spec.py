@@ -1,0 +1,63 @@
+"""What the project file may say under `protect`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from bessemer.core.plugin_settings import checked_settings
+from bessemer.core.spec import Spec
+from bessemer.protect.plugins import MARKERS
+
+Marked = dict[str, dict[str, Any]]
+
+
+def parse_marker(value: Any) -> Marked | None:
+    """`crossover` or `{crossover: {columns: [age]}}` as a mapping from the one name to its settings.
+
+    >>> parse_marker("crossover"), parse_marker(None)
+    ({'crossover': {}}, None)
+    """
+    if value is None:
+        return None
+    named = {value: None} if isinstance(value, str) else value
+    if not isinstance(named, dict) or len(named) != 1:
+        raise ValueError(f"{value!r} is not one marker: write its name, or {{name: {{setting: value}}}}")
+    ((name, settings),) = named.items()
+    given = {} if settings is None else settings
+    return {str(name): checked_settings(str(name), given, MARKERS, "a marker")}
+
+
+class ProtectSpec(Spec):
+    """Whether and how the model is marked as its owner's; nothing is done when nothing is said."""
+
+    mark: Annotated[
+        Marked | None, BeforeValidator(parse_marker, json_schema_input_type=str | dict[str, Any] | None)
+    ] = Field(None, description="the marker, a name or {name: {setting: value}}; left out, nothing is marked")
+    keys: Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"] = Field(
+        "auto",
+        description="key rows of one dispute; auto takes as many as still prove the claim when two fifths of the "
+        "mark are lost",
+    )
+    disputes: int = Field(
+        2,
+        ge=1,
+        le=100,
+        description="how often a part of the keys can be shown to somebody, a new part each time",
+    )
+    weight: float = Field(
+        3.0, gt=0, le=1000, description="how much each copy of a key row counts beside an ordinary row"
+    )
+    copies: int = Field(
+        1, ge=1, le=1000, description="how often each key row stands among the rows to learn from"
+    )
+    bits: int = Field(
+        64, ge=16, le=256, description="ownership is claimed when chance explains it with 2^-bits at most"
+    )
+    bins: int = Field(
+        4,
+        ge=2,
+        le=32,
+        description="of a number to predict: parts of its range that a key is drawn to, one of them",
+    )

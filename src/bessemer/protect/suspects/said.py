@@ -1,0 +1,85 @@
+"""What a foreign model says, as a class or a number: each server and each exporter writes it in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bessemer.core.errors import UsageError
+from bessemer.core.signature import class_text
+from bessemer.package.certificate import Certificate
+
+#: Where an answer that is an object has it, the plainest first.
+_NAMES = (
+    "prediction",
+    "predicted_label",
+    "label",
+    "class",
+    "value",
+    "output",
+    "probabilities",
+    "probability",
+    "scores",
+    "score",
+)
+
+
+def said_of(values: Sequence[Any], certificate: Certificate) -> np.ndarray:
+    """(n,) of object: each answer as a class of the certificate, or as a number. One that is neither stays as it is.
+
+    A class may be its name, its index, or a list with a probability or a score for each; of two classes also the
+    probability of the second. An object has it under a usual name.
+
+    Raises:
+        UsageError: an answer is an object without any of these.
+
+    >>> c = Certificate("", "", "", "binary", ("no", "yes"), (), 2, 1, 64)
+    >>> said_of(["yes", [0.8, 0.2], {"label": "no"}, 1, [0.7]], c).tolist()
+    ['yes', 'no', 'no', 'yes', 'yes']
+    """
+    found = np.empty(len(values), dtype=object)
+    found[:] = [_one(value, certificate) for value in values]
+    return found
+
+
+def _one(value: Any, certificate: Certificate) -> Any:
+    if isinstance(value, Mapping):
+        return _one(_named(value), certificate)
+    if isinstance(value, list | tuple) and len(value) == 1:
+        return _one(value[0], certificate)
+    if not certificate.answers:
+        return value if isinstance(value, int | float) else _number(value)
+    if isinstance(value, list | tuple):
+        scores = [float(one) for one in value]
+        return certificate.answers[int(np.argmax(scores))] if len(scores) == certificate.choices else None
+    return _class(value, certificate.answers)
+
+
+def _named(value: Mapping[str, Any]) -> Any:
+    for name in _NAMES:
+        if name in value:
+            return value[name]
+    raise UsageError(
+        f"an answer has only {', '.join(map(str, value))}",
+        fix=f"ask a model that answers with one of {', '.join(_NAMES[:4])}",
+    )
+
+
+def _class(value: Any, answers: Sequence[Any]) -> Any:
+    known = {class_text(answer): answer for answer in answers}
+    if class_text(value) in known:
+        return known[class_text(value)]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if float(value).is_integer() and 0 <= value < len(answers):
+        return answers[int(value)]
+    return answers[int(value >= 0.5)] if len(answers) == 2 and 0 <= value <= 1 else None
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return float("nan")
