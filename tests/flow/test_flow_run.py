@@ -23,7 +23,8 @@ pytestmark = pytest.mark.slow
 def test_the_json_of_a_run(telco: dict[str, Any]) -> None:
     assert telco["status"] == "done"
     assert [s["stage"] for s in telco["stages"]] == [
-        "acquire", "validate", "annotate", "prepare", "train", "evaluate", "explain", "profile", "report", "package"
+        "acquire", "validate", "annotate", "prepare", "protect", "train", "evaluate", "attack", "explain", "profile",
+        "report", "package",
     ]  # fmt: skip
     assert Path(telco["package"]).name == "test-1.bsm"
     assert Path(telco["report"]).read_text("utf-8").startswith("<!doctype html>")

@@ -35,3 +35,18 @@ def chi_square_quantile(share: float, freedom: float) -> float:
     z = NormalDist().inv_cdf(share)
     spread = 2 / (9 * freedom)
     return freedom * max(0.0, 1 - spread + z * math.sqrt(spread)) ** 3
+
+
+def clopper_pearson(events: int, rows: int, confidence: float) -> tuple[float, float]:
+    """The exact interval of a share after Clopper and Pearson (1934): it holds the share at least so often, and each of
+    its ends alone fails at most half as often as both.
+
+    >>> tuple(round(x, 3) for x in clopper_pearson(10, 10, 0.95))
+    (0.692, 1.0)
+    """
+    from scipy.special import betaincinv
+
+    tail = (1 - confidence) / 2
+    low = float(betaincinv(events, rows - events + 1, tail)) if events else 0.0
+    high = float(betaincinv(events + 1, rows - events, 1 - tail)) if events < rows else 1.0
+    return low, high

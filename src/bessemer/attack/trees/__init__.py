@@ -1,0 +1,1 @@
+"""Exact attacks on trees, and sound bounds: which leaves a row can be moved into."""

@@ -1,0 +1,113 @@
+"""A model of trees, its rows under attack, and what each of them may become: what the attacks on trees share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bessemer.attack.answers import Answers
+from bessemer.attack.columns import Norm, values_of
+from bessemer.attack.distance import within
+from bessemer.attack.raw import RawRows
+from bessemer.attack.trees.board import Board, board_of
+from bessemer.attack.trees.bound import Paths, best, paths_of
+from bessemer.attack.trees.ensemble import check_ensemble, ensemble_of
+from bessemer.core.errors import FormatError
+
+if TYPE_CHECKING:
+    from bessemer.attack.protocol import Sample, Victim
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Case:
+    """rows: of the board's columns. homes: (N, C), the cell that each row is in."""
+
+    rows: RawRows
+    board: Board
+    homes: npt.NDArray[np.int64]
+
+    @cached_property
+    def paths(self) -> Paths:
+        return paths_of(self.board)
+
+    def stands(self, row: int, budget: float) -> bool:
+        """Whether a row's answer surely stands, each column being moved by no more than the budget: a sound bound."""
+        return self.bounded(row, self.others(row), budget) < -self.board.ensemble.rounding
+
+    def bounded(self, row: int, others: list[int], budget: float) -> float:
+        """How far one of the classes may be ahead at most, within the budget of each column."""
+        values, cost = self.offers(row, "l_inf")
+        reachable = self.paths.reachable(cost - self._slack(values) <= within(budget), self.standing(row))
+        return max(best(self.board, reachable, *self.margins(row, other)) for other in others)
+
+    def standing(self, row: int) -> npt.NDArray[np.bool_]:
+        """(L,): which leaves the features that no column decides lead to."""
+        return self.paths.standing(self.board, self.rows.sample.X[row])
+
+    def _slack(self, values: Floats) -> Floats:
+        """How much nearer than its nearest float32 a number of a cell can be: what rounds to it is in the cell."""
+        each = [
+            float(np.spacing(np.float32(1))) * column.limit.cost / column.scale
+            if column.kind == "number"
+            else 0.0
+            for column in self.board.columns
+        ]
+        finite = np.where(np.isfinite(values), np.abs(values), 0.0)
+        slack: Floats = np.repeat(each, np.diff(self.board.start)) * finite
+        return slack
+
+    def others(self, row: int) -> list[int]:
+        """The classes that a row could be answered as, beside its own."""
+        return [k for k in range(self.rows.answers.classes) if k != int(self.rows.sample.y[row])]
+
+    def margins(self, row: int, other: int) -> tuple[Floats, float]:
+        offset = 0.0 if self.rows.answers.offset is None else float(self.rows.answers.offset[row])
+        return self.board.ensemble.margins(int(self.rows.sample.y[row]), other, offset)
+
+    def offers(self, row: int, norm: Norm) -> tuple[Floats, Floats]:
+        """The value and the cost of every cell for a row, by the norm."""
+        values, cost = self.board.offers(self.rows.values[row], self.homes[row])
+        if norm == "l0":
+            each = np.repeat([c.limit.cost for c in self.board.columns], np.diff(self.board.start))
+            cost = np.where(np.isfinite(cost) & (cost > 0), each, cost)
+        return values, cost
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader has to know of all that is found here."""
+        names = ", ".join(column.name for column in self.board.columns)
+        told = [f"columns that may move, and do matter to the trees: {names or 'none'}"]
+        if self.board.loose:
+            told.append(
+                f"{', '.join(self.board.loose)}: other features are computed from these columns, so the exact attack "
+                "leaves them as they are, and the bound takes such features for anything"
+            )
+        return tuple(told)
+
+
+def case_of(victim: Victim, sample: Sample) -> Case:
+    """Raises:
+    FormatError: the model is not of trees alone (see `ensemble_of`).
+    """
+    ensemble = ensemble_of(victim)
+    answers = Answers(victim, sample)
+    check_ensemble(ensemble, answers, sample)
+    board = board_of(victim, sample, ensemble)
+    rows = RawRows(victim, sample, board.columns, values_of(board.columns, sample.table), answers)
+    return Case(rows, board, board.homes(sample))
+
+
+def refuses(victim: Victim) -> str:
+    """Why a model is not one of trees that can be looked into; '' where it can."""
+    if victim.task == "regression":
+        return "a number has no right and wrong answer"
+    try:
+        ensemble: Any = ensemble_of(victim)
+    except FormatError as error:
+        return str(error.args[0])
+    return "" if len(ensemble.trees) else "the model has no trees"

@@ -1,0 +1,132 @@
+"""Cells: values of a raw column that the trees cannot tell apart.
+
+Of a number they lie between the thresholds of its feature; of a category each level is one, or several are that no
+tree parts. Moving a column is choosing one of its cells, and the value of it that costs least: so integers stay whole,
+the indicators of one category change together, and whatever the graph makes of a level is what the trees see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bessemer.attack.columns import Column
+from bessemer.package.trees.model import Tree
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The K cells of a column, in the order of its first feature's values.
+
+    places: (f,) the features that the column alone makes. rows: (K, f) float32, their values in each cell.
+    least, most: (K,) of a number, between which the cell's values lie; NaN for what is missing.
+    members: of a category the places of its levels in each cell; empty for numbers; -1 is what is missing.
+    """
+
+    column: Column
+    places: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.float32]
+    least: Floats
+    most: Floats
+    members: tuple[tuple[int, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def offers(self, value: float, own: int) -> tuple[Floats, Floats]:
+        """The value (K,) of each cell that is nearest to a row's own, and its cost; an infinite one where no value of
+        the cell is allowed. own: the cell the row is in, where it may stay at no cost."""
+        column = self.column
+        if column.ordered:
+            values = self._nearest(value)
+            cost = np.where(column.may(value, values), column.distance(value, values), np.inf)
+        else:
+            values, cost = self._cheapest(value)
+        values[own], cost[own] = value, 0.0
+        return values, cost
+
+    def _nearest(self, value: float) -> Floats:
+        column = self.column
+        low, high = _within(column, value)
+        least, most = np.maximum(self.least, low), np.minimum(self.most, high)
+        near = np.clip(least if np.isnan(value) else value, least, most)
+        missing = np.isnan(self.least)
+        # NaN stands for missing, so a cell without an allowed value gets one that `may` refuses.
+        return np.where(missing, np.nan, np.where(least <= most, near, np.inf))
+
+    def _cheapest(self, value: float) -> tuple[Floats, Floats]:
+        column = self.column
+        values, cost = np.full(len(self), np.nan), np.full(len(self), np.inf)
+        for k, members in enumerate(self.members):
+            tried = np.array([np.nan if m < 0 else m for m in members])
+            each = np.where(column.may(value, tried), column.distance(value, tried), np.inf)
+            best = int(each.argmin())
+            values[k], cost[k] = tried[best], each[best]
+        return values, cost
+
+
+def _within(column: Column, value: float) -> tuple[float, float]:
+    """Bounds of a changed number that a float32, or a whole number, can have."""
+    low, high = column.low, column.high
+    if column.limit.increase_only and not np.isnan(value):
+        low = max(low, value)
+    if column.limit.decrease_only and not np.isnan(value):
+        high = min(high, value)
+    if column.kind == "integer":
+        return float(np.ceil(low)), float(np.floor(high))
+    return _float32(low, up=True), _float32(high, up=False)
+
+
+def _float32(value: float, up: bool) -> float:
+    """The nearest float32 that is not below (not above) a number."""
+    near = np.float32(value)
+    if (float(near) < value) if up else (float(near) > value):
+        near = np.nextafter(near, np.float32(np.inf if up else -np.inf))
+    return float(near)
+
+
+def number_cells(column: Column, place: int, thresholds: npt.NDArray[np.float32]) -> Cells:
+    """The cells of a number that is its own feature; thresholds: of all branches on it."""
+    edges = np.unique(thresholds).astype(np.float32)
+    least = np.concatenate([[-np.inf], np.nextafter(edges, np.float32(np.inf)).astype(np.float64)])
+    most = np.concatenate([edges.astype(np.float64), [np.inf]])
+    rows = np.concatenate([edges, [np.float32(np.inf)]]).astype(np.float32)
+    if column.kind == "integer":
+        least, most = np.ceil(least), np.floor(most)
+    least, most = np.append(least, np.nan), np.append(most, np.nan)
+    found = np.append(rows, np.float32(np.nan)).reshape(-1, 1)
+    return Cells(column, np.array([place]), found, least, most, ())
+
+
+def level_cells(
+    column: Column,
+    places: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.float32],
+    members: Sequence[int],
+    seen: Flags,
+) -> Cells:
+    """The cells of a category. rows: (M, f), the features of each of its M levels; members: their places, -1 for
+    missing; seen: (M, P), which way each of its P branches sends them."""
+    _, first, cell = np.unique(seen, axis=0, return_index=True, return_inverse=True)
+    cell = cell.reshape(-1)
+    order = np.argsort(rows[first, 0], kind="stable") if rows.shape[1] else np.arange(len(first))
+    groups = tuple(tuple(members[int(i)] for i in np.flatnonzero(cell == k)) for k in order)
+    nothing = np.full(len(order), np.nan)
+    return Cells(column, places, rows[first[order]], nothing, nothing, groups)
+
+
+def goes_left(tree: Tree, branch: int, x: npt.NDArray[np.float32]) -> Flags:
+    """Which values (K,) of its feature a branch sends to the left."""
+    found: Flags = np.where(np.isnan(x), bool(tree.missing_left[branch]), x <= tree.threshold[branch])
+    return found
+
+
+def sent_left(tree: Tree, branch: int, x: npt.NDArray[np.float32]) -> bool:
+    """Whether a branch sends a row (F,) to the left."""
+    return bool(goes_left(tree, branch, x[tree.feature[branch], None])[0])

@@ -1,0 +1,240 @@
+"""Attacks on trees: exact against all rows there are, bounds against what is exact, and real customers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from trees_support import LEVELS, every_row, neighbours, project, sample_of, small, victim_of
+
+from bessemer.attack.attacks.interval import Interval
+from bessemer.attack.attacks.minimal import Minimal, nearest
+from bessemer.attack.attacks.query_search import QuerySearch
+from bessemer.attack.columns import columns_of, distances, table_of, values_of
+from bessemer.attack.constraints import Limit
+from bessemer.attack.sound import SoundnessError, check_sound
+from bessemer.attack.spec import AttackSpec
+from bessemer.attack.stage import run
+from bessemer.attack.trees.case import Case, case_of
+from bessemer.attack.trees.program import Program
+from bessemer.core.errors import FormatError
+from bessemer.core.grouping import Grouping
+from bessemer.package.decision import Decision
+from bessemer.testing.attacks import check_attack, context
+
+NORMS = ("l0", "l1", "l_inf")
+LIMITS = {"a": Limit(cost=2.0), "b": Limit(increase_only=True), "c": Limit(cost=0.5)}
+FAR = 50.0
+
+
+@pytest.fixture(scope="module")
+def churn(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return project(tmp_path_factory.mktemp("churn"))
+
+
+def brute(case: Case, row: int, norm: Any) -> float:
+    """The distance of the nearest row that the graph answers wrongly, of all that are worth looking at."""
+    one, sample = case.rows.victim, case.rows.sample
+    thresholds = [float(t) for tree in case.board.ensemble.trees for t in tree.threshold[tree.feature == 0]]
+    table = every_row(one, sample.table.slice(row, 1).to_pylist()[0], thresholds)
+    X = one.session.run(table, ["features"])["features"]
+    wrong = case.rows.answers.answers(X, np.full(len(X), row)) != int(sample.y[row])
+    columns, own = case.board.columns, case.rows.values[row]
+    values = values_of(columns, table)
+    for c, column in enumerate(columns):
+        wrong &= column.may(own[c], values[:, c])
+    far = distances(columns, np.broadcast_to(own, values.shape), values, norm)
+    return float(far[wrong].min(initial=np.inf))
+
+
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 10**6),
+    classes=st.sampled_from([2, 3]),
+    norm=st.sampled_from(NORMS),
+    limited=st.booleans(),
+)
+def test_the_nearest_row_is_the_nearest_of_all(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, classes: int, norm: Any, limited: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("small")
+    one = small(folder, seed, classes, LIMITS if limited else {})
+    case = case_of(one, sample_of(one, 6, folder))
+    program = Program(case.board, norm, 1000)
+    for row in range(6):
+        found = nearest(case, program, row, FAR)
+        expected = brute(case, row, norm)
+        assert found.distance == pytest.approx(expected, rel=1e-6)
+        assert found.least == pytest.approx(expected, rel=1e-4, abs=1e-5)
+        if norm == "l_inf":
+            for budget in (0.3 * found.distance, 0.999 * found.distance, 1.001 * found.distance):
+                if np.isfinite(budget) and case.stands(row, budget):
+                    assert budget < found.distance
+
+
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 10**6), budget=st.sampled_from([0.2, 0.6, 1.2]))
+def test_what_is_certified_stands_whatever_is_tried(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, budget: float
+) -> None:
+    folder = tmp_path_factory.mktemp("small")
+    one = small(folder, seed)
+    case = case_of(one, sample_of(one, 12, folder))
+    for row in range(12):
+        if case.stands(row, budget):
+            assert brute(case, row, "l_inf") > budget
+
+
+def test_the_bound_says_something(tmp_path: Path) -> None:
+    one = small(tmp_path, 3)
+    case = case_of(one, sample_of(one, 30, tmp_path))
+    assert sum(case.stands(row, 0.05) for row in range(30)) > 10
+    assert not all(case.stands(row, 50.0) for row in range(30))
+
+
+def test_a_customer_is_turned_by_what_constraints_allow_and_no_further(churn: Any, tmp_path: Path) -> None:
+    limits = {
+        "Contract": Limit(immutable=True),
+        "tenure": Limit(increase_only=True),
+        "MonthlyCharges": Limit(min=30, max=90, missing=True),
+    }
+    one = victim_of(churn, limits)
+    case = case_of(one, sample_of(one, 25, tmp_path))
+    program, rng = Program(case.board, "l_inf", 1000), np.random.default_rng(0)
+    names = [column.name for column in case.board.columns]
+    assert "Contract" not in names
+    fell = 0
+    for row in np.flatnonzero(case.rows.right):
+        found = nearest(case, program, int(row), 3.0)
+        if found.values is not None:
+            fell += 1
+            _keeps(case, int(row), found.values, found.distance)
+        tried = neighbours(case, int(row), min(3.0, 0.99 * found.least), rng)
+        table = table_of(case.board.columns, tried, case.rows.sample.table.take(pa.array([row] * len(tried))))
+        X = one.session.run(table, ["features"])["features"]
+        assert (case.rows.answers.answers(X, np.full(len(X), row)) == case.rows.sample.y[row]).all()
+    assert fell > 3
+
+
+def _keeps(case: Case, row: int, values: np.ndarray, distance: float) -> None:
+    """That a found row is turned, and is one that the constraints allow."""
+    table = table_of(case.board.columns, values[None], case.rows.sample.table.slice(row, 1))
+    before, after = case.rows.sample.table.slice(row, 1).to_pylist()[0], table.to_pylist()[0]
+    assert after["Contract"] == before["Contract"]
+    assert after["tenure"] >= before["tenure"]
+    assert float(after["tenure"]).is_integer()
+    if after["MonthlyCharges"] is not None and after["MonthlyCharges"] != before["MonthlyCharges"]:
+        assert 30 <= after["MonthlyCharges"] <= 90
+    X = case.rows.victim.session.run(table, ["features"])["features"]
+    assert case.rows.answers.answers(X, np.array([row]))[0] != case.rows.sample.y[row]
+    own = case.rows.values[row][None]
+    assert distances(case.board.columns, own, values[None], "l_inf")[0] == pytest.approx(distance)
+
+
+def test_a_search_that_is_cut_short_proves_no_more_than_is_true(churn: Any, tmp_path: Path) -> None:
+    one = victim_of(churn)
+    case = case_of(one, sample_of(one, 12, tmp_path))
+    for norm in ("l1", "l_inf"):
+        short, long = (Program(case.board, norm, nodes) for nodes in (1, 5000))
+        for row in np.flatnonzero(case.rows.right).tolist():
+            cut, whole = (nearest(case, program, row, 2.0) for program in (short, long))
+            assert cut.least <= whole.distance * (1 + 1e-6)
+            assert cut.distance >= whole.least * (1 - 1e-6)
+
+
+def test_where_nothing_may_move_nothing_falls(tmp_path: Path) -> None:
+    one = small(tmp_path, 5, constraints={name: Limit(immutable=True) for name in "abc"})
+    sample = sample_of(one, 10, tmp_path)
+    for kind in (Minimal, Interval, QuerySearch):
+        found = check_attack(kind, {"budgets": [40.0]}, one, sample, tmp_path)
+        assert found.curve[-1].value == found.curve[0].value
+
+
+def test_a_threshold_of_a_group_is_not_chosen_by_the_attacker(tmp_path: Path) -> None:
+    one = small(tmp_path, 5)
+    group = Grouping("c", "string", LEVELS)
+    decision = Decision(groups=(group,), table=(0.4, 0.6, 0.5, 0.5), rows=(9, 9, 9, 9))
+    grouped = replace(one, facts={**one.facts, "decision": decision.to_json()})
+    sample = sample_of(grouped, 10, tmp_path)
+    assert [column.name for column in columns_of(grouped, sample)] == ["a", "b"]
+    assert [column.name for column in columns_of(one, sample)] == ["a", "b", "c"]
+
+
+def test_what_is_not_of_trees_is_left_out(tmp_path: Path) -> None:
+    one = small(tmp_path, 5)
+    attack = Minimal(Minimal.Settings())
+    linear = replace(one, facts={**one.facts, "native": {"kind": "linear", "file": "native/trees"}})
+    assert "of kind 'linear'" in attack.refuses(linear)
+    assert "no right and wrong" in attack.refuses(replace(one, facts={**one.facts, "task": "regression"}))
+    assert "l1 or l_inf" in Interval(Interval.Settings.model_validate({"norm": "l0"})).refuses(one)
+
+
+def test_trees_that_are_not_those_of_the_graph_are_refused(tmp_path: Path) -> None:
+    one, other = small(tmp_path / "one", 5), small(tmp_path / "other", 6)
+    mixed = replace(one, model=other.model)  # the native trees stand in `model` beside the graph
+    mixed = replace(mixed, facts={**one.facts, "calibration": {"scale": 2.0, "offset": 0.5}})
+    with pytest.raises(FormatError, match="differ from the graph"):
+        case_of(mixed, sample_of(one, 10, tmp_path))
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_attacks_keep_their_promises(churn: Any, tmp_path: Path, norm: str) -> None:
+    one = victim_of(churn)
+    sample = sample_of(one, 12, tmp_path)
+    found = check_attack(Minimal, {"norm": norm}, one, sample, tmp_path)
+    assert found.curve[0].value > found.curve[-1].value
+    assert found.samples
+    for point in found.curve:
+        assert point.more["proven"] <= point.value
+    if norm != "l0":
+        certified = check_attack(Interval, {"norm": norm}, one, sample, tmp_path)
+        for promise, point in zip(certified.curve, found.curve, strict=True):
+            assert promise.value <= point.more["proven"]
+
+
+def test_the_stage_runs_them_together(churn: Any, tmp_path: Path) -> None:
+    asked = AttackSpec.model_validate(
+        {
+            "attacks": ["minimal", "interval"],
+            "rows": 8,
+            "constraints": {"Contract": "immutable"},
+            "gates": {"interval": ">= 1% at 0.1"},
+        }
+    )
+    ctx = context(tmp_path)
+    ctx.store = churn.store
+    names = ("model", "splits", "preprocessor")
+    made = ctx.open(run(asked, {name: churn.artifact(name).ref for name in names}, ctx)["robustness"])
+    facts = made.json("robustness.json")
+    assert facts["passed"]
+    assert set(facts["attacks"]) == {"minimal", "interval"}
+    assert not any("Contract" in one["columns"] for one in facts["attacks"]["minimal"]["samples"])
+
+
+def test_a_column_that_feeds_more_than_itself_is_told(tmp_path: Path) -> None:
+    derive = {"per_month": "MonthlyCharges / (tenure + 1)"}
+    one = victim_of(project(tmp_path / "derived", prepare={"derive": derive}))
+    sample = sample_of(one, 15, tmp_path)
+    case = case_of(one, sample)
+    assert set(case.board.loose) >= {"MonthlyCharges", "tenure"} - {c.name for c in case.board.columns}
+    assert case.board.loose
+    exact = check_attack(Minimal, {"budgets": [2.0]}, one, sample, tmp_path)
+    bound = check_attack(Interval, {"budgets": [2.0]}, one, sample, tmp_path)
+    assert bound.curve[-1].value <= exact.curve[-1].value
+    assert any("other features are computed" in note for note in exact.notes)
+
+
+def test_a_certificate_that_an_attack_refutes_stops_the_stage() -> None:
+    curve = [{"budget": 0.1, "value": 0.6}]
+    attack = {"measure": "accuracy under attack", "unit": "u", "rows": 10, "curve": curve}
+    promise = {**attack, "measure": "certified accuracy", "curve": [{"budget": 0.1, "value": 0.7}]}
+    with pytest.raises(SoundnessError, match="interval certifies"):
+        check_sound({"minimal": attack, "interval": promise})
+    check_sound({"minimal": attack, "interval": {**promise, "unit": "other"}})
+    check_sound({"minimal": attack, "interval": {**promise, "curve": curve}, "pgd": {"refused": "no"}})
