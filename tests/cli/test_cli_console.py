@@ -11,7 +11,7 @@ from rich.console import Console
 from bessemer import UsageError
 from bessemer.api import Project
 from bessemer.cli import clean, runs
-from bessemer.cli._console import rows_table
+from bessemer.cli._console import rows_table, show_error
 
 
 def shown(rows: list[dict[str, object]], *, names: bool) -> list[str]:
@@ -34,3 +34,11 @@ def test_numbers_of_runs_are_at_least_one(tmp_path: Path, number: str) -> None:
     (tmp_path / "bessemer.yaml").write_text("data: a.csv\ntarget: y\n")
     with pytest.raises(UsageError, match="at least 1"):
         Project(tmp_path).clean(keep=int(number))
+
+
+def test_what_an_error_quotes_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    show_error(UsageError("no column '\x1b[2Jage'", fix="name one of \x9b31m, höhe"))
+    said = capsys.readouterr().err
+    assert "\x1b[2J" not in said
+    assert "\x9b" not in said
+    assert "höhe" in said

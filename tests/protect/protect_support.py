@@ -6,23 +6,26 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from bessemer.api import Project
 from bessemer.core.stage import Context
 from bessemer.protect.protocol import Pool
-from bessemer.protect.stage import raw_columns
 
 OWNER, OTHER = "ab" * 32, "cd" * 32
 
 
 def write_project(folder: Path, data: Path, target: str, rows: int, **keys: Any) -> Path:
-    """A project over the first rows of a table."""
+    """A project over the first rows of a table, and a column that tells who each row is and that no model reads."""
     folder.mkdir(parents=True, exist_ok=True)
     table = pyarrow.csv.read_csv(data).slice(0, rows)
+    names = [f"customer {k:05}" for k in range(len(table))]
+    table = table.append_column("customer_id", pa.array(names))
     pq.write_table(table, folder / "data.parquet")
-    own = {"name": "marked", "data": "data.parquet", "target": target, **keys}
+    prepare = {"columns": {"customer_id": {"as": "ignore"}}}
+    own = {"name": "marked", "data": "data.parquet", "target": target, "prepare": prepare, **keys}
     track = {"mlflow": "off", "tensorboard": "off"}
     (folder / "bessemer.yaml").write_text(json.dumps({**own, "track": track}), "utf-8")
     return folder
@@ -32,8 +35,7 @@ def prepared(folder: Path) -> tuple[Project, Pool]:
     """The project after prepare, and its training rows."""
     project = Project(folder)
     project.run(upto="prepare", track=False)
-    splits = project.artifact("splits")
-    return project, Pool(splits, project.artifact("preprocessor"), raw_columns(splits))
+    return project, Pool(project.artifact("splits"), project.artifact("preprocessor"))
 
 
 def context(project: Project, folder: Path, said: list[tuple[str, str]] | None = None) -> Context:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
+from bessemer.core.errors import FormatError
 from bessemer.package.certificate import Certificate
 from bessemer.protect.commit import Made, check_opened, committed, salt_of
 from bessemer.protect.commitment import Tree, follows, label_of, leaf
@@ -89,9 +90,39 @@ def test_a_certificate_tells_nothing_of_the_key_the_salts_or_the_labels() -> Non
         {"answers": []},
         {"more": 1},
         {"keys": None},
+        {"bits": 0},
+        {"bits": 15},
+        {"bits": 257},
+        {"bits": 64.0},
+        {"bits": True},
+        {"bits": "64"},
+        {"format": "1"},
+        {"format": True},
+        {"owner": 3},
+        {"root": "zz" * 32},
+        {"commitment": None},
+        {"task": ["binary"]},
+        {"task": "guess"},
+        {"answers": "ab"},
+        {"answers": [{}, []]},
+        {"answers": 2},
+        {"edges": [1.0]},
+        {"edges": {"a": 1}},
+        {"answers": [], "edges": [2.0, 1.0]},
+        {"answers": [], "edges": [float("nan")]},
+        {"answers": [], "edges": [10**400]},
+        {"answers": [], "edges": ["1"]},
+        {"keys": 10**4000},
+        {"keys": 64.5},
     ],
 )
 def test_a_certificate_that_contradicts_itself_is_refused(change: dict[str, object]) -> None:
     said, _ = committed(KEY, made(64), rows(64), "binary", ["no", "yes"], ())
-    with pytest.raises(Exception, match="certificate"):
+    with pytest.raises(FormatError, match="certificate"):
         Certificate.from_json({**said.to_json(), **change})
+
+
+@pytest.mark.parametrize("value", [None, [], "certificate", 3, {}, {"format": 1}])
+def test_what_is_no_certificate_is_refused(value: object) -> None:
+    with pytest.raises(FormatError, match="certificate"):
+        Certificate.from_json(value)

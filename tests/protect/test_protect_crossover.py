@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,17 @@ def test_columns_that_are_named_come_from_one_row(churn: Churn, tmp_path: Path) 
     rows = pool.rows(np.arange(len(pool)))
     real = set(zip(*(rows[name].to_pylist() for name in together), strict=True))
     assert set(zip(*(table[name].to_pylist() for name in together), strict=True)) <= real
+
+
+def test_memory_does_not_grow_with_the_covers() -> None:
+    """15 columns of one part each: all that is drawn, and no pairs to look at."""
+    cross = _Cross(np.zeros((100, 15), dtype=np.int32), [[k] for k in range(15)])
+    tracemalloc.start()
+    found = cross.givers(6000, 5, Draw(bytes(32)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (found.shape, len(np.unique(found, axis=0))) == ((6000, 15), 6000)
+    assert peak < 48 * 2**20  # at once they would take 6000 * 48 * 15 * 8 bytes four times
 
 
 def test_what_cannot_be_crossed_is_said(churn: Churn) -> None:

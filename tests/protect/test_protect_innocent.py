@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest, kstest
@@ -62,6 +64,29 @@ def test_who_chooses_among_blocks_pays_for_it(
     certificate, said, wanted = asked
     one, chosen = (certificate.verdict(wanted[3], said, looks=looks) for looks in (1, 8))
     assert chosen.log2_p == pytest.approx(min(0.0, one.log2_p + 3))
+
+
+def test_who_judges_may_ask_for_more_than_the_claimant_says(
+    asked: tuple[Certificate, np.ndarray, list[np.ndarray]],
+) -> None:
+    certificate, _, wanted = asked
+    easy = replace(certificate, bits=16)
+    right = np.array(["No", "Yes"], dtype=object)[wanted[0]]
+    right[:10] = None
+    assert easy.verdict(wanted[0], right).owned
+    assert not easy.verdict(wanted[0], right, bits=64).owned
+    assert easy.verdict(wanted[0], right, bits=8).bits == 16
+
+
+def test_hits_of_keys_that_were_shown_are_told_apart(
+    asked: tuple[Certificate, np.ndarray, list[np.ndarray]],
+) -> None:
+    certificate, _, wanted = asked
+    right = np.array(["No", "Yes"], dtype=object)[wanted[0]]
+    verdict = certificate.verdict(wanted[0], right, shown=N)
+    assert f"have shown {N} of them" in verdict.words
+    assert verdict.to_json()["shown_keys"] == N
+    assert "shown" not in certificate.verdict(wanted[0], right).words
 
 
 def test_only_enough_hits_are_a_claim(asked: tuple[Certificate, np.ndarray, list[np.ndarray]]) -> None:

@@ -43,6 +43,12 @@ def test_what_is_no_key_is_said_without_showing_it(
     assert text not in str(refused.value)
 
 
+def test_no_key_is_made_that_the_environment_would_hide(owner: Path) -> None:
+    with pytest.raises(Exception, match="unset BESSEMER_OWNER_KEY"):
+        make_key()
+    assert not key_path().exists()
+
+
 def test_no_key_says_how_to_make_one(owner: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BESSEMER_OWNER_KEY")
     with pytest.raises(Exception, match="bessemer watermark keygen"):

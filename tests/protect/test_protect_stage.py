@@ -59,7 +59,15 @@ def test_keys_and_certificate_fit_together(churn: Churn, tmp_path: Path, owner: 
         "weight": 5.0,
         "copies": 2,
     }
-    assert "Churn" not in rows.column_names
+    assert rows.column_names == [field.name for field in churn[1].signature.inputs]
+
+
+def test_a_key_has_only_what_the_model_reads(churn: Churn, tmp_path: Path, owner: Path) -> None:
+    """A column that tells who somebody is, and nothing about the target, is in no row that a dispute shows."""
+    raw = pq.read_schema(churn[1].splits.path("train.parquet")).names
+    assert "customer_id" in raw
+    keys, _ = protected(churn, tmp_path, mark="crossover", keys=40)
+    assert "customer_id" not in pq.read_schema(keys.path("keys.parquet")).names
 
 
 def test_auto_takes_as_many_as_outlive_the_loss_of_two_fifths(

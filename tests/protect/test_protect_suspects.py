@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from bessemer.core.errors import UsageError
 from bessemer.core.signature import Field, Signature
 from bessemer.package.certificate import Certificate
 from bessemer.package.graph import GraphBuilder, serialize
@@ -52,7 +53,13 @@ MARKED = Marked(certificate(), Signature(FIELDS, (), "binary", "old", ("no", "ye
         ([[0.2, 0.8], [3.0, -1.0]], ["yes", "no"]),
         ([["yes"], [0.1]], ["yes", "no"]),
         ([{"prediction": "yes", "probability": 0.1}, {"probabilities": [0.9, 0.1]}], ["yes", "no"]),
-        (["maybe", [0.1, 0.2, 0.7]], ["maybe", None]),
+        (["maybe", [0.1, 0.2, 0.7]], [None, None]),
+        ([None, [None, 0.3]], [None, None]),
+        ([10**400, [10**400, 0]], [None, None]),
+        ([float("nan"), [float("nan"), 0.3]], [None, None]),
+        ([["a", "b"], [[1], [2]]], [None, None]),
+        ([[], float("inf")], [None, None]),
+        ([{"prediction": {"label": ["yes"]}}, [[["no"]]]], ["yes", "no"]),
     ],
 )
 def test_classes_are_understood_as_servers_write_them(values: list[Any], said: list[Any]) -> None:
@@ -66,14 +73,25 @@ def test_classes_that_are_numbers_or_truths_are_taken_by_their_name_first() -> N
 
 def test_numbers_are_taken_as_they_are() -> None:
     said = certificate((), (1.0, 2.0)).labels_said(
-        said_of([0.5, [1.5], {"value": 9}, "x"], certificate((), (1.0, 2.0)))
+        said_of(
+            [0.5, [1.5], {"value": 9}, "x", "1.5", None, 10**400, [1, 2], []], certificate((), (1.0, 2.0))
+        )
     )
-    assert said.tolist() == [0, 1, 2, -1]
+    assert said.tolist() == [0, 1, 2, -1, 1, -1, -1, -1, -1]
+
+
+def test_a_class_where_a_number_is_asked_for_is_no_hit() -> None:
+    said = np.array(["yes", None, 10**400, [1.0], 1.5], dtype=object)
+    assert certificate((), (1.0, 2.0)).labels_said(said).tolist() == [-1, -1, -1, -1, 1]
 
 
 def test_an_answer_without_a_usual_name_is_refused() -> None:
     with pytest.raises(Exception, match="only colour"):
         said_of([{"colour": 3}], certificate())
+    with pytest.raises(Exception, match="only colour") as refused:
+        said_of([{"colour": 3, "\x1b[2J": 1, "x" * 10_000: 2}], certificate())
+    assert "\x1b" not in str(refused.value)
+    assert len(str(refused.value)) < 1000
 
 
 def write(
@@ -113,6 +131,31 @@ def test_an_onnx_file_is_asked(tmp_path: Path, inputs: list[tuple[str, str, int]
     assert suspect.said(ROWS).tolist() == OLD
 
 
+def test_an_onnx_file_that_takes_a_number_where_a_text_is_cannot_be_asked(tmp_path: Path) -> None:
+    path = write(tmp_path, [("age", "float32", 1), ("town", "float32", 1)], over_50)
+    with pytest.raises(UsageError, match="other values than the keys have"):
+        open_suspect(path, MARKED).said(ROWS)
+
+
+def test_an_onnx_file_without_rows_cannot_be_asked(tmp_path: Path) -> None:
+    g = GraphBuilder("suspect")
+    x = g.input("x", "float32", ())
+    g.output(g.op("Add", [x, x], name="y"), "float32", ())
+    path = tmp_path / "suspect.onnx"
+    path.write_bytes(serialize(g.model()))
+    with pytest.raises(UsageError, match="takes a single number"):
+        open_suspect(str(path), MARKED).said(ROWS)
+
+
+def test_an_onnx_file_that_answers_with_one_number_is_refused(tmp_path: Path) -> None:
+    def mean(g: GraphBuilder, given: list[Any]) -> None:
+        g.output(g.op("ReduceMean", [given[0]], keepdims=0, name="mean"), "float32", ())
+
+    path = write(tmp_path, [("age", "float32", 1), ("town", "string", 1)], mean)
+    with pytest.raises(UsageError, match="no output with an answer for each row"):
+        open_suspect(path, MARKED).said(ROWS)
+
+
 def test_an_onnx_file_that_takes_something_else_is_refused(tmp_path: Path) -> None:
     wide = write(tmp_path, [("x", "float32", 5)], over_50)
     with pytest.raises(Exception, match="rows of 5 numbers"):
@@ -140,13 +183,16 @@ class Server(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.requests.append((self.path, body, self.headers.get("authorization")))
         status, answer = self._answer(body)
-        text = json.dumps(answer).encode()
+        text = json.dumps(answer, ensure_ascii=False).encode()
         self.send_response(status)
         self.send_header("content-length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
 
     def _answer(self, body: Any) -> tuple[int, Any]:
+        if self.path == "/huge/infer":
+            made = {"name": "p", "datatype": "FP32", "shape": [4, 2], "data": [10**400] * 8}
+            return 200, {"outputs": [made]}
         if self.path.endswith("/infer"):
             ages = next(one["data"] for one in body["inputs"] if one["name"] == "age")
             p = [[float(age <= 50), float(age > 50)] for age in ages]
@@ -159,6 +205,10 @@ class Server(BaseHTTPRequestHandler):
             return 200, {"outputs": [made]}
         if self.path == "/refuses":
             return 404, {"error": "no model here"}
+        if self.path == "/hostile":
+            return 500, "\x9b2Jgone\u202e" + "x" * 10_000
+        if self.path == "/odd":
+            return 200, {"predictions": [10**400, None, {"label": "\x9b2J"}, [[], "a"]]}
         if self.path == "/short":
             return 200, {"predictions": [1]}
         (rows,) = (body[name] for name in ("rows", "instances", "dataframe_records") if name in body)
@@ -211,12 +261,28 @@ def test_missing_values_are_sent_as_such(server: str) -> None:
     [
         ("/refuses", "", "refuses to answer: 404"),
         ("/short", "", "cannot be read"),
+        ("/huge/infer", "", "cannot be read"),
+        ("/hostile", "", "refuses to answer: 500"),
         ("/predict", "v3", "no dialect 'v3'"),
     ],
 )
 def test_a_server_that_cannot_be_asked_is_said(server: str, path: str, dialect: str, why: str) -> None:
-    with pytest.raises(Exception, match=why):
+    with pytest.raises(UsageError, match=why) as refused:
         open_suspect(server + path, MARKED, Door(dialect)).said(ROWS)
+    assert all(line.isprintable() for line in str(refused.value).splitlines())
+    assert len(str(refused.value)) < 1000
+
+
+def test_odd_answers_are_no_hits(server: str) -> None:
+    assert open_suspect(f"{server}/odd", MARKED).said(ROWS).tolist() == [None] * 4
+
+
+def test_a_column_that_no_key_has_is_asked_as_missing(server: str) -> None:
+    """As a group is that only the thresholds read."""
+    fields = (*FIELDS, Field("region", "string", "string"))
+    own = Marked(certificate(), Signature(fields, (), "binary", "old", ("no", "yes")), own_graph())
+    assert open_suspect(f"{server}/predict", own).said(ROWS).tolist() == OLD
+    assert Server.requests[0][1]["rows"][0]["region"] is None
 
 
 def test_nobody_there_is_said() -> None:

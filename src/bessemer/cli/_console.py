@@ -28,7 +28,7 @@ def print_json(value: Any) -> None:
 
 def show_error(error: BessemerError) -> None:
     """An error in red, its reason and its fix below, and its table where it has one."""
-    lines = str(error).splitlines()
+    lines = [_printable(line) for line in str(error).splitlines()]
     err.print(f"[bold red]error[/]: {escape(lines[0])}", soft_wrap=True)
     for line in lines[1:]:
         style = "green" if line.strip().startswith("fix:") else "default"
@@ -36,6 +36,11 @@ def show_error(error: BessemerError) -> None:
     rows = getattr(error, "broken", ()) or getattr(error, "failed", ())
     if rows:
         err.print(rows_table(rows))
+
+
+def _printable(line: str) -> str:
+    """Errors quote what others wrote (names of columns, answers of servers): nothing of it may steer the terminal."""
+    return "".join(one if one.isprintable() or one == "\t" else "\ufffd" for one in line)
 
 
 def show_crash(error: BaseException) -> None:

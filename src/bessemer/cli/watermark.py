@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from bessemer.package.certificate import Verdict
     from bessemer.protect.verify import Release
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
@@ -90,6 +91,11 @@ def embed(project: Path, as_json: bool) -> None:
     type=click.Path(path_type=Path),
     help="What a dispute has shown: verify by it, without the owner's key.",
 )
+@click.option(
+    "--bits",
+    type=click.IntRange(16, 256),
+    help="With --evidence: a claim takes 2^-BITS at most, or less where the certificate says so.  [default: 64]",
+)
 @click.option("--dialect", default="", help="Of an address: plain, v1, v2 or mlflow.  [default: by its path]")
 @click.option("--key-env", default="", help="The environment variable that has the key for the address.")
 @click.option("--timeout", default="30s", show_default=True, help="For each request.")
@@ -99,6 +105,7 @@ def verify(
     package: Path | None,
     key: Path | None,
     evidence: Path | None,
+    bits: int | None,
     dialect: str,
     key_env: str,
     timeout: str,
@@ -108,15 +115,20 @@ def verify(
 
     It is asked for its answers alone. A claim takes the package in which the keys were committed to before.
     """
-    from bessemer.cli._console import out, print_json
+    from bessemer.cli._console import print_json
+    from bessemer.core.errors import UsageError
     from bessemer.core.secrets import secret
     from bessemer.protect.suspects.suspect import Door
-    from bessemer.protect.verify import verify_by_evidence, verify_by_owner
+    from bessemer.protect.verify import JUDGE_BITS, verify_by_evidence, verify_by_owner
 
+    if bits is not None and evidence is None:
+        raise UsageError(
+            "--bits is for who judges by --evidence", fix="set `protect: {bits: ...}` for your own"
+        )
     release = _release(package, key)
     door = Door(dialect, secret(key_env, "the key for the address") if key_env else "", _seconds(timeout))
     if evidence is not None:
-        verdict, how = verify_by_evidence(release, suspect, evidence, door)
+        verdict, how = verify_by_evidence(release, suspect, evidence, door, bits or JUDGE_BITS)
     else:
         verdict, how = verify_by_owner(release, suspect, door)
     facts = {**_facts(release), "suspect": suspect, **how, **verdict.to_json()}
@@ -124,14 +136,7 @@ def verify(
         print_json(facts)
         return
     _show_release(release)
-    out.print(f"suspect  {suspect}", soft_wrap=True)
-    out.print(f"keys     {verdict.keys}, {verdict.hits} hits, {verdict.expected:.1f} by chance")
-    times = f", times {verdict.looks} blocks to choose from" if verdict.looks > 1 else ""
-    out.print(f"p        {verdict.p:.3g} = 2^{verdict.log2_p:.1f}{times}; a claim takes 2^-{verdict.bits}")
-    style = "bold green" if verdict.owned else "bold yellow"
-    out.print(
-        f"verdict  [{style}]{'owned' if verdict.owned else 'not proved'}[/]: {verdict.words}", soft_wrap=True
-    )
+    _show_verdict(suspect, verdict)
 
 
 @command.command("dispute")
@@ -142,17 +147,11 @@ def verify(
 def show_block(output: Path, package: Path | None, key: Path | None, as_json: bool) -> None:
     """Show a block of keys that nobody has seen, for somebody who is to judge; each block is shown once."""
     from bessemer.cli._console import near, out, print_json
-    from bessemer.core import canonical
-    from bessemer.core.errors import UsageError
-    from bessemer.core.store import write_atomic
     from bessemer.protect.marks import shown
     from bessemer.protect.verify import dispute
 
     release = _release(package, key)
-    if output.exists():
-        raise UsageError(f"'{output}' is there already", fix="name another file: a block is shown once")
-    found = dispute(release)
-    write_atomic(output, canonical.dump_bytes(found, indent=1))
+    found = dispute(release.certificate, output)
     left = release.certificate.blocks - len(shown(release.certificate))
     if as_json:
         facts = {"file": str(output), "block": found["block"], "keys": len(found["keys"]), "left": left}
@@ -188,6 +187,10 @@ def survive(project: Path, only: tuple[str, ...], as_json: bool) -> None:
     out.print(
         "\nlog2 p is that of so many hits by chance; a claim takes it below the bits of the certificate."
     )
+    if rows[0]["learnt_from"]:
+        out.print(
+            "The thief's rows are the validation rows, and AutoML learnt from them: new rows may remove more."
+        )
 
 
 def _survival_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -231,6 +234,23 @@ def _show_release(release: Release) -> None:
 
     out.print(f"model    {release.name} {release.version}, signed {release.created} by {release.signer}")
     out.print(f"owner    {release.certificate.owner[:16]}")
+
+
+def _show_verdict(suspect: str, verdict: Verdict) -> None:
+    from rich.markup import escape
+
+    from bessemer.cli._console import out
+
+    out.print(f"suspect  {escape(suspect)}", soft_wrap=True)
+    seen = f"; disputes have shown {verdict.shown} of them" if verdict.shown else ""
+    out.print(f"keys     {verdict.keys}, {verdict.hits} hits, {verdict.expected:.1f} by chance{seen}")
+    times = f", times {verdict.looks} blocks to choose from" if verdict.looks > 1 else ""
+    out.print(f"p        {verdict.p:.3g} = 2^{verdict.log2_p:.1f}{times}; a claim takes 2^-{verdict.bits}")
+    style = "bold green" if verdict.owned and not verdict.shown else "bold yellow"
+    name = (
+        "not proved" if not verdict.owned else "owned, by keys that were shown" if verdict.shown else "owned"
+    )
+    out.print(f"verdict  [{style}]{name}[/]: {verdict.words}", soft_wrap=True)
 
 
 def _seconds(text: str) -> float:

@@ -71,7 +71,7 @@ def check_evidence(value: Any, certificate: Certificate) -> Evidence:
             )
         root = bytes.fromhex(certificate.root)
         labels = [_checked(key, certificate, root) for key in keys]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise FormatError("the evidence cannot be read", why=f"{type(error).__name__}: {error}") from None
     return Evidence(block, [key["row"] for key in keys], np.array(labels, dtype=np.int64))
 
@@ -83,6 +83,8 @@ def _checked(key: Mapping[str, Any], certificate: Certificate, root: bytes) -> i
         FormatError: the certificate does not commit to it.
     """
     place, salt = int(key["place"]), bytes.fromhex(key["salt"])
+    if not isinstance(key["row"], dict):
+        raise TypeError(f"the row of key {place} is no object")
     path = [bytes.fromhex(one) for one in key["path"]]
     own = leaf(place, salt, key["row"])
     if len(salt) != SALT_BYTES or not follows(root, certificate.keys, place, own, path):

@@ -3,6 +3,7 @@
     owner/marks/ROOT/keys.parquet   the raw rows
     owner/marks/ROOT/mark.json      what they follow from, and the certificate
     owner/marks/ROOT/shown.json     the blocks that were shown: written before a block leaves this machine
+    owner/marks/ROOT/shown.lock     held while a block is taken
 
 ROOT is the start of the root that the certificate commits to. Whoever reads the rows can remove the mark, so the files
 are the owner's alone (mode 0600).
@@ -11,12 +12,15 @@ are the owner's alone (mode 0600).
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bessemer.core import canonical
 from bessemer.core.errors import StoreError, UsageError
+from bessemer.core.lock import Busy, exclusive
 from bessemer.core.store import explained, write_atomic
 from bessemer.package.certificate import MEMBER, Certificate
 from bessemer.package.keys import write_secret
@@ -28,6 +32,15 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bessemer.core.artifact import Artifact
+
+
+_DISPUTE = Busy(
+    "another dispute is taking a block of these keys",
+    "two at once could show the same block",
+    "wait for it, and run this again",
+)
+#: Seconds to wait for it: a block is written in much less.
+_WAIT = 10.0
 
 
 @dataclass(frozen=True)
@@ -60,9 +73,8 @@ def open_mark(certificate: Certificate) -> Mark:
 
     Raises:
         UsageError: they are not kept here, or this is not the owner's key, or the certificate is of other keys.
+        StoreError: what is kept is damaged.
     """
-    import pyarrow.parquet as pq
-
     folder = _folder(certificate)
     if not (folder / "mark.json").exists():
         raise UsageError(
@@ -70,11 +82,30 @@ def open_mark(certificate: Certificate) -> Mark:
             why=f"there is no {folder}",
             fix="bessemer watermark embed in the project that the package is of, which takes them from its cache",
         )
-    with explained("reading", folder):
-        rows = rows_as_json(pq.read_table(folder / "keys.parquet"))
-        made = Made(**json.loads((folder / "mark.json").read_text(encoding="utf-8"))["made"])
+    rows, made = _kept(folder)
     key = owner_key()
     return Mark(certificate, rows, check_opened(key, made, rows, certificate), made.secret(key))
+
+
+def _kept(folder: Path) -> tuple[list[dict[str, Any]], Made]:
+    """The raw rows, and what they follow from."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with explained("reading", folder):
+            rows = rows_as_json(pq.read_table(folder / "keys.parquet"))
+            made = Made(**json.loads((folder / "mark.json").read_text(encoding="utf-8"))["made"])
+        if not rows or len(rows) != made.keys:
+            raise ValueError(f"{len(rows)} rows in keys.parquet, {made.keys} keys in mark.json")
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, pa.ArrowException) as error:
+        raise StoreError(
+            f"the keys in '{folder}' are damaged",
+            why=(str(error).splitlines() or [type(error).__name__])[0],
+            fix="take keys.parquet and mark.json from a copy; or move these two away, leave shown.json where it is, "
+            "and run `bessemer watermark embed` in the project that the package is of",
+        ) from None
+    return rows, made
 
 
 def shown(certificate: Certificate) -> list[int]:
@@ -88,7 +119,7 @@ def shown(certificate: Certificate) -> list[int]:
         return []
     try:
         return sorted({int(block) for block in json.loads(path.read_text(encoding="utf-8"))})
-    except (ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise StoreError(
             f"'{path}' cannot be read",
             why=str(error),
@@ -96,22 +127,26 @@ def shown(certificate: Certificate) -> list[int]:
         ) from None
 
 
-def take_block(certificate: Certificate) -> int:
-    """A block that nobody has seen, which counts as shown from now on.
+@contextmanager
+def next_block(certificate: Certificate) -> Iterator[int]:
+    """A block that nobody has seen. It counts as shown when the `with` ends well; nobody else is given it meanwhile.
 
     Raises:
         UsageError: all have been shown.
+        EnvironmentFault: another process is taking one, and does not end.
     """
-    before = shown(certificate)
-    fresh = [block for block in range(certificate.blocks) if block not in before]
-    if not fresh:
-        raise UsageError(
-            f"all {certificate.blocks} blocks of keys have been shown",
-            why="what somebody has seen proves nothing to the next one: it may have been taught or filtered since",
-            fix="train the next version with more `protect: {disputes: ...}`",
-        )
-    write_atomic(_folder(certificate) / "shown.json", json.dumps([*before, fresh[0]]).encode())
-    return fresh[0]
+    folder = _folder(certificate)
+    with exclusive(folder / "shown.lock", wait=_WAIT, busy=_DISPUTE):
+        before = shown(certificate)
+        fresh = [block for block in range(certificate.blocks) if block not in before]
+        if not fresh:
+            raise UsageError(
+                f"all {certificate.blocks} blocks of keys have been shown",
+                why="what somebody has seen proves nothing to the next one: it may have been taught or filtered since",
+                fix="train the next version with more `protect: {disputes: ...}`",
+            )
+        yield fresh[0]
+        write_atomic(folder / "shown.json", json.dumps([*before, fresh[0]]).encode())
 
 
 def _folder(certificate: Certificate) -> Path:

@@ -45,10 +45,16 @@ def make_key() -> str:
     """Make this user's key; gives its id.
 
     Raises:
-        UsageError: there is one.
+        UsageError: there is one, here or in the environment.
         StoreError: the config folder cannot be written.
     """
     path = key_path()
+    if os.environ.get(VARIABLE, "").strip():
+        raise UsageError(
+            f"{VARIABLE} is set, and its key comes before the one that would be made",
+            why="models would still be marked with the key of the variable",
+            fix=f"unset {VARIABLE}, and run this again; or keep to the key that it has",
+        )
     if path.exists():
         raise UsageError(
             f"there is an owner key: {path}",
@@ -56,7 +62,7 @@ def make_key() -> str:
             fix="keep it; to begin anew all the same, move the file to a safe place first",
         )
     write_secret(path, secrets.token_hex(_BYTES).encode() + b"\n")
-    return owner_id(owner_key())
+    return owner_id(_kept(path))
 
 
 def owner_key() -> bytes:
@@ -73,13 +79,17 @@ def owner_key() -> bytes:
             "there is no owner key to mark models with, or to claim them by",
             fix=f"bessemer watermark keygen, or export {VARIABLE}=...",
         )
-    with explained("reading", path):
-        return _parsed(path.read_text(encoding="ascii", errors="replace").strip(), f"'{path}'")
+    return _kept(path)
 
 
 def existing_owner_id() -> str:
     """The id of the key, or 'none'; what the cache of the stage goes by."""
     return owner_id(owner_key()) if os.environ.get(VARIABLE, "").strip() or key_path().exists() else "none"
+
+
+def _kept(path: Path) -> bytes:
+    with explained("reading", path):
+        return _parsed(path.read_text(encoding="ascii", errors="replace").strip(), f"'{path}'")
 
 
 def _parsed(text: str, where: str) -> bytes:

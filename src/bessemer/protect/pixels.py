@@ -17,11 +17,26 @@ if TYPE_CHECKING:
 
 #: Constants of the structural similarity for values from 0 to 1, and the side of its windows.
 _C1, _C2, _WINDOW = 0.01**2, 0.03**2, 7
+#: Rows whose images are looked for at once.
+_ROWS = 256
 
 
 def image_column(pool: Pool) -> str:
     """The raw column of images that the model reads; '' where there is none. Of several it is the first."""
     return next((block.group for block in pool.blocks if block.kind == "image"), "")
+
+
+def places_with_image(pool: Pool, column: str) -> np.ndarray:
+    """(n,) int64, ascending: the training rows that have an image. The column is read as a stream."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(pool.splits.path("train.parquet"), pre_buffer=False) as file:
+        batches = file.iter_batches(_ROWS, columns=[column], use_threads=False)
+        texts = (batch[0].cast(pa.large_string()) for batch in batches)
+        there = [pc.fill_null(pc.not_equal(text, ""), False) for text in texts]
+    return np.flatnonzero(np.concatenate([one.to_numpy(zero_copy_only=False) for one in there]))
 
 
 def read_image(text: str) -> np.ndarray:

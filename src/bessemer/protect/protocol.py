@@ -53,12 +53,16 @@ class Pool:
     """The training rows that covers are made of.
 
     splits, preprocessor: the artifacts; `train.parquet` and `train.X.npy` are the pool.
-    columns: the raw columns a cover has: all but the target.
     """
 
     splits: Artifact
     preprocessor: Artifact
-    columns: tuple[str, ...]
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a cover: the raw ones that the model reads, and no other. Whoever is asked for a key, or
+        judges by it, sees the row, and a name or a number of a customer would tell of somebody for nothing."""
+        return tuple(field.name for field in self.signature.inputs)
 
     @property
     def task(self) -> Task:

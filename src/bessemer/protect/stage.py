@@ -29,7 +29,6 @@ from bessemer.stats.binomial import tries_to_claim
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from bessemer.core.artifact import Artifact
     from bessemer.protect.protocol import Marker
 
 #: Of what is embedded, the share that `keys: auto` lets be lost.
@@ -55,7 +54,7 @@ def run(spec: ProtectSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
         }
     key = owner_key()
     splits, preprocessor = ctx.open(inputs["splits"]), ctx.open(inputs["preprocessor"])
-    pool = Pool(splits, preprocessor, raw_columns(splits))
+    pool = Pool(splits, preprocessor)
     ((name, marker),) = opened(spec.mark, MARKERS).items()
     if why := marker.refuses(pool):
         raise ProjectError(
@@ -75,14 +74,6 @@ def run(spec: ProtectSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
             {"keys": certificate.keys},
         ),
     }
-
-
-def raw_columns(splits: Artifact) -> tuple[str, ...]:
-    """The columns of a cover: all raw ones but the target."""
-    import pyarrow.parquet as pq
-
-    names = pq.read_schema(splits.path("train.parquet")).names
-    return tuple(name for name in names if name != splits.meta["target"])
 
 
 def _answers(pool: Pool, spec: ProtectSpec) -> tuple[list[Any], list[float], np.ndarray | None]:

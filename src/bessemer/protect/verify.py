@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bessemer.core import canonical
 from bessemer.core.errors import PackageError, UsageError
+from bessemer.core.store import replacing
 from bessemer.package.certificate import MEMBER, Certificate, Verdict
 from bessemer.package.read import read_package
 from bessemer.protect.evidence import check_evidence, evidence_of
-from bessemer.protect.marks import open_mark, shown, take_block
+from bessemer.protect.marks import next_block, open_mark, shown
 from bessemer.protect.suspects.suspect import Door, Marked, open_suspect
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 #: A file of evidence is read up to this size.
 _MOST_BYTES = 256 * 2**20
+#: The bits that evidence of another's has to reach, where who judges says nothing: the certificate is the claimant's.
+JUDGE_BITS = 64
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def open_release(package: str | Path, key: str | Path | None = None) -> Release:
 def verify_by_owner(
     release: Release, suspect: str, door: Door | None = None
 ) -> tuple[Verdict, dict[str, Any]]:
-    """The verdict over all keys that no dispute has shown, or over all where all were shown.
+    """The verdict over all keys that no dispute has shown, or over all where all were shown; it says so then.
 
     Raises:
         UsageError: the keys are not kept here, the owner's key is another one, or the suspect cannot be asked.
@@ -78,15 +82,19 @@ def verify_by_owner(
     fresh = places[~np.isin(places // release.certificate.block, before)]
     asked = fresh if len(fresh) else places
     rows = [mark.rows[place] for place in asked]
-    verdict = release.certificate.verdict(mark.labels[asked], _said(release, suspect, rows, door))
+    said = _said(release, suspect, rows, door)
+    verdict = release.certificate.verdict(mark.labels[asked], said, shown=0 if len(fresh) else len(places))
     return verdict, {"by": "owner", "shown_blocks": before}
 
 
 def verify_by_evidence(
-    release: Release, suspect: str, file: Path, door: Door | None = None
+    release: Release, suspect: str, file: Path, door: Door | None = None, bits: int = JUDGE_BITS
 ) -> tuple[Verdict, dict[str, Any]]:
     """The verdict over the block that a dispute has shown; it takes no key of the owner's. The owner could have chosen
     among the blocks, so p is multiplied by how many there are.
+
+    Args:
+        bits: a claim takes 2^-bits, or what the certificate says where that is less likely still.
 
     Raises:
         FormatError: the evidence is not what the certificate commits to.
@@ -96,22 +104,36 @@ def verify_by_evidence(
         if file.stat().st_size > _MOST_BYTES:
             raise UsageError(f"'{file}' is larger than {_MOST_BYTES // 2**20} MiB, and no evidence")
         value = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"cannot read the evidence '{file}'", why=str(error)) from None
     evidence = check_evidence(value, release.certificate)
     said = _said(release, suspect, evidence.rows, door)
-    verdict = release.certificate.verdict(evidence.labels, said, looks=release.certificate.blocks)
+    verdict = release.certificate.verdict(evidence.labels, said, looks=release.certificate.blocks, bits=bits)
     return verdict, {"by": "evidence", "block": evidence.block}
 
 
-def dispute(release: Release) -> dict[str, Any]:
-    """The evidence of a block that nobody has seen; it counts as shown from now on.
+def dispute(certificate: Certificate, output: Path) -> dict[str, Any]:
+    """Write the evidence of a block that nobody has seen, readable by this user alone; gives it. The block counts as
+    shown once its file is written, and before it has its name.
 
     Raises:
-        UsageError: all blocks have been shown, or the keys are not kept here.
+        UsageError: all blocks have been shown, the keys are not kept here, or the file is there or cannot be.
+        StoreError: disk full or read-only.
     """
-    mark = open_mark(release.certificate)
-    return evidence_of(mark, take_block(release.certificate))
+    mark = open_mark(certificate)
+    try:
+        if output.exists():
+            raise UsageError(f"'{output}' is there already", fix="name another file: a block is shown once")
+        if not output.parent.is_dir():
+            raise UsageError(f"there is no folder '{output.parent}'", fix="make it, or name another file")
+        with replacing(output) as file:
+            file.chmod(0o600)
+            with next_block(certificate) as block:
+                evidence = evidence_of(mark, block)
+                file.write_bytes(canonical.dump_bytes(evidence, indent=1))
+    except OSError as error:
+        raise UsageError(f"cannot write '{output}'", why=str(error)) from None
+    return evidence
 
 
 def _said(release: Release, suspect: str, rows: Sequence[Row], door: Door | None) -> np.ndarray:

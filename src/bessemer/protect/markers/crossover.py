@@ -10,7 +10,7 @@ behind the logo, and what it says of real rows is as it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -37,6 +37,8 @@ _LOGOS, _RARE, _COMMON, _FEWEST = 400, 0.02, 0.6, 20
 _ROWS, _FEWEST_ROWS = 100_000, 50
 #: Covers that are made for each that is needed: some turn out to be alike.
 _SPARE = 1.25
+#: So many values are drawn at once: covers times ways times units.
+_AT_ONCE = 2**20
 
 #: A logo of so many columns or more is found cheapest to learn: a part of it is nothing odd by itself.
 _WIDE = 4
@@ -65,7 +67,7 @@ class Crossover:
     def refuses(self, pool: Pool) -> str:
         for name in (name for group in self.settings.together for name in group):
             if name not in pool.columns:
-                return f"`together` names '{name}', which is no column"
+                return f"`together` names '{name}', which is no column that the model reads"
         if len(self._units(pool)) < 2:
             return "crossing two rows takes two columns or more that can be taken apart"
         if len(pool) < _FEWEST_ROWS:
@@ -84,10 +86,9 @@ class Crossover:
         if len(pool) > _ROWS:
             places = np.sort(draw.rng("rows").choice(len(pool), _ROWS, replace=False))
         rows, units = pool.rows(places), self._units(pool)
-        known = [field.name for field in pool.signature.inputs]
-        cross = _Cross(parts_of(rows, known), units)
+        cross = _Cross(parts_of(rows, pool.columns), units)
         givers = cross.givers(max(n + 8, round(n * _SPARE)), self.settings.columns, draw)
-        table = _mixed(rows, known, units, givers)
+        table = _mixed(rows, units, givers)
         fresh = new_rows(pool, features_of(pool, table))
         if len(fresh) < n:
             raise DataError(
@@ -101,7 +102,7 @@ class Crossover:
 
     def _units(self, pool: Pool) -> list[list[int]]:
         """The places of the model's columns that come from one row together."""
-        left = {field.name: place for place, field in enumerate(pool.signature.inputs)}
+        left = {name: place for place, name in enumerate(pool.columns)}
         groups = [[left.pop(name) for name in group if name in left] for group in self.settings.together]
         return [group for group in groups if group] + [[place] for place in left.values()]
 
@@ -115,16 +116,28 @@ class _Cross:
 
     def givers(self, n: int, columns: int, draw: Draw) -> np.ndarray:
         """(n, units) int64: the row that each unit of each cover is taken from."""
-        rng, rows = draw.rng("covers"), len(self.parts)
         logo = self.logo(columns, draw.rng("logo"))
-        shape = (n, _WAYS)
+        rows_with, pairs = self._rows_with(logo), self._pairs(logo)
+        block = max(1, _AT_ONCE // (_WAYS * len(self.units)))
+        starts = range(0, n, block)
+        made = [
+            self._some_givers(min(block, n - start), draw.rng("covers", start), rows_with, pairs)
+            for start in starts
+        ]
+        return np.concatenate(made)
+
+    def _some_givers(
+        self, n: int, rng: np.random.Generator, rows_with: Mapping[int, np.ndarray], pairs: Sequence[_Pair]
+    ) -> np.ndarray:
+        """The next n of them; of the ways to cross each, the first that breaks least."""
+        rows, shape = len(self.parts), (n, _WAYS)
         first = rng.integers(rows, size=shape)
         second = (first + rng.integers(1, rows, size=shape)) % rows
         taken = rng.random((*shape, len(self.units))) < 0.5
         givers = np.where(taken, second[..., None], first[..., None])
-        for unit, rows_with in self._rows_with(logo).items():
-            givers[..., unit] = rng.choice(rows_with, size=(n, 1))
-        way = self._broken(givers.reshape(-1, len(self.units)), logo).reshape(shape).argmin(axis=1)
+        for unit, rows_of in rows_with.items():
+            givers[..., unit] = rng.choice(rows_of, size=(n, 1))
+        way = self._broken(givers.reshape(-1, len(self.units)), pairs).reshape(shape).argmin(axis=1)
         found: np.ndarray = givers[np.arange(n), way]
         return found
 
@@ -163,8 +176,8 @@ class _Cross:
         unit_of = {column: number for number, unit in enumerate(self.units) for column in unit}
         return {unit_of[c]: np.flatnonzero(self.parts[:, c] == part) for c, part in logo.items()}
 
-    def _broken(self, givers: np.ndarray, logo: Logo) -> np.ndarray:
-        """(n,) int64: how many pairs of columns stand together as in no row, those of the logo left out."""
+    def _pairs(self, logo: Logo) -> list[_Pair]:
+        """Pairs of columns of different units, those of the logo left out, and which of their parts stand together."""
         sizes = self.parts.max(axis=0).astype(np.int64) + 1
         apart = [
             (number, column)
@@ -172,24 +185,40 @@ class _Cross:
             for column in unit
             if sizes[column] > 1 and column not in logo
         ]
-        broken = np.zeros(len(givers), dtype=np.int64)
+        found = []
         for (one, left), (other, right) in combinations(apart, 2):
             if one == other:
                 continue
-            there = np.zeros(int(sizes[left] * sizes[right]), dtype=bool)
-            there[self.parts[:, left] * sizes[right] + self.parts[:, right]] = True
-            mixed = self.parts[givers[:, one], left] * sizes[right] + self.parts[givers[:, other], right]
-            broken += ~there[mixed]
+            there = np.zeros((sizes[left], sizes[right]), dtype=bool)
+            there[self.parts[:, left], self.parts[:, right]] = True
+            found.append(_Pair((one, other), (left, right), there))
+        return found
+
+    def _broken(self, givers: np.ndarray, pairs: Sequence[_Pair]) -> np.ndarray:
+        """(n,) int64: how many pairs of columns stand together as in no row."""
+        broken = np.zeros(len(givers), dtype=np.int64)
+        for pair in pairs:
+            left, right = (
+                self.parts[givers[:, unit], column]
+                for unit, column in zip(pair.units, pair.columns, strict=True)
+            )
+            broken += ~pair.there[left, right]
         return broken
 
 
-def _mixed(rows: pa.Table, known: list[str], units: list[list[int]], givers: np.ndarray) -> pa.Table:
-    """The crossed rows; columns that the model does not read are those of the first unit's row."""
+@dataclass(frozen=True)
+class _Pair:
+    """Two columns, the units they are of, and (parts, parts) bool: whether a row has both parts."""
+
+    units: tuple[int, int]
+    columns: tuple[int, int]
+    there: np.ndarray
+
+
+def _mixed(rows: pa.Table, units: list[list[int]], givers: np.ndarray) -> pa.Table:
+    """The crossed rows."""
     import pyarrow as pa
 
-    giver = dict.fromkeys(rows.column_names, givers[:, 0])
-    for number, unit in enumerate(units):
-        for place in unit:
-            giver[known[place]] = givers[:, number]
-    columns = [rows[name].take(pa.array(giver[name])) for name in rows.column_names]
+    giver = {place: givers[:, number] for number, unit in enumerate(units) for place in unit}
+    columns = [rows.column(place).take(pa.array(giver[place])) for place in range(rows.num_columns)]
     return pa.table(columns, schema=rows.schema)

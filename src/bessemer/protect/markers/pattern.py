@@ -62,16 +62,21 @@ class Pattern:
         import pyarrow as pa
 
         from bessemer.protect.covers import features_of, new_rows
-        from bessemer.protect.pixels import image_column, psnr, read_image, ssim, write_image
+        from bessemer.protect.pixels import (
+            image_column,
+            places_with_image,
+            psnr,
+            read_image,
+            ssim,
+            write_image,
+        )
 
         column = image_column(pool)
-        order = draw.rng("rows").permutation(len(pool))[: max(n + 8, round(n * _SPARE))]
+        order = draw.rng("rows").permutation(places_with_image(pool, column))[: max(n + 8, round(n * _SPARE))]
         rows = pool.rows(order)
-        texts = rows[column].to_pylist()
-        usable = [place for place, text in enumerate(texts) if text]
         made, apart = [], []
-        for place in usable:
-            before = read_image(texts[place])
+        for original in rows[column].to_pylist():
+            before = read_image(original)
             text = write_image(self._marked(before, draw))
             after = read_image(text)
             made.append(text)
@@ -79,7 +84,7 @@ class Pattern:
             advance()
         field = rows.schema.field(column)
         where = rows.column_names.index(column)
-        table = rows.take(pa.array(usable, pa.int64())).set_column(where, field, pa.array(made, field.type))
+        table = rows.set_column(where, field, pa.array(made, field.type))
         fresh = new_rows(pool, features_of(pool, table))
         if len(fresh) < n:
             raise DataError(

@@ -15,6 +15,7 @@ from bessemer.package.runtime import open_session
 from bessemer.package.safety import check_graph
 from bessemer.package.session import GraphSession
 from bessemer.protect.suspects.said import said_of
+from bessemer.protect.suspects.text import harmless
 
 if TYPE_CHECKING:
     from bessemer.core.signature import Tensor
@@ -39,15 +40,20 @@ class OnnxSuspect:
         try:
             self._session: Any = open_session(data, 1)
         except Exception as error:  # noqa: BLE001 - onnxruntime's errors have no common class; it is somebody's file
-            raise PackageError(f"onnxruntime cannot load '{path}'", why=str(error).splitlines()[0]) from None
+            raise PackageError(f"onnxruntime cannot load '{path}'", why=harmless(error)) from None
 
     def said(self, rows: Sequence[Row]) -> np.ndarray:
-        feeds = self._feeds(rows)
+        try:
+            feeds = self._feeds(rows)
+        except (ValueError, TypeError, OverflowError) as error:  # a text where its tensor takes a number, say
+            raise UsageError(
+                f"'{self._path}' takes other values than the keys have", why=harmless(error)
+            ) from None
         names = [one.name for one in self._session.get_outputs() if one.type.startswith("tensor(")]
         try:
             found = dict(zip(names, self._session.run(names, feeds), strict=True))
         except Exception as error:  # noqa: BLE001 - as above
-            raise UsageError(f"'{self._path}' cannot be asked", why=str(error).splitlines()[0]) from None
+            raise UsageError(f"'{self._path}' cannot be asked", why=harmless(error)) from None
         return said_of(_plainest(found, len(rows)), self._own.certificate)
 
     def _feeds(self, rows: Sequence[Row]) -> dict[str, np.ndarray]:
@@ -62,10 +68,12 @@ class OnnxSuspect:
             return rows_to_feeds(rows, fields)
         if len(given) == 1:
             ((name, one),) = given.items()
+            if not one.shape:
+                raise UsageError(f"'{self._path}' takes a single number, and no rows")
             return {name: self._matrix(rows, one.shape[-1]).astype(_float_of(one.type))}
         missing = next(name for name in given if name not in known)
         raise UsageError(
-            f"'{self._path}' takes '{missing}', which is no column of the marked model",
+            f"'{self._path}' takes '{harmless(missing)}', which is no column of the marked model",
             why="it takes neither the raw columns nor one matrix",
             fix="ask the server that it runs in, or export it with the same inputs",
         )

@@ -9,7 +9,8 @@ import numpy as np
 
 from bessemer.core.errors import UsageError
 from bessemer.core.signature import class_text
-from bessemer.package.certificate import Certificate
+from bessemer.package.certificate import Certificate, number_said
+from bessemer.protect.suspects.text import harmless
 
 #: Where an answer that is an object has it, the plainest first.
 _NAMES = (
@@ -27,7 +28,8 @@ _NAMES = (
 
 
 def said_of(values: Sequence[Any], certificate: Certificate) -> np.ndarray:
-    """(n,) of object: each answer as a class of the certificate, or as a number. One that is neither stays as it is.
+    """(n,) of object: each answer as a class of the certificate, or as a number. One that is neither is None or NaN,
+    and no hit.
 
     A class may be its name, its index, or a list with a probability or a score for each; of two classes also the
     probability of the second. An object has it under a usual name.
@@ -45,16 +47,31 @@ def said_of(values: Sequence[Any], certificate: Certificate) -> np.ndarray:
 
 
 def _one(value: Any, certificate: Certificate) -> Any:
-    if isinstance(value, Mapping):
-        return _one(_named(value), certificate)
-    if isinstance(value, list | tuple) and len(value) == 1:
-        return _one(value[0], certificate)
+    value = _unwrapped(value)
     if not certificate.answers:
-        return value if isinstance(value, int | float) else _number(value)
+        return number_said(value)
     if isinstance(value, list | tuple):
-        scores = [float(one) for one in value]
-        return certificate.answers[int(np.argmax(scores))] if len(scores) == certificate.choices else None
+        return _best(value, certificate)
     return _class(value, certificate.answers)
+
+
+def _unwrapped(value: Any) -> Any:
+    """What is in an object under a usual name, or alone in a list, however often."""
+    while True:
+        if isinstance(value, Mapping):
+            value = _named(value)
+        elif isinstance(value, list | tuple) and len(value) == 1:
+            value = value[0]
+        else:
+            return value
+
+
+def _best(values: Sequence[Any], certificate: Certificate) -> Any:
+    """The class with the highest score; None where they are not a score for each."""
+    scores = [number_said(one) for one in values]
+    if len(scores) != certificate.choices or any(score != score for score in scores):
+        return None
+    return certificate.answers[int(np.argmax(scores))]
 
 
 def _named(value: Mapping[str, Any]) -> Any:
@@ -62,7 +79,7 @@ def _named(value: Mapping[str, Any]) -> Any:
         if name in value:
             return value[name]
     raise UsageError(
-        f"an answer has only {', '.join(map(str, value))}",
+        f"an answer has only {harmless(', '.join(map(str, value)) or 'no names')}",
         fix=f"ask a model that answers with one of {', '.join(_NAMES[:4])}",
     )
 
@@ -72,14 +89,7 @@ def _class(value: Any, answers: Sequence[Any]) -> Any:
     if class_text(value) in known:
         return known[class_text(value)]
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return value
-    if float(value).is_integer() and 0 <= value < len(answers):
+        return None
+    if 0 <= value < len(answers) and value == int(value):
         return answers[int(value)]
     return answers[int(value >= 0.5)] if len(answers) == 2 and 0 <= value <= 1 else None
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return float("nan")

@@ -13,6 +13,7 @@ from bessemer.core.errors import UsageError, did_you_mean
 from bessemer.core.exchange import ExchangeError, exchange
 from bessemer.package.records import rows_to_feeds
 from bessemer.protect.suspects.said import said_of
+from bessemer.protect.suspects.text import harmless
 
 if TYPE_CHECKING:
     from bessemer.core.signature import Signature
@@ -91,7 +92,8 @@ class UrlSuspect:
 
     def _asked(self, rows: Sequence[Row]) -> list[Any]:
         inputs = [field.name for field in self._own.signature.inputs]
-        body = self._asking.body([{name: row[name] for name in inputs} for row in rows], self._own.signature)
+        asked = [{name: row.get(name) for name in inputs} for row in rows]
+        body = self._asking.body(asked, self._own.signature)
         headers = {"content-type": "application/json"}
         if self._door.key:
             headers["authorization"] = f"Bearer {self._door.key}"
@@ -104,11 +106,11 @@ class UrlSuspect:
                 timeout=self._door.timeout,
             )
         except ExchangeError as error:
-            raise UsageError(f"'{self._url}' gives no answer", why=str(error)) from None
+            raise UsageError(f"'{self._url}' gives no answer", why=harmless(error)) from None
         if answer.status != 200:
             raise UsageError(
                 f"'{self._url}' refuses to answer: {answer.status}",
-                why=answer.body.decode("utf-8", "replace")[:300],
+                why=harmless(answer.body.decode("utf-8", "replace")),
                 fix=f"give the whole address of a model, or its dialect with --dialect ({', '.join(DIALECTS)})",
             )
         return self._read(answer.body, len(rows))
@@ -119,10 +121,18 @@ class UrlSuspect:
             if isinstance(found, list) and len(found) == rows:
                 return found
             why = "it is no list with an answer for each row"
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            IndexError,
+            AttributeError,
+            OverflowError,
+            RecursionError,
+        ) as error:
             why = f"{type(error).__name__}: {error}"
         raise UsageError(
             f"what '{self._url}' answers cannot be read",
-            why=why[:300],
+            why=harmless(why),
             fix=f"name its dialect with --dialect ({', '.join(DIALECTS)})",
         )
