@@ -267,12 +267,21 @@ def test_gradients_are_those_of_finite_differences(kind: str) -> None:
     assert torch.autograd.gradcheck(module, (x,), fast_mode=True)
 
 
-@pytest.mark.parametrize("kind", ["Ceil", "Floor", "Round"])
-def test_rounding_hides_nothing_from_gradients(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["Ceil", "Floor", "Round", "Sign"])
+def test_a_staircase_hides_nothing_from_gradients(kind: str) -> None:
     x = torch.linspace(-2, 2, N * F).reshape(N, F).requires_grad_(True)
     twin(graph(simple(kind)))(x).sum().backward()
     assert x.grad is not None
     assert bool((x.grad == 1).all())
+
+
+@pytest.mark.parametrize("kind", ["Ceil", "Floor", "Round", "Sign"])
+def test_a_staircase_leaves_what_is_infinite_as_the_graph_does(kind: str) -> None:
+    x = np.full((N, F), np.inf, dtype=np.float32)
+    x[:, ::2] *= -1
+    data = graph(simple(kind))
+    expected = open_session(data, 1).run(["score"], {"features": x})[0]
+    np.testing.assert_array_equal(twin(data)(torch.from_numpy(x)).numpy(), expected)
 
 
 def test_a_value_that_is_missing_keeps_its_imputed_answer_and_gives_no_gradient() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ def test_what_goes_as_far_as_allowed_counts(images: Victim, tmp_path: Path) -> N
     assert len(found.samples[0]["after"]) == 64
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     order=st.permutations(range(6)),
     by=arrays(np.float32, (6, 4), elements=st.floats(-50, 50, width=32)),
@@ -244,6 +245,77 @@ def test_what_cannot_be_attacked_is_said(images: Victim, table: Victim, tmp_path
     assert "not one image" in refused("square", table)
     assert "10 pixels" in refused("square", images, norm="l_2")
     assert "no linear baseline" in refused("transfer", table)
+
+
+def over_pixels(build: Callable[[GraphBuilder, str], str]) -> bytes:
+    """A head of ten classes: what is built of the pixels, times the weights of ridge regression."""
+    g = GraphBuilder("pixels")
+    made = build(g, g.input("features", "float32", ("N", 64)))
+    weight = onnx.numpy_helper.to_array(onnx.load_from_string(linear_of(*digits())).graph.initializer[0])
+    g.output(g.op("MatMul", [made, g.constant(weight)], name="score"), "float32", ("N", 10))
+    data: bytes = g.model().SerializeToString()
+    return data
+
+
+def cubic(g: GraphBuilder, x: str) -> str:
+    image = g.op("Reshape", [x, g.constant(np.array([-1, 1, 8, 8], dtype=np.int64))])
+    sizes = g.constant(np.array([1, 1, 1, 1], dtype=np.float32))
+    return g.op("Flatten", [g.op("Resize", [image, "", sizes], mode="cubic")])
+
+
+def black_and_white(g: GraphBuilder, x: str) -> str:
+    return g.op("Cast", [g.op("Greater", [x, g.constant(np.float32(0.5))])], to=1)
+
+
+def partly_whole(g: GraphBuilder, x: str) -> str:
+    whole = g.op("Cast", [g.op("Mul", [x, g.constant(np.float32(16))])], to=7)
+    return g.op("Add", [x, g.op("Cast", [whole], to=1)])
+
+
+def saturated(g: GraphBuilder, x: str) -> str:
+    return g.op("Relu", [g.op("Sub", [x, g.constant(np.float32(2))])])
+
+
+def missing(g: GraphBuilder, x: str) -> str:
+    gone = g.op("Cast", [g.op("IsNaN", [x])], to=1)
+    return g.op("Add", [x, gone])
+
+
+def signed(g: GraphBuilder, x: str) -> str:
+    return g.op("Sign", [g.op("Sub", [x, g.constant(np.float32(0.45))])])
+
+
+@pytest.mark.parametrize(
+    ("build", "told"),
+    [
+        (cubic, "Resize with mode 'cubic'"),
+        (black_and_white, "is 0 on all"),
+        (saturated, "is 0 on all"),
+        (partly_whole, "whole numbers"),
+        (missing, ""),
+        (signed, ""),
+    ],
+)
+def test_a_graph_whose_gradient_is_not_known_or_cut_is_left_out(
+    build: Callable[[GraphBuilder, str], str], told: str, tmp_path: Path
+) -> None:
+    X, y = digits()
+    graph = over_pixels(build)
+    files = {"baselines/linear.onnx": graph}
+    one = victim(tmp_path, whole(graph, 64), X, y, list(range(10)), blocks=[DIGITS], files=files)
+    for name in ("apgd", "pgd", "transfer"):
+        why = refused(name, one)
+        assert told in why
+        assert bool(told) == bool(why)
+    assert refused("hop_skip_jump", one) == ""
+
+
+def test_a_sign_hides_nothing_from_an_attack(tmp_path: Path) -> None:
+    X, y = digits()
+    one = victim(tmp_path, whole(over_pixels(signed), 64), X, y, list(range(10)), blocks=[DIGITS])
+    settings_ = {"steps": 20, "budgets": [0.3]}
+    found = curve(check_attack(ATTACKS.load("pgd"), settings_, one, sample_of(one, 30), tmp_path))
+    assert found[0.3] < found[0.0] / 2
 
 
 def test_a_row_whose_image_is_missing_stands_and_is_told(tmp_path: Path) -> None:

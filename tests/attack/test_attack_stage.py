@@ -16,6 +16,7 @@ from bessemer.attack.gates import judge, parse_gate
 from bessemer.attack.spec import AttackSpec
 from bessemer.attack.stage import run
 from bessemer.core.errors import GateError
+from bessemer.package.graph import GraphBuilder
 from bessemer.package.spec import PackageSpec
 from bessemer.package.stage import _check_gates
 from bessemer.testing.attacks import context, victim, whole
@@ -74,6 +75,24 @@ def test_a_gate_holds_at_its_budget_or_at_all(text: str, value: float, passed: b
     assert gate["value"] == value
     assert gate["passed"] is passed
     assert "accuracy under attack is" in gate["why"]
+
+
+def test_an_attack_on_what_does_not_ship_is_left_out(tmp_path: Path) -> None:
+    """Of a missing value this graph says NaN, so nobody knows whether its twin says the same."""
+    X, y = tumours()
+    g = GraphBuilder("bare")
+    x = g.input("features", "float32", ("N", 12))
+    weight = g.constant(np.linspace(-1, 1, 12, dtype=np.float32)[:, None])
+    g.output(g.op("MatMul", [x, weight], name="score"), "float32", ("N", 1))
+    graph = whole(g.model().SerializeToString(), 12)
+    one = victim(tmp_path, graph, X, y, ["no", "yes"], kinds=["number"] * 10 + ["indicator"] * 2)
+    ctx = context(tmp_path)
+    inputs = {name: getattr(one, name).ref for name in ("model", "splits", "preprocessor")}
+    asked = spec(attacks=["pgd", SMOOTH], gates={"pgd": ">= 0"})
+    facts = ctx.open(run(asked, inputs, ctx)["robustness"]).json("robustness.json")
+    assert "differs from the graph that ships" in facts["attacks"]["pgd"]["refused"]
+    assert "curve" in facts["attacks"]["smoothing"]
+    assert not facts["passed"]
 
 
 @pytest.mark.parametrize("most", [0, 2])

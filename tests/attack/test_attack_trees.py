@@ -11,20 +11,32 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from trees_support import LEVELS, every_row, neighbours, project, sample_of, small, victim_of
+from trees_support import (
+    LEVELS,
+    every_row,
+    last_and_next,
+    neighbours,
+    one_split,
+    project,
+    sample_of,
+    small,
+    victim_of,
+)
 
 from bessemer.attack.attacks.interval import Interval
 from bessemer.attack.attacks.minimal import Minimal, nearest
 from bessemer.attack.attacks.query_search import QuerySearch
-from bessemer.attack.columns import columns_of, distances, table_of, values_of
+from bessemer.attack.columns import Column, _column, columns_of, distances, table_of, values_of
 from bessemer.attack.constraints import Limit
 from bessemer.attack.sound import SoundnessError, check_sound
 from bessemer.attack.spec import AttackSpec
 from bessemer.attack.stage import run
 from bessemer.attack.trees.case import Case, case_of
+from bessemer.attack.trees.cells import number_cells
 from bessemer.attack.trees.program import Program
 from bessemer.core.errors import FormatError
 from bessemer.core.grouping import Grouping
+from bessemer.core.signature import Field
 from bessemer.package.decision import Decision
 from bessemer.testing.attacks import check_attack, context
 
@@ -89,6 +101,72 @@ def test_what_is_certified_stands_whatever_is_tried(
     for row in range(12):
         if case.stands(row, budget):
             assert brute(case, row, "l_inf") > budget
+
+
+def test_a_better_row_is_not_lost_on_the_way_to_the_solver(tmp_path: Path) -> None:
+    """With its presolve the HiGHS of scipy 1.17 says of this program that 1.0 is the least, and 0.68 is."""
+    one = small(tmp_path, 0, 3)
+    case = case_of(one, sample_of(one, 6, tmp_path))
+    found = nearest(case, Program(case.board, "l1", 1000), 2, FAR)
+    assert found.distance == pytest.approx(brute(case, 2, "l1"), rel=1e-6)
+    assert found.least == pytest.approx(found.distance)
+
+
+def test_whole_numbers_that_float32_does_not_tell_apart_are_not_certified(tmp_path: Path) -> None:
+    """1,700,000,064 is 1.7e9 to a float32: 64 away from a row that lies 128 above the threshold."""
+    own, threshold = 1_700_000_128, 1.7e9
+    raw = pa.table({"v": pa.array([own, own, own - 2000, own - 2000])})  # their spread is 1000
+    one = one_split(tmp_path, threshold, raw, "integer")
+    sample = sample_of(one, 4, tmp_path)
+    case = case_of(one, sample)
+    assert case.board.columns[0].scale == 1000
+    assert case.stands(0, 0.0639)
+    assert not case.stands(0, 0.0640)
+    found = nearest(case, Program(case.board, "l_inf", 100), 0, 1.0)
+    assert found.values is not None
+    assert found.values.tolist() == [1_700_000_064.0]
+    assert (found.distance, found.least) == (0.064, pytest.approx(0.064))
+    exact = check_attack(Minimal, {"budgets": [0.1]}, one, sample, tmp_path)
+    assert exact.curve[-1].more["proven"] == exact.curve[-1].value == 0.5
+    assert check_attack(Interval, {"budgets": [0.1]}, one, sample, tmp_path).curve[-1].value == 0.5
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(threshold=st.floats(-(2.0**40), 2.0**40, width=32, allow_subnormal=False))
+def test_a_cell_ends_where_its_float32_does(threshold: float) -> None:
+    column = Column("v", "number", Limit())
+    cells = number_cells(column, 0, np.array([threshold], dtype=np.float32))
+    assert (cells.most[0], cells.least[1]) == last_and_next(threshold)
+    whole = number_cells(replace(column, kind="integer"), 0, np.array([threshold], dtype=np.float32))
+    assert np.float32(whole.most[0]) <= np.float32(threshold) < np.float32(whole.least[1])
+    assert whole.least[1] == whole.most[0] + 1
+
+
+def test_a_bound_between_a_threshold_and_its_next_float32_hides_nothing(tmp_path: Path) -> None:
+    """What lies just above a threshold goes where it goes, although no float32 between the bounds does."""
+    last, _ = last_and_next(float(np.float32(0.1)))
+    raw = pa.table({"v": [1.0, 1.0, 0.5, 1.5]})
+    one = one_split(tmp_path, 0.1, raw, "number", {"v": Limit(min=last)})
+    case = case_of(one, sample_of(one, 4, tmp_path))
+    assert not case.stands(0, 10.0)
+    assert nearest(case, Program(case.board, "l_inf", 100), 0, 10.0).values == pytest.approx([last], rel=0)
+
+
+def test_whole_numbers_beyond_float64_are_left_to_the_bound(tmp_path: Path) -> None:
+    raw = pa.table({"v": pa.array([2**60, 2**60, 2**60 - 2**40, 2**60 - 2**40])})
+    one = one_split(tmp_path, float(2**60 - 2**39), raw, "integer")
+    case = case_of(one, sample_of(one, 4, tmp_path))
+    assert case.board.loose == ("v",)
+    assert not case.stands(0, 1e-6)
+
+
+def test_the_rarest_level_is_tried() -> None:
+    many = ["common"] * 60 + [f"level {i:04}" for i in range(1500) for _ in range(2)] + ["rare"]
+    train, own = pa.chunked_array([many]), pa.chunked_array([["common"]])
+    column = _column(Field("c", "string", "string"), Limit(), {"indicator"}, train, own)
+    assert column is not None
+    assert column.known == 1502
+    assert column.may(0.0, np.array([float(column.levels.index("rare"))])).all()
 
 
 def test_the_bound_says_something(tmp_path: Path) -> None:

@@ -123,23 +123,12 @@ def small(
     made = victim(
         folder, _graph(to_onnx(grown), outputs), X, y, list(range(classes)), facts=facts, files=files
     )
-    path = folder / "train.parquet"
-    pq.write_table(raw, path)
-    ctx = context(folder)
-    splits = {
-        name: made.splits.path(name).read_bytes()
-        for name in ("train.X.npy", "train.y.npy", "test.X.npy", "test.y.npy")
-    }
-    splits |= {f"{part}.parquet": path.read_bytes() for part in ("train", "test")}
-    ref = ctx.store.put("splits", splits, dict(made.splits.meta))
     fields = (
         Field("a", "number", "float32"),
         Field("b", "integer", "float32"),
         Field("c", "string", "string"),
     )
-    return Victim(
-        made.facts, Signature(fields, ()), made.model, ctx.open(ref), made.preprocessor, constraints or {}
-    )
+    return with_raw(made, folder, raw, fields, constraints)
 
 
 def _graph(head: Any, outputs: int) -> bytes:
@@ -165,16 +154,13 @@ def _graph(head: Any, outputs: int) -> bytes:
 
 
 def every_row(one: Victim, own: Mapping[str, Any], thresholds: list[float]) -> pa.Table:
-    """All rows worth looking at: beside each threshold, and at the bounds, every whole number and every level."""
+    """All rows worth looking at: the last raw number before each threshold's float32 ends and the first behind it,
+    every whole number and every level."""
     train = pq.read_table(one.splits.path("train.parquet"))
     numbers = [v for v in train["a"].to_pylist() if v is not None]
     low, high = min(numbers), max(numbers)
-    beside = [float(np.nextafter(np.float32(t), np.float32(np.inf))) for t in thresholds]
-    a = (
-        [own["a"]]
-        if own["a"] is None
-        else [own["a"], *(v for v in (*thresholds, *beside) if low <= v <= high)]
-    )
+    ends = [end for t in thresholds for end in last_and_next(t)]
+    a = [own["a"]] if own["a"] is None else [own["a"], *(v for v in ends if low <= v <= high)]
     b = range(min(train["b"].to_pylist()), max(train["b"].to_pylist()) + 1)
     made = list(itertools.product(a, b, LEVELS))
     return pa.table(
@@ -183,4 +169,70 @@ def every_row(one: Victim, own: Mapping[str, Any], thresholds: list[float]) -> p
             "b": [r[1] for r in made],
             "c": [r[2] for r in made],
         }
+    )
+
+
+def last_and_next(threshold: float) -> tuple[float, float]:
+    """The greatest float64 whose float32 is not above a float32 threshold, and the least whose is: by halving."""
+    low, high = threshold, float(np.nextafter(np.float32(threshold), np.float32(np.inf)))
+    while np.nextafter(low, high) < high:
+        middle = low + (high - low) / 2
+        low, high = (middle, high) if np.float32(middle) <= threshold else (low, middle)
+    return low, high
+
+
+def one_split(folder: Path, threshold: float, raw: pa.Table, kind: str, constraints: Any = None) -> Victim:
+    """A tree that says the second class of what lies above a threshold of `v`, the only column, of a kind of field."""
+    from bessemer.package.trees.codec import encode
+    from bessemer.package.trees.model import Tree, Trees
+    from bessemer.package.trees.onnx import to_onnx
+    from bessemer.testing.attacks import victim
+
+    def array(*values: float, dtype: Any = np.int32) -> np.ndarray:
+        return np.array(values, dtype=dtype)
+
+    value = np.array([[-1.0], [1.0]])
+    tree = Tree(
+        array(0),
+        array(threshold, dtype=np.float32),
+        np.array([True]),
+        array(-1),
+        array(-2),
+        value,
+        np.ones(2),
+    )
+    grown = Trees((tree,), np.zeros(1), 1)
+    X = raw["v"].cast(pa.float64(), safe=False).to_numpy().astype(np.float32)[:, None]
+    g = GraphBuilder("one")
+    x = g.op("Identity", [g.input("v", "float32", ("N", 1))], name="features")
+    made = g.embed(to_onnx(grown), {"features": x}, "head_")
+    g.output(g.op("Identity", [made["score"]], name="score"), "float32", ("N", 1))
+    features = [{"name": "v", "group": "v", "kind": "number", "meaning": ""}]
+    facts = {"features": features, "native": {"kind": "trees", "file": "native/trees"}}
+    y = (grown.margin(X)[:, 0] > 0).astype(np.float64)
+    one = victim(
+        folder,
+        g.model().SerializeToString(),
+        X,
+        y,
+        [0, 1],
+        facts=facts,
+        files={"native/trees": encode(grown)},
+    )
+    return with_raw(one, folder, raw, (Field("v", kind, "float32"),), constraints)
+
+
+def with_raw(
+    one: Victim, folder: Path, raw: pa.Table, fields: tuple[Field, ...], constraints: Any = None
+) -> Victim:
+    """A victim whose training and test rows are these."""
+    path = folder / "raw.parquet"
+    pq.write_table(raw, path)
+    ctx = context(folder)
+    names = ("train.X.npy", "train.y.npy", "test.X.npy", "test.y.npy")
+    splits = {name: one.splits.path(name).read_bytes() for name in names}
+    splits |= {f"{part}.parquet": path.read_bytes() for part in ("train", "test")}
+    ref = ctx.store.put("splits", splits, dict(one.splits.meta))
+    return Victim(
+        one.facts, Signature(fields, ()), one.model, ctx.open(ref), one.preprocessor, constraints or {}
     )

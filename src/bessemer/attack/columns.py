@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Norm = Literal["l0", "l1", "l_inf"]
 
-#: Of a category so many levels are tried, the most frequent of the training rows.
-MOST_LEVELS = 1000
 #: Features that a category becomes; a column that becomes others stays as it is.
 _OF_LEVELS = {"boolean", "indicator", "frequency", "rank", "target_mean"}
 WORDS: Mapping[Norm, str] = {
@@ -111,7 +109,7 @@ def _column(
         return _ordered(field, limit, train)
     if field.dtype not in ("boolean", "string") or not kinds <= _OF_LEVELS:
         return None
-    levels = _levels(train, MOST_LEVELS)
+    levels = _levels(train)
     if len(levels) < 2 and not limit.missing:
         return None
     others = sorted({v for v in own.to_pylist() if v not in (None, "")} - set(levels))
@@ -131,12 +129,9 @@ def _ordered(field: Field, limit: Limit, train: pa.ChunkedArray) -> Column | Non
     return Column(field.name, kind, limit, low, high, spread)
 
 
-def _levels(column: pa.ChunkedArray, most: int) -> tuple[Any, ...]:
-    """The most frequent values in their own order, missing ones left out."""
-    counts = [(c["counts"], c["values"]) for c in column.value_counts().to_pylist()]
-    present = [(n, value) for n, value in counts if value not in (None, "")]
-    present.sort(key=lambda pair: (-pair[0], pair[1]))
-    return tuple(sorted(value for _, value in present[:most]))
+def _levels(column: pa.ChunkedArray) -> tuple[Any, ...]:
+    """All values in their own order, missing ones left out: a certificate has to hold for the rarest too."""
+    return tuple(sorted(value for value in column.unique().to_pylist() if value not in (None, "")))
 
 
 def _numbers(column: pa.ChunkedArray) -> Floats:

@@ -13,13 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from bessemer.attack.answers import twin_of
 from bessemer.attack.arena import Arena, Moves, Norm, Rows, arena_of
 from bessemer.attack.frame import Frame, framed
 from bessemer.attack.pictures import SHOWN, pictures
+from bessemer.attack.probe import hindered
 from bessemer.attack.protocol import Found, Kind, Point, Sample, Victim, share_point
 from bessemer.attack.surface import Surface, surface_of
-from bessemer.core.errors import FormatError
 from bessemer.core.spec import Spec
 from bessemer.core.stage import Context
 
@@ -63,14 +62,15 @@ class NetAttack:
     def refuses(self, victim: Victim) -> str:
         if victim.task == "regression":
             return "a number has no right and wrong answer"
-        if surface_of(victim) is None:
+        surface = surface_of(victim)
+        if surface is None:
             return "no column is an image, and no feature is a number that varies"
-        if self.WHITE:
-            try:
-                twin_of(victim)
-            except FormatError as error:
-                return error.what
-        return ""
+        graph = self.graph(victim)
+        return "" if graph is None else hindered(graph, victim, surface)
+
+    def graph(self, victim: Victim) -> bytes | None:
+        """The graph that gradients are taken of; None where none are."""
+        return victim.model.bytes("model.onnx") if self.WHITE else None
 
     def budgets(self, surface: Surface) -> tuple[float, ...]:
         norm = self.settings.norm

@@ -18,6 +18,7 @@ from bessemer.attack.sound import check_sound
 from bessemer.attack.spec import AttackSpec
 from bessemer.core import canonical
 from bessemer.core.artifact import ArtifactRef
+from bessemer.core.errors import FormatError
 from bessemer.core.parquet import rows_at
 from bessemer.core.plugin_settings import opened
 from bessemer.core.signature import Signature
@@ -53,8 +54,15 @@ def run(spec: AttackSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> di
             ctx.warn(f"{name} is left out: {why}")
             found[name] = {"kind": attack.kind, "refused": why}
             continue
-        with ctx.progress(name, len(sample)) as bar:
-            result = attack.attack(victim, sample, ctx, bar.advance)
+        try:
+            with ctx.progress(name, len(sample)) as bar:
+                result = attack.attack(victim, sample, ctx, bar.advance)
+        except (
+            FormatError
+        ) as error:  # what is attacked is not what ships: the text says how far apart they are
+            ctx.warn(f"{name} is left out: {error.what}")
+            found[name] = {"kind": attack.kind, "refused": error.what}
+            continue
         told = {**asdict(result), "samples": result.samples[: spec.samples]}
         found[name] = {"kind": attack.kind, "settings": spec.attacks[name], **told}
     check_sound(found)

@@ -20,7 +20,8 @@ _ENOUGH = 3
 
 
 class APGD(WhiteBox):
-    """White box; by cross-entropy, then by the difference of logits on the rows that still stand."""
+    """White box; by cross-entropy, then, of three classes or more, by the difference of logits on the rows that still
+    stand."""
 
     class Settings(NetSettings):
         """How long, and how often from elsewhere."""

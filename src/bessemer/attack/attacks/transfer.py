@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from bessemer.attack.arena import Arena
 from bessemer.attack.attacks.pgd import PGD
 from bessemer.attack.protocol import Victim
-from bessemer.core.errors import FormatError
 
 _BASELINE = "baselines/linear.onnx"
 
@@ -23,17 +22,12 @@ class Transfer(PGD):
     def refuses(self, victim: Victim) -> str:
         if _BASELINE not in victim.model.files:
             return "there is no linear baseline beside the model"
-        try:
-            _twin(victim)
-        except FormatError as error:
-            return error.what
         return super().refuses(victim)
 
+    def graph(self, victim: Victim) -> bytes:
+        return victim.model.bytes(_BASELINE)
+
     def twin(self, arena: Arena) -> Any:
-        return _twin(arena.victim)
+        from bessemer.package.differentiable import twin
 
-
-def _twin(victim: Victim) -> Any:
-    from bessemer.package.differentiable import twin
-
-    return twin(victim.model.bytes(_BASELINE))
+        return twin(self.graph(arena.victim))

@@ -24,13 +24,16 @@ Ints = npt.NDArray[np.int64]
 
 #: Who decides at a branch, beside the number of a column: the row as it is; nobody knows.
 FIXED, LOOSE = -1, -2
+#: Whole numbers further from 0 are not all float64, so where a cell of them ends cannot be said.
+_EXACT = 2**53
 
 
 @dataclass(frozen=True)
 class Board:
     """An ensemble, and the cells of C columns, one after the other.
 
-    loose: columns that may move but have no cells: something else is computed from them.
+    loose: columns that may move but have no cells: something else is computed from them, or where a cell ends is not
+        known.
     owner: of each feature (F,), the column that decides it, FIXED or LOOSE.
     """
 
@@ -128,6 +131,8 @@ def _cells(
 ) -> Cells | None:
     kinds = {victim.features[f]["kind"] for f in places}
     if column.ordered:
+        if column.kind == "integer" and max(abs(column.low), abs(column.high)) > _EXACT:
+            return None
         if kinds != {"number"} or len(places) > 1 or victim.features[places[0]]["group"] != column.name:
             return None
         return number_cells(column, int(places[0]), np.array(sorted(asked[int(places[0])]), dtype=np.float32))

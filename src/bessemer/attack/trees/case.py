@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,25 +43,18 @@ class Case:
 
     def bounded(self, row: int, others: list[int], budget: float) -> float:
         """How far one of the classes may be ahead at most, within the budget of each column."""
-        values, cost = self.offers(row, "l_inf")
-        reachable = self.paths.reachable(cost - self._slack(values) <= within(budget), self.standing(row))
+        _, cost = self.offers(row, "l_inf")
+        reachable = self.paths.reachable(cost <= within(budget), self.standing(row))
         return max(best(self.board, reachable, *self.margins(row, other)) for other in others)
 
-    def standing(self, row: int) -> npt.NDArray[np.bool_]:
-        """(L,): which leaves the features that no column decides lead to."""
-        return self.paths.standing(self.board, self.rows.sample.X[row])
+    @cached_property
+    def standing(self) -> Callable[[int], npt.NDArray[np.bool_]]:
+        """(L,) of a row: which leaves the features that no column decides lead to. The last row's are kept, since a
+        row is looked at by many budgets and classes, one after the other."""
+        return lru_cache(maxsize=1)(self._standing)
 
-    def _slack(self, values: Floats) -> Floats:
-        """How much nearer than its nearest float32 a number of a cell can be: what rounds to it is in the cell."""
-        each = [
-            float(np.spacing(np.float32(1))) * column.limit.cost / column.scale
-            if column.kind == "number"
-            else 0.0
-            for column in self.board.columns
-        ]
-        finite = np.where(np.isfinite(values), np.abs(values), 0.0)
-        slack: Floats = np.repeat(each, np.diff(self.board.start)) * finite
-        return slack
+    def _standing(self, row: int) -> npt.NDArray[np.bool_]:
+        return self.paths.standing(self.board, self.rows.sample.X[row])
 
     def others(self, row: int) -> list[int]:
         """The classes that a row could be answered as, beside its own."""
@@ -70,8 +64,12 @@ class Case:
         offset = 0.0 if self.rows.answers.offset is None else float(self.rows.answers.offset[row])
         return self.board.ensemble.margins(int(self.rows.sample.y[row]), other, offset)
 
-    def offers(self, row: int, norm: Norm) -> tuple[Floats, Floats]:
-        """The value and the cost of every cell for a row, by the norm."""
+    @cached_property
+    def offers(self) -> Callable[[int, Norm], tuple[Floats, Floats]]:
+        """The value and the cost of every cell for a row, by the norm; the last row's are kept."""
+        return lru_cache(maxsize=2)(self._offers)
+
+    def _offers(self, row: int, norm: Norm) -> tuple[Floats, Floats]:
         values, cost = self.board.offers(self.rows.values[row], self.homes[row])
         if norm == "l0":
             each = np.repeat([c.limit.cost for c in self.board.columns], np.diff(self.board.start))
@@ -84,8 +82,9 @@ class Case:
         told = [f"columns that may move, and do matter to the trees: {names or 'none'}"]
         if self.board.loose:
             told.append(
-                f"{', '.join(self.board.loose)}: other features are computed from these columns, so the exact attack "
-                "leaves them as they are, and the bound takes such features for anything"
+                f"{', '.join(self.board.loose)}: other features are computed from these columns, or they are whole "
+                "numbers beyond 2**53, so the exact attack leaves them as they are, and the bound takes such features "
+                "for anything"
             )
         return tuple(told)
 

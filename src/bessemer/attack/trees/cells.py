@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,8 @@ class Cells:
     """The K cells of a column, in the order of its first feature's values.
 
     places: (f,) the features that the column alone makes. rows: (K, f) float32, their values in each cell.
-    least, most: (K,) of a number, between which the cell's values lie; NaN for what is missing.
+    least, most: (K,) of a number, the least and the greatest raw float64 (or whole number) whose float32 is in the
+        cell; NaN for what is missing.
     members: of a category the places of its levels in each cell; empty for numbers; -1 is what is missing.
     """
 
@@ -52,8 +54,7 @@ class Cells:
         return values, cost
 
     def _nearest(self, value: float) -> Floats:
-        column = self.column
-        low, high = _within(column, value)
+        low, high = _within(self.column, value)
         least, most = np.maximum(self.least, low), np.minimum(self.most, high)
         near = np.clip(least if np.isnan(value) else value, least, most)
         missing = np.isnan(self.least)
@@ -63,16 +64,20 @@ class Cells:
     def _cheapest(self, value: float) -> tuple[Floats, Floats]:
         column = self.column
         values, cost = np.full(len(self), np.nan), np.full(len(self), np.inf)
-        for k, members in enumerate(self.members):
-            tried = np.array([np.nan if m < 0 else m for m in members])
+        for k, tried in enumerate(self._tried):
             each = np.where(column.may(value, tried), column.distance(value, tried), np.inf)
             best = int(each.argmin())
             values[k], cost[k] = tried[best], each[best]
         return values, cost
 
+    @cached_property
+    def _tried(self) -> tuple[Floats, ...]:
+        """`members`, as values of the column."""
+        return tuple(np.array([np.nan if m < 0 else m for m in members]) for members in self.members)
+
 
 def _within(column: Column, value: float) -> tuple[float, float]:
-    """Bounds of a changed number that a float32, or a whole number, can have."""
+    """Between which a changed number lies."""
     low, high = column.low, column.high
     if column.limit.increase_only and not np.isnan(value):
         low = max(low, value)
@@ -80,22 +85,31 @@ def _within(column: Column, value: float) -> tuple[float, float]:
         high = min(high, value)
     if column.kind == "integer":
         return float(np.ceil(low)), float(np.floor(high))
-    return _float32(low, up=True), _float32(high, up=False)
+    return low, high
 
 
-def _float32(value: float, up: bool) -> float:
-    """The nearest float32 that is not below (not above) a number."""
-    near = np.float32(value)
-    if (float(near) < value) if up else (float(near) > value):
-        near = np.nextafter(near, np.float32(np.inf if up else -np.inf))
-    return float(near)
+def _borders(edges: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
+    """Of each threshold (E,) the greatest raw number whose float32 is not above it, and the least whose is.
+
+    Trees see float32: what lies above a threshold, but nearer to it than to the next float32, goes where it goes. Of
+    whole numbers above 2**24 these are many.
+
+    >>> [part.tolist() for part in _borders(np.array([1.7e9], dtype=np.float32))]
+    [[1700000064.0], [1700000064.0000002]]
+    """
+    above = np.nextafter(edges, np.float32(np.inf)).astype(np.float64)
+    middle = (edges.astype(np.float64) + above) / 2
+    down = middle.astype(np.float32) <= edges  # a tie goes to the even one
+    most = np.where(down, middle, np.nextafter(middle, -np.inf))
+    least = np.where(down, np.nextafter(middle, np.inf), middle)
+    return most, least
 
 
 def number_cells(column: Column, place: int, thresholds: npt.NDArray[np.float32]) -> Cells:
     """The cells of a number that is its own feature; thresholds: of all branches on it."""
     edges = np.unique(thresholds).astype(np.float32)
-    least = np.concatenate([[-np.inf], np.nextafter(edges, np.float32(np.inf)).astype(np.float64)])
-    most = np.concatenate([edges.astype(np.float64), [np.inf]])
+    below, above = _borders(edges)
+    least, most = np.append(-np.inf, above), np.append(below, np.inf)
     rows = np.concatenate([edges, [np.float32(np.inf)]]).astype(np.float32)
     if column.kind == "integer":
         least, most = np.ceil(least), np.floor(most)

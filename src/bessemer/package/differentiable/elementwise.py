@@ -45,8 +45,9 @@ def _cast(node: Node, x: Tensor) -> Tensor:
 
 def _stepped(f: Callable[[Tensor], Tensor]) -> Operator:
     """A staircase. Its true gradient is 0 and would hide all that is before it from whoever attacks or explains, so it
-    is taken to be 1 (backward pass differentiable approximation; Athalye, Carlini and Wagner 2018)."""
-    return lambda node, x: f(x).detach() + (x - x.detach())
+    is taken to be 1 (backward pass differentiable approximation; Athalye, Carlini and Wagner 2018); of what is not
+    finite it is 0."""
+    return lambda node, x: f(x).detach() + (x - x.detach()).nan_to_num()
 
 
 def _mod(node: Node, a: Tensor, b: Tensor) -> Tensor:
@@ -108,7 +109,7 @@ ELEMENTWISE: Mapping[str, Operator] = {
     "Round": _stepped(torch.round),
     "Selu": _selu,
     "Sigmoid": _plain(torch.sigmoid),
-    "Sign": _plain(torch.sign),
+    "Sign": _stepped(torch.sign),
     "Sin": _plain(torch.sin),
     "Softplus": _plain(functional.softplus),
     "Softsign": _plain(functional.softsign),

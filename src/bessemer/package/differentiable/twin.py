@@ -23,6 +23,9 @@ FEATURES = "features"
 #: The oldest version of ONNX's operators that is understood.
 OLDEST = 13
 
+#: Is shown a node, and the values that it is given; None for one that is left out.
+Watch = Callable[[Node, list[Tensor | None]], None]
+
 OPERATORS: Mapping[str, Callable[..., Any]] = {**ELEMENTWISE, **LAYERS, **SHAPES}
 
 
@@ -98,10 +101,13 @@ class Twin(nn.Module):  # type: ignore[misc]
         """The graph's constants by their names, its weights among them."""
         return {name: getattr(self, place) for name, place in self._names.items()}
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, watch: Watch | None = None) -> Tensor:
+        """The graph's value; `watch` is shown each node and what it is given, before it runs."""
         values: dict[str, Tensor] = {name: getattr(self, place) for name, place in self._names.items()}
         values[FEATURES] = x
         for i, step in enumerate(self._steps):
+            if watch is not None:
+                watch(step.node, [values.get(name) for name in step.takes])
             step.run(values)
             for name in self._last.get(i, ()):
                 if name != self._output:
