@@ -6,15 +6,18 @@ import datetime as dt
 import json
 from decimal import Decimal
 from typing import Any
+from unittest import mock
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bessemer.acquire.streams.decoded import Decoded
+from bessemer.acquire.streams.decoded import Decoded, joined, table_of
+from bessemer.acquire.streams.decoders import json as decoders_json
 from bessemer.acquire.streams.decoders.avro import AvroDecoder
-from bessemer.acquire.streams.decoders.json import JsonDecoder
+from bessemer.acquire.streams.decoders.json import TYPES, JsonDecoder
 from bessemer.acquire.streams.decoders.protobuf import ProtobufDecoder
 from bessemer.acquire.streams.registry import BadSchema, Text
 from bessemer.core.errors import DataError
@@ -120,15 +123,28 @@ BAD = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=150)
-@given(st.lists(RAW | PRETTY | BAD, max_size=6), st.sampled_from([{}, {"a": pa.int64(), "b": pa.string()}]))
+SCHEMAS: list[dict[str, str]] = [
+    {}, {"a": "string"}, {"a": "string", "c": "string"},
+    {"b": "integer", "a": "string"}, {"A": "string", "c": "number"},
+]  # fmt: skip
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(RAW | PRETTY | BAD, max_size=6),
+    st.sampled_from([{}, {"a": pa.int64(), "b": pa.string()}]),
+    st.sampled_from(SCHEMAS),
+    st.sampled_from([(256, 8), (1, 2), (2, 3)]),
+)
 def test_a_batch_at_once_is_what_its_messages_are_one_by_one(
-    values: list[bytes], known: dict[str, Any]
+    values: list[bytes], known: dict[str, Any], schema: dict[str, str], split: tuple[int, int]
 ) -> None:
-    quick, slow = JsonDecoder(), JsonDecoder()
+    quick, slow = JsonDecoder(schema), JsonDecoder(schema)
+    kept = {name: pa.type_for_alias(TYPES[kind][0]) for name, kind in schema.items()} or None
     for _ in range(2):  # a decoder that has learnt which columns are nested decides no other way
-        found = quick.decode(values, known)
-        wanted = slow._one_by_one(values, known, None)
+        with mock.patch.multiple(decoders_json, _PIECE=split[0], _SPLIT=split[1]):
+            found = quick.decode(values, known)
+        wanted = slow._one_by_one(values, known, kept)
         assert list(found.rows) == list(wanted.rows)
         assert set(found.faults) == set(wanted.faults)
         there = [
@@ -137,6 +153,42 @@ def test_a_batch_at_once_is_what_its_messages_are_one_by_one(
         for name in there:
             assert found.table[name].type == wanted.table[name].type
             assert found.table[name].to_pylist() == wanted.table[name].to_pylist()
+
+
+def test_a_nested_column_of_a_schema_is_in_every_batch() -> None:
+    decoder = JsonDecoder({"id": "integer", "tags": "string"})
+    for number in range(3):
+        values = [b'{"id":%d,"tags":["x"],"other":%d}' % (number, number)] * 2
+        row = {"id": number, "tags": '["x"]'}
+        assert decoder.decode(values, {}).table.to_pylist() == [row, row]
+    without = decoder.decode([b'{"id":7,"other":[]}'], {})
+    assert without.table.to_pylist() == [{"id": 7, "tags": None}]
+
+
+@pytest.mark.parametrize(
+    ("parts", "kind"),
+    [
+        ([b'{"code":12}', b'{"code":"A7"}'], "string"),
+        ([b'{"code":9007199254740993}', b'{"code":0.5}', b"oops"], "double"),
+    ],
+)
+def test_a_new_field_of_two_types_has_the_one_that_the_whole_batch_says(
+    parts: list[bytes], kind: str
+) -> None:
+    values = [value for value in parts for _ in range(500)]
+    found = JsonDecoder().decode(values, {})
+    assert types(found) == {"code": kind}
+    assert len(found.rows) == 1000
+    assert set(found.faults) == set(range(1000, len(values)))
+
+
+def test_pieces_without_columns_keep_their_rows() -> None:
+    """Whether rows come as a list or as an array, and where no value is in them."""
+    bare = Decoded(table_of({}, 2), np.arange(2), {})
+    full = Decoded(pa.table({"a": [1]}), [0], {1: "odd"})
+    found = joined([(0, bare), (2, full)])
+    assert found.table.to_pylist() == [{"a": None}, {"a": None}, {"a": 1}]
+    assert (list(found.rows), found.faults) == ([0, 1, 2], {3: "odd"})
 
 
 USER = json.dumps(

@@ -16,11 +16,13 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
+from bessemer.acquire.kafka_reasons import reasons
 from bessemer.acquire.streams.bounded import land_to_end
+from bessemer.acquire.streams.client import NoAnswer
 from bessemer.acquire.streams.follow import Follower
 from bessemer.acquire.streams.open import client_of, lander_of
 from bessemer.acquire.streams.options import KafkaSource
-from bessemer.core.errors import DataError
+from bessemer.core.errors import DataError, StoreError
 from bessemer.predict.plugins import SINKS
 from bessemer.predict.protocol import Progress
 from bessemer.predict.target import target_of
@@ -133,8 +135,35 @@ def test_a_run_that_finds_a_broker_down_says_so_and_the_next_one_goes_on(
     with pytest.raises(DataError, match="cannot be read"):
         land(options)
     brokers.up(2)
-    land(options)
+    land(source(brokers, topic, tmp_path / "lake"))  # with all the time that it may need
     landed_once(tmp_path / "lake", ROWS)
+
+
+def test_what_was_heard_before_is_not_the_reason_of_what_fails_now(brokers: Cluster, tmp_path: Path) -> None:
+    topic, old = brokers.topic("clicks", PARTITIONS), "old: Authentication failed"
+    produce(brokers, topic, 0, 10)
+    options = source(brokers, topic, tmp_path / "lake")
+    with closing(client_of("faults", options, Path(), ends=True)) as client:
+        client.last = old
+        with pytest.raises(DataError) as caught, reasons(client, options, Path()):
+            raise client.away("Broker: Topic authorization failed")
+        assert caught.value.why == f"Broker: Topic authorization failed; {old}"
+        with pytest.raises(DataError) as caught, reasons(client, options, Path()):
+            raise client.away("no answer in time", NoAnswer)
+        assert caught.value.why == old
+        assert "`password_env`" in caught.value.fix
+        land_to_end(client, lander_of("faults", options, Path()), options)
+        assert not client.last, "messages came: that is over"
+
+
+def test_progress_that_cannot_be_asked_for_is_not_taken_for_none(brokers: Cluster) -> None:
+    topic = brokers.topic("scores")
+    sink = SINKS.load("kafka")(target_of({"kafka": brokers.address, "topic": topic}), job("g"))
+    brokers.fail(mock.OFFSET_FETCH, mock.NOT_AUTHORIZED)
+    with pytest.raises(StoreError, match="cannot write the topic") as caught:
+        sink.open()
+    sink.close()
+    assert "authorization failed" in caught.value.why
 
 
 def test_following_goes_on_while_brokers_come_and_go(brokers: Cluster, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def _passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def options(at: Front, folder: Path, **more: Any) -> dict[str, Any]:
-    return {"kafka": at.address, "topic": "clicks", "land": str(folder / "lake"), "patience": 2, **more}
+    return {"kafka": at.address, "topic": "clicks", "land": str(folder / "lake"), "patience": 30, **more}
 
 
 def login(mechanism: str, variable: str = "KAFKA_PASSWORD") -> dict[str, Any]:
@@ -56,7 +56,7 @@ def login(mechanism: str, variable: str = "KAFKA_PASSWORD") -> dict[str, Any]:
 
 def refused(given: dict[str, Any], folder: Path) -> DataError:
     with pytest.raises(DataError, match="cannot be read") as caught:
-        read(given, folder / "project")
+        read({**given, "patience": 2}, folder / "project")
     assert not (folder / "lake").exists(), "a table was made"
     return caught.value
 
@@ -96,7 +96,7 @@ def test_a_certificate_that_is_not_right_is_refused(
 def test_brokers_without_tls_are_told_of(broker: Broker, tmp_path: Path) -> None:
     with front(broker.server.port) as at:
         error = refused(options(at, tmp_path, tls=True), tmp_path)
-    assert "handshake failed" in error.why
+    assert "handshake" in error.why.lower()  # whether its answer or the end of the connection is seen first
     assert "do not speak TLS" in error.fix
 
 

@@ -25,7 +25,8 @@ PATIENCE = 300
 #: Nothing is counted out of proportion to how long it takes: each pair is hashed.
 LONG = """
 select a.id % 5 as k, count(*) as n, max(md5(a.text || b.text || a.text)) as h, sum(a.id * b.id) as s
-from numbers a cross join numbers b group by 1 order by 1
+from numbers a cross join numbers b cross join (select id from numbers where id < {times}) c
+group by 1 order by 1
 """
 
 
@@ -77,20 +78,33 @@ def executors(engine: Spark) -> list[Any]:
     return [each for each in found if each.numRunningTasks()]
 
 
+def died_on_the_way(times: int, engine: Spark, there: Remote, standalone: Cluster, found: list[Any]) -> bool:
+    """Whether a worker was killed while both had something to do; the query's answer goes into `found`."""
+    asked = threading.Thread(target=lambda: found.append(landed_rows(LONG.format(times=times), there)))
+    asked.start()
+    end = time.monotonic() + PATIENCE
+    while asked.is_alive() and len(executors(engine)) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    between = asked.is_alive()
+    if between:
+        standalone.kill(1)
+        between = asked.is_alive()
+        asked.join(PATIENCE)
+        standalone.revive(1)
+    return between
+
+
 def test_a_worker_that_dies_in_the_middle_changes_nothing(
     engine: Spark, there: Remote, standalone: Cluster, tmp_path: Path
 ) -> None:
-    columns, rows = duckdb_rows(LONG, {"numbers": numbers()}, tmp_path)
-    found: list[Any] = []
-    asked = threading.Thread(target=lambda: found.append(landed_rows(LONG, there)))
-    asked.start()
-    end = time.monotonic() + PATIENCE
-    while len(executors(engine)) < 2:
-        assert asked.is_alive(), "it ended before both workers had something to do"
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    standalone.kill(1)
-    assert asked.is_alive(), "it ended before a worker died"
-    asked.join(PATIENCE)
-    assert [(name, sorted(answer)) for name, answer in found] == [(columns, sorted(rows))]
-    assert sum(row[1] for row in rows) == (FILES * ROWS) ** 2
+    """Where the query ended before that, it is a longer one."""
+    for times in (1, 4, 16, 64, 256):
+        found: list[Any] = []
+        died = died_on_the_way(times, engine, there, standalone, found)
+        columns, rows = duckdb_rows(LONG.format(times=times), {"numbers": numbers()}, tmp_path)
+        assert [(name, sorted(answer)) for name, answer in found] == [(columns, sorted(rows))]
+        assert sum(row[1] for row in rows) == times * (FILES * ROWS) ** 2
+        if died:
+            return
+    raise AssertionError("no query was long enough")

@@ -7,6 +7,7 @@ import pytest
 
 from bessemer.core.errors import DataError
 from bessemer.engines.binding import bind
+from bessemer.engines.snowflake_sql import CORRECTIONS as SNOWFLAKE
 from bessemer.engines.spark_sql import CORRECTIONS
 from bessemer.engines.transpile import transpile
 from engines.cases import CASES, REFUSED, tables
@@ -34,6 +35,18 @@ def test_what_does_not_mean_the_same_is_refused(sql: str, schemas: dict[str, lis
         _spark(sql, schemas)
     assert all(words in str(refused.value) for words in REFUSED[sql])
     assert "take the engine duckdb" in str(refused.value)
+
+
+def test_snowflake_divides_integers_without_rounding(schemas: dict[str, list[tuple[str, str]]]) -> None:
+    """Its quotient of numbers has six digits behind the point: 2 / 3 cast to an integer would be 1."""
+    statement, columns = bind("select (n + 1) // 3 as x from orders", schemas)
+    there = {name: (name, schema) for name, schema in schemas.items()}
+    written = transpile(
+        statement, there, columns, engine="snowflake", dialect="snowflake", corrections=SNOWFLAKE
+    )
+    text = " ".join(written.split())
+    value = '("orders"."n" + 1)'
+    assert f"CAST(((({value}) - MOD({value}, 3)) / 3) AS BIGINT)" in text
 
 
 def test_positions_are_those_of_the_text(schemas: dict[str, list[tuple[str, str]]]) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 from bessemer.core.errors import DataError, EnvironmentFault, StoreError, UsageError
 from bessemer.predict.plugins import SINKS
@@ -76,6 +78,24 @@ def test_restart_does_not_write_twice(broker: Broker, target: Target) -> None:
             sink.open()
             sink.write(batch(0), Progress(1, 4, 0, 4))
         sink.close()
+    assert len(rows(broker, target)) == 4
+
+
+def test_an_offset_without_a_note_is_not_taken_for_a_beginning(broker: Broker, target: Target) -> None:
+    topic = target.options["topic"]
+    sink = SINKS.load("kafka")(target, job("moved"))
+    sink.open()
+    sink.write(batch(0), Progress(1, 4, 0, 4))
+    sink.close()
+    group = f"bessemer-{topic}-{job('moved').key}"
+    said = {"bootstrap.servers": broker.address, "group.id": group}
+    with closing(Consumer(said)) as consumer:  # as tools do that move a group
+        consumer.commit(offsets=[TopicPartition(topic, 0, 4)], asynchronous=False)
+    again = SINKS.load("kafka")(target, job("moved"))
+    with pytest.raises(StoreError, match="not known any more") as caught:
+        again.open()
+    again.close()
+    assert group in caught.value.why
     assert len(rows(broker, target)) == 4
 
 

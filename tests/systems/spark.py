@@ -63,18 +63,27 @@ class Cluster:
         self.url = f"spark://127.0.0.1:{ports[0]}"
         self._home = Path(pyspark.__file__).parent
         self._running: list[subprocess.Popen[bytes]] = []
+        self._begun: list[tuple[str, list[str], int]] = []
         self._ports = ports
 
     def begin(self) -> None:
         ports = self._ports
         master = ["master.Master", "--host", "127.0.0.1", "--port", str(ports[0]), "--webui-port", "0"]
-        self._start("master", master, ports[0])
+        self._add("master", master, ports[0])
         for number, port in enumerate(ports[1:], 1):
             named = ["worker.Worker", "--host", "127.0.0.1", "--port", str(port), "--webui-port", "0"]
             room = ["--cores", "1", "--memory", "700M", "--work-dir", str(self.folder / f"worker-{number}")]
-            self._start(f"worker-{number}", [*named, *room, self.url], port)
+            self._add(f"worker-{number}", [*named, *room, self.url], port)
 
-    def _start(self, name: str, command: list[str], port: int) -> None:
+    def _add(self, name: str, command: list[str], port: int) -> None:
+        self._begun.append((name, command, port))
+        self._running.append(self._start(name, command, port))
+
+    def revive(self, number: int) -> None:
+        """Begin one that was killed."""
+        self._running[number] = self._start(*self._begun[number])
+
+    def _start(self, name: str, command: list[str], port: int) -> subprocess.Popen[bytes]:
         """Begin one, in a group of its own with what it starts itself, and wait until it listens."""
         environment = {
             **os.environ,
@@ -92,8 +101,12 @@ class Cluster:
             made = subprocess.Popen(
                 start, stdout=log, stderr=log, env=environment, cwd=self.folder, start_new_session=True
             )
-        self._running.append(made)
-        wait_for(port, made, self.folder / f"{name}.log", 120)
+        try:
+            wait_for(port, made, self.folder / f"{name}.log", 120)
+        except BaseException:
+            made.kill()
+            raise
+        return made
 
     def kill(self, number: int) -> None:
         """End a worker, counted from 1, and its executors at once, as a machine that fails does; 0 is the master."""

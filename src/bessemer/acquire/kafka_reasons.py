@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bessemer.acquire.streams.client import NoAnswer
 from bessemer.core.errors import DataError
 from bessemer.core.secrets import expanded
 
@@ -27,8 +28,10 @@ _FIXES = {
     "authentication failed": "check `username`, and the variable that `password_env` names",
     "unsupported sasl mechanism": "set `mechanism` to one that the brokers take",
     "broker certificate could not be verified": "check `ca`",
-    "wrong version number": "the brokers do not speak TLS there: take the port for it, or `tls: false`",
-    "plaintext broker listener": "the brokers do not speak TLS there: take the port for it, or `tls: false`",
+    **dict.fromkeys(
+        ("wrong version number", "plaintext broker listener", "in state ssl_handshake"),
+        "the brokers do not speak TLS there: take the port for it, or `tls: false`",
+    ),
 }
 #: Brokers that want TLS or a login close the connection without a word.
 _SILENT = (
@@ -57,6 +60,8 @@ def reasons(client: Client, options: KafkaLogin, folder: Path) -> Iterator[None]
         if not error.what.startswith("Kafka at "):
             raise
         heard = _heard(client)
+        if not isinstance(error, NoAnswer):  # it says itself what is wrong
+            raise _answered(error, heard) from None
         plain = options.username is None and not heard
         fix = next(
             (fix for sign, fix in _FIXES.items() if sign in heard.lower()), _SILENT if plain else error.fix
@@ -64,6 +69,13 @@ def reasons(client: Client, options: KafkaLogin, folder: Path) -> Iterator[None]
         if "could not be verified" in heard:
             heard, fix = _certificate(client.where, options, folder) or (heard, fix)
         raise DataError(error.what, why=heard or error.why, fix=fix) from None
+
+
+def _answered(error: DataError, heard: str) -> DataError:
+    """The error with its own reason first, and what was heard beside it."""
+    fix = next((fix for sign, fix in _FIXES.items() if sign in error.why.lower()), error.fix)
+    why = error.why if heard in error.why else f"{error.why}; {heard}"
+    return DataError(error.what, why=why, fix=fix)
 
 
 def _heard(client: Client) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,9 +25,11 @@ def loaded(run: Callable[[str], object], number: int, schema: pa.Schema, files: 
     listed = ", ".join(f"{quote(column)} {kind}" for column, kind in kept)
     run(f"CREATE OR REPLACE TEMPORARY TABLE {table} ({listed})")
     run(f"CREATE OR REPLACE TEMPORARY STAGE {stage}")
-    for file in files:
-        address = file.absolute().as_uri().replace("'", "%27")
-        run(f"PUT '{address}' @{stage} AUTO_COMPRESS = FALSE")
+    with tempfile.TemporaryDirectory(prefix="bessemer-put-") as plain:
+        for place, file in enumerate(files):
+            link = Path(plain) / f"{place}.parquet"
+            _linked(file, link)
+            run(f"PUT {_address(link)} @{stage} AUTO_COMPRESS = FALSE")
     taken = ", ".join(f"$1:{quote(column)}::{kind}" for column, kind in kept)
     names = ", ".join(quote(column) for column, _ in kept)
     run(
@@ -33,6 +37,24 @@ def loaded(run: Callable[[str], object], number: int, schema: pa.Schema, files: 
         "FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE)"
     )
     return quote(table)
+
+
+def _linked(file: Path, link: Path) -> None:
+    """The file by a plain name: `*`, `?` and `[` in a path are a pattern to PUT."""
+    try:
+        link.symlink_to(file.absolute())
+    except OSError:  # a system that lets not everybody link
+        shutil.copyfile(file, link)
+
+
+def _address(file: Path) -> str:
+    """A path as PUT takes it: as it is, where a URI would have its odd letters as numbers.
+
+    >>> _address(Path("/tmp/it's 5%"))
+    "'file:///tmp/it\\\\'s 5%'"
+    """
+    escaped = str(file).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'file://{escaped}'"
 
 
 def type_of(kind: pa.DataType) -> str:

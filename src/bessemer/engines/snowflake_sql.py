@@ -45,6 +45,13 @@ def _micros(node: exp.UnixMicros) -> exp.Expr:
     return call("DATE_PART", exp.Var(this="EPOCH_MICROSECOND"), node.this, of="BIGINT")
 
 
+def _whole(node: exp.IntDiv) -> exp.Expr:
+    """What is left over is taken away first: the quotient has six digits behind the point there, and is rounded."""
+    value, by = node.this, node.expression
+    rest = exp.Sub(this=closed(value), expression=call("MOD", value.copy(), by.copy()))
+    return cast(exp.Div(this=exp.Paren(this=rest), expression=closed(by)), "BIGINT")
+
+
 def _matches(node: exp.RegexpLike) -> exp.Expr:
     """REGEXP_LIKE is for the whole text there."""
     found = call("REGEXP_INSTR", node.this, node.expression)
@@ -118,6 +125,7 @@ def _cast(node: exp.Cast) -> exp.Expr:
 
 
 CORRECTIONS: dict[type[exp.Expr], Callable[[Any], exp.Expr]] = {
+    exp.IntDiv: _whole,
     exp.IsNan: is_nan,
     exp.Extract: _extract,
     exp.UnixMicros: _micros,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from bessemer.core.sql import quote
+
 _WORD = 2**32 - 1
 _FACTOR = 0x45D9F3B
 
@@ -18,6 +20,12 @@ def mixed_sql(x: str, seed: int) -> str:
     for _ in range(2):
         word = f"((xor({word}, ({word}) >> 16) * {_FACTOR}) & {_WORD})"
     return f"xor({word}, ({word}) >> 16)"
+
+
+def group_sql(name: str, seed: int) -> str:
+    """A BIGINT from 0 to 2**63 - 1 that depends on the seed and on the value of a column, and on no version of
+    anything. What has no value is one group."""
+    return f"coalesce(CAST(md5_number_lower('{seed}:' || CAST({quote(name)} AS VARCHAR)) >> 1 AS BIGINT), 0)"
 
 
 def mixed(x: np.ndarray, seed: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from bessemer.core.errors import DataError
 from bessemer.core.sql import literal, quote
 from bessemer.prepare.labelled import ROW, Labelled
-from bessemer.prepare.mixing import mixed_sql
+from bessemer.prepare.mixing import group_sql, mixed_sql
 from bessemer.prepare.spec import SplitSpec
 
 PARTS = ("train", "valid", "test")
@@ -64,11 +64,6 @@ def decide(connection: Any, data: Labelled, spec: SplitSpec, seed: int) -> Split
     if method == "given":
         return _given(connection, source, spec, seed)
     return _by_chance(connection, data, source, spec, seed, method)
-
-
-def _hash(seed: int, text: str) -> str:
-    """A number from 0 to 2**63 - 1 that depends on the seed and a text, and on no version of anything."""
-    return f"CAST(md5_number_lower('{seed}:' || {text}) >> 1 AS BIGINT)"
 
 
 def _cut(key: str, valid_from: str, test_from: str) -> dict[str, str]:
@@ -155,7 +150,7 @@ def _by_time(connection: Any, data: Labelled, source: str, spec: SplitSpec) -> S
 
 def _by_group(connection: Any, source: str, spec: SplitSpec, seed: int) -> Split:
     name = str(spec.group)
-    key = f"coalesce({_hash(seed, f'CAST({quote(name)} AS VARCHAR)')}, 0)"
+    key = group_sql(name, seed)
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE groups AS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from bessemer.core import canonical
 from bessemer.core.artifact import ArtifactRef
@@ -19,7 +20,7 @@ from bessemer.prepare.matrix import write_matrix, write_weights
 from bessemer.prepare.parts import check_parts, write_parts
 from bessemer.prepare.spec import PrepareSpec
 from bessemer.prepare.splits import PARTS, Split, decide
-from bessemer.prepare.train_table import Folds
+from bessemer.prepare.train_table import Folds, GroupFolds
 
 
 def run(spec: PrepareSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dict[str, ArtifactRef]:
@@ -34,9 +35,10 @@ def run(spec: PrepareSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
     data = open_labelled(ctx.open(inputs["labelled"]))
     derived = check(spec, data)
     split, paths = _split(spec, data, ctx)
-    folds = Folds(spec.folds, int(ctx.rng("folds").integers(2**32)))
-    with ctx.connect() as connection, train_rows(connection, spec, data, split, paths, folds, ctx) as learnt:
-        fit = fit_columns(spec, data, derived, learnt, ctx)
+    with ctx.connect() as connection:
+        folds = _folds(spec, connection, paths["train"], int(ctx.rng("folds").integers(2**32)))
+        with train_rows(connection, spec, data, split, paths, folds, ctx) as learnt:
+            fit = fit_columns(spec, data, derived, learnt, ctx)
     preprocessor = assemble(data, fit, derived)
     files, rows = _matrix(spec, data, preprocessor, paths, folds, ctx)
     facts = {
@@ -74,6 +76,12 @@ def _split(spec: PrepareSpec, data: Labelled, ctx: Context) -> tuple[Split, dict
         paths = write_parts(data, split, ctx)
         check_parts(connection, data, paths, ctx)
     return split, paths
+
+
+def _folds(spec: PrepareSpec, connection: Any, part: Path, seed: int) -> Folds:
+    if spec.split.group is None:
+        return Folds(spec.folds, seed)
+    return GroupFolds(spec.folds, seed, spec.split.group, connection, part)
 
 
 def _matrix(

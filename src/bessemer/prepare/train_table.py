@@ -11,7 +11,7 @@ import numpy as np
 
 from bessemer.core.sql import literal, quote
 from bessemer.prepare.labelled import ROW, Labelled
-from bessemer.prepare.mixing import mixed, mixed_sql
+from bessemer.prepare.mixing import group_sql, mixed, mixed_sql
 from bessemer.prepare.transforms.base import Column, Target, TrainColumn
 from bessemer.prepare.transforms.target_mean import sums_of, sums_sql
 
@@ -49,6 +49,31 @@ class Folds:
     def of(self, rows: np.ndarray) -> np.ndarray:
         """Row numbers (N,) to folds (N,), both int64."""
         folds: np.ndarray = mixed(rows, self.seed) % self.count
+        return folds
+
+
+class GroupFolds(Folds):
+    """The same by the value of a column, so that rows of one group are in one fold: where the target goes with the
+    group, the others of a row's group would tell it its own."""
+
+    def __init__(self, count: int, seed: int, group: str, connection: Any, part: Path) -> None:
+        """
+        Args:
+            part: the train part's Parquet file.
+        """
+        super().__init__(count, seed)
+        self.group = group
+        query = (
+            f"SELECT CAST({self.sql} AS INTEGER) AS fold FROM read_parquet({literal(part)}) ORDER BY {ROW}"
+        )
+        self._known: np.ndarray = connection.execute(query).fetchnumpy()["fold"]
+
+    @property
+    def sql(self) -> str:
+        return f"({group_sql(self.group, self.seed)} % {self.count})"
+
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        folds: np.ndarray = self._known[rows].astype(np.int64)
         return folds
 
 

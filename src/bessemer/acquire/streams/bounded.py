@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bessemer.acquire.streams.client import NoAnswer
 from bessemer.acquire.streams.reader import Reader, uncollected
 
 if TYPE_CHECKING:
@@ -57,6 +58,6 @@ def _read(reader: Reader, starts: dict[int, int], ends: dict[int, int]) -> None:
             left -= done
             reader.pause(done)
         if left and reader.silence > reader.options.patience:
-            raise reader.client.away(f"nothing came for {reader.options.patience:g} s")
+            raise reader.client.away(f"nothing came for {reader.options.patience:g} s", NoAnswer)
     reader.pump.flush()
     reader.pump.settle()

@@ -92,6 +92,10 @@ def _here(server: str) -> bool:
         return host == "localhost"
 
 
+class NoAnswer(DataError):
+    """The brokers did not answer in time; what was last heard of a connection may say why."""
+
+
 class Client:
     """A consumer that commits nothing by itself and reads only what is committed; to be closed.
 
@@ -139,7 +143,7 @@ class Client:
             try:
                 found = self.consumer.list_topics(topic, timeout).topics.get(topic)
             except KafkaException as error:
-                raise self.away(error.args[0].str()) from None
+                raise self.failed(error.args[0]) from None
             if found is not None and found.error is None and found.partitions:
                 return sorted(found.partitions)
             if time.monotonic() > end:
@@ -174,15 +178,22 @@ class Client:
             try:
                 found = self.consumer.get_watermark_offsets(TopicPartition(topic, partition), max(left, 0.1))
                 if found is None:
-                    raise self.away("no answer in time")
+                    raise self.away("no answer in time", NoAnswer)
                 return found[0], found[1]
             except KafkaException as error:
                 if left < _PAUSE or not retriable(error.args[0]):
-                    raise self.away(error.args[0].str()) from None
+                    raise self.failed(error.args[0]) from None
             time.sleep(_PAUSE)
 
-    def away(self, why: str) -> DataError:
-        return DataError(
+    def failed(self, error: KafkaError) -> DataError:
+        """What the client says of a request, as an error."""
+        from confluent_kafka import KafkaError as Codes
+
+        silent = (Codes._TRANSPORT, Codes._TIMED_OUT, Codes._ALL_BROKERS_DOWN, Codes._RESOLVE)
+        return self.away(error.str(), NoAnswer if error.code() in silent else DataError)
+
+    def away(self, why: str, kind: type[DataError] = DataError) -> DataError:
+        return kind(
             f"Kafka at {self.where} cannot be read",
             why=f"{why}; {self.last}" if self.last and self.last not in why else why,
             fix="check `kafka`, the login and whether the brokers run; then run it again: it goes on where it was",

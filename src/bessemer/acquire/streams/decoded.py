@@ -79,7 +79,7 @@ def joined(pieces: Sequence[tuple[int, Decoded]]) -> Decoded:
     tables = [piece.table for _, piece in pieces if piece.table.num_columns]
     if not tables:
         return Decoded(table_of({}, len(rows)), rows, faults)
-    if any(not piece.table.num_columns and piece.rows for _, piece in pieces):
+    if any(not piece.table.num_columns and len(piece.rows) for _, piece in pieces):
         first = tables[0].schema.field(0)
         tables = [
             piece.table

@@ -148,6 +148,7 @@ class Reader:
                 taken |= wanted
         if taken.any() or reached:
             self.silence = 0.0
+            self.client.last = ""  # what was wrong before is over
         return records.only(taken), reached
 
     def _odd(self, message: Any, reached: dict[int, int]) -> bool:
@@ -164,7 +165,7 @@ class Reader:
         elif retriable(error):
             self.client.last = error.str()
         else:
-            raise self.client.away(error.str())
+            raise self.client.failed(error)
         return True
 
     def restart(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 #: What BigQuery says of a transaction that others have changed the same table beside; it is safe to begin it again.
 _BESIDE = "concurrent update"
-_TRIES = 6
+#: Seconds to wait at most before it is begun again: the first time, and ever.
+_PAUSE, _LONGEST = 0.1, 10.0
 _MOVED = "bessemer: the note has moved"
 #: Names of types in a schema, in SQL.
 _SQL = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
@@ -92,8 +94,7 @@ class BigQuery(Warehouse):
 
     def noted(self) -> Progress:
         sql = f"SELECT {_listed(NOTED)} FROM `{self._notes}` WHERE job = {_text(self._job.key)}"
-        (row,) = self._run(sql)
-        return Progress(*row.values())
+        return Progress(*self.only([tuple(row.values()) for row in self._run(sql)], self._notes))
 
     def moved(self, before: Progress, after: Progress, rows: Path | None) -> bool:
         brought = None if rows is None else self._brought(rows)
@@ -125,14 +126,17 @@ class BigQuery(Warehouse):
 
     def _again(self, script: str) -> None:
         """Run a transaction; begun again where others' notes came between, which ends it without a trace."""
-        for attempt in range(_TRIES):
+        end, longest = time.monotonic() + self._options.timeout, _PAUSE
+        while True:
             try:
                 self._run(script)
                 return
             except DataError as error:
-                if _BESIDE not in error.why or attempt == _TRIES - 1:
+                if _BESIDE not in error.why or time.monotonic() > end:
                     raise
-                time.sleep(0.1 * 2**attempt)
+            # those that met once do not meet again
+            time.sleep(random.uniform(0, longest))  # noqa: S311 - nothing secret
+            longest = min(2 * longest, _LONGEST)
 
     def _run(self, sql: str) -> list[Any]:
         """Never run a second time by the client: whether a transaction was committed is asked in the next call."""

@@ -66,8 +66,7 @@ class Kafka:
                 fix=did_you_mean(options.key, self._job.schema.names),
             )
         said = login(options, options.kafka, Path.cwd(), "")
-        name = f"bessemer-{options.topic}-{self._job.key}"
-        self._client = Client(said, name, options.kafka, ends=False)
+        self._client = Client(said, self._name, options.kafka, ends=False)
         with reasons(self._client, options, Path.cwd()):
             self._client.partitions(options.topic, options.timeout)
         with self._explained():
@@ -75,7 +74,7 @@ class Kafka:
                 {
                     **said,
                     "client.id": "bessemer",
-                    "transactional.id": name,
+                    "transactional.id": self._name,
                     "transaction.timeout.ms": _LONGEST,
                     "linger.ms": 20,
                     "error_cb": lambda error: None,
@@ -97,17 +96,33 @@ class Kafka:
         return self._progress
 
     @property
+    def _name(self) -> str:
+        """Of the group that holds the progress, and of the transactions."""
+        return f"bessemer-{self._options.topic}-{self._job.key}"
+
+    @property
     def _made(self) -> Producer:
         assert self._producer is not None, "the sink was not opened"
         return self._producer
 
     def _known(self) -> Progress:
-        from confluent_kafka import TopicPartition
+        from confluent_kafka import KafkaException, TopicPartition
 
         assert self._client is not None
         place = TopicPartition(self._options.topic, 0)
         (found,) = self._client.consumer.committed([place], self._options.timeout)
-        return Progress(**json.loads(found.metadata)) if found.metadata else Progress()
+        if found.error is not None:
+            raise KafkaException(found.error)
+        if found.metadata:
+            return Progress(**json.loads(found.metadata))
+        if found.offset >= 0:
+            raise StoreError(
+                f"how far this job is in the topic '{self._options.topic}' is not known any more",
+                why=f"the group '{self._name}' has an offset, {found.offset}, without the note of the job: "
+                "something else has set it",
+                fix="name another topic; or delete the group, and what the job wrote is written once more",
+            )
+        return Progress()
 
     def write(self, table: pa.Table, progress: Progress) -> None:
         with self._explained():

@@ -61,7 +61,7 @@ class Snowflake(Warehouse):
         if self._described(_notes()) is None:
             self._run(f"CREATE TABLE IF NOT EXISTS {_notes()} ({listed})")
         columns = self._found()
-        self._there = {name: c for c in columns for name in (c.name.lower(), c.name)}
+        self._there = by_name(columns)
         self._run(
             f"MERGE INTO {_notes()} AS n USING (SELECT ? AS JOB, ? AS NAME) AS o ON n.JOB = o.JOB "
             f"WHEN NOT MATCHED THEN INSERT ({_listed(_COLUMNS)}) VALUES (o.JOB, o.NAME, 0, 0, 0, 0, FALSE)",
@@ -95,9 +95,8 @@ class Snowflake(Warehouse):
 
     def noted(self) -> Progress:
         names = _listed(NOTED)
-        ((batches, rows, file, row, complete),) = self._run(
-            f"SELECT {names} FROM {_notes()} WHERE JOB = ?", (self._job.key,)
-        )
+        found = self._run(f"SELECT {names} FROM {_notes()} WHERE JOB = ?", (self._job.key,))
+        batches, rows, file, row, complete = self.only(found, f"{self._where}: {_notes()}")
         return Progress(int(batches), int(rows), int(file), int(row), bool(complete))
 
     def moved(self, before: Progress, after: Progress, rows: Path | None) -> bool:
@@ -158,6 +157,11 @@ def _given(where: str) -> dict[str, Any]:
     login = {"user": user, "password_env": named[1] if named else ""}
     place = dict(zip(("database", "schema"), names, strict=False))
     return {"snowflake": account, **place, **{n: v for n, v in login.items() if v}, **options}
+
+
+def by_name(columns: Sequence[Any]) -> dict[str, Any]:
+    """Columns by their names in small letters, and by the names that they have, which come first."""
+    return {column.name.lower(): column for column in columns} | {column.name: column for column in columns}
 
 
 def _notes() -> str:

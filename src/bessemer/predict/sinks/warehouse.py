@@ -7,7 +7,7 @@ this call has left it: of two that write one job, the second is refused. Batches
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -47,6 +47,24 @@ class Warehouse(Lake):
     def explained(self) -> AbstractContextManager[None]:
         """Errors of the client as a DataError."""
         raise NotImplementedError
+
+    def only(self, found: Sequence[Any], notes: str) -> Any:
+        """The one note of the job.
+
+        Args:
+            found: the rows with the job's key. notes: the table they are in.
+
+        Raises:
+            DataError: there are others, or none.
+        """
+        if len(found) != 1:
+            raise DataError(
+                f"{len(found)} notes of the job '{self._job.key}' are in {notes}, and there has to be one",
+                why="how far the job is cannot be told: two calls began it at once, or the table was changed",
+                fix=f"of the rows with job = '{self._job.key}' keep the one with the most batches, delete the others, "
+                "and call it again",
+            )
+        return found[0]
 
     def known(self) -> Progress:
         found = self.noted()

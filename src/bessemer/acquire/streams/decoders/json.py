@@ -57,12 +57,10 @@ class JsonDecoder:
             values = [value[5:] if value[:1] == b"\0" else value for value in values]
         wanted = {name: pa.type_for_alias(TYPES[kind][0]) for name, kind in self._schema.items()} or None
         found = self._at_once(values, known, wanted)
-        if found is None:
+        if found is None and len(values) > _PIECE:
             found = self._pieces(values, known, wanted)
-            if set(found.table.column_names) - set(wanted or known):
-                found = self._one_by_one(
-                    values, known, wanted
-                )  # the whole batch says the type of a new column
+        if found is None:
+            found = self._one_by_one(values, known, wanted)
         return self._typed(found) if wanted else found
 
     def _pieces(
@@ -70,17 +68,24 @@ class JsonDecoder:
         values: Sequence[bytes],
         known: Mapping[str, pa.DataType],
         wanted: Mapping[str, pa.DataType] | None,
-    ) -> Decoded:
-        """All at once, but for the pieces that have odd messages in them."""
-        if (found := self._at_once(values, known, wanted)) is not None:
-            return found
-        if len(values) <= _PIECE:
-            return self._one_by_one(values, known, wanted)
+    ) -> Decoded | None:
+        """All at once, but for the pieces that have odd messages in them; None where one has a new column.
+
+        The whole batch says the type of a new column, and pieces that disagree about it cannot be joined.
+        """
         step = -(-len(values) // _SPLIT)
-        starts = range(0, len(values), step)
-        return joined(
-            [(start, self._pieces(values[start : start + step], known, wanted)) for start in starts]
-        )
+        pieces: list[tuple[int, Decoded]] = []
+        for start in range(0, len(values), step):
+            part = values[start : start + step]
+            found = self._at_once(part, known, wanted)
+            if found is None and len(part) > _PIECE:
+                found = self._pieces(part, known, wanted)
+            elif found is None:
+                found = self._one_by_one(part, known, wanted)
+            if found is None or set(found.table.column_names) - set(wanted or known):
+                return None
+            pieces.append((start, found))
+        return joined(pieces)
 
     def _at_once(
         self,
@@ -130,11 +135,13 @@ class JsonDecoder:
         if not objects(values, lines, flat) or not utf8(lines) or any(map(deep, values)):
             return None
         fields = {k: v for k, v in (wanted or known).items() if k not in self._nested}
+        # a field that is not in the schema would be passed over, and its values lost
+        only = wanted is not None and len(fields) == len(wanted)
         try:
-            table = _parsed(lines, fields, flat, wanted is not None)
+            table = _parsed(lines, fields, flat, only)
             if times := [field.name for field in table.schema if pa.types.is_timestamp(field.type)]:
                 fields |= dict.fromkeys(times, pa.string())  # a text stays what it is
-                table = _parsed(lines, fields, flat, wanted is not None).select(table.column_names)
+                table = _parsed(lines, fields, flat, only).select(table.column_names)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError):
             return None
         if table.num_rows != len(values):
@@ -158,7 +165,7 @@ class JsonDecoder:
         ):
             return None
         for name, column in zip(table.column_names, table.columns, strict=True):
-            if pa.types.is_null(column.type):
+            if pa.types.is_null(column.type) or (wanted is not None and name not in wanted):
                 continue
             if pa.types.is_nested(column.type):
                 self._nested.add(name)
@@ -168,7 +175,9 @@ class JsonDecoder:
             if column.type != (wanted or known).get(name, column.type):
                 return None
             columns[name] = column
-        return {name: columns[name] for name in wanted if name in columns} if wanted else columns
+        if wanted is None:
+            return columns
+        return {name: columns[name] for name in wanted} if wanted.keys() <= columns.keys() else None
 
     def _one_by_one(
         self,
