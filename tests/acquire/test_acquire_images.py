@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -247,6 +248,25 @@ def test_a_jpeg_that_models_do_not_decode_lands_as_png(tmp_path: Path) -> None:
     image(tmp_path / "x" / "3.jpg", mode="RGB")
     found, _ = landed({"images": "x", "bytes": True}, tmp_path)
     assert [text[:4] for text in found["image"].to_pylist()] == ["iVBO", "iVBO", "/9j/"]
+
+
+def test_grey_of_sixteen_bits_lands_as_it_is_and_other_numbers_are_broken(tmp_path: Path) -> None:
+    """Pillow's conversion to colours would clip all of them at 255: white images."""
+    (tmp_path / "x").mkdir()
+    deep = (np.arange(64) * 1000).reshape(8, 8)
+    Image.fromarray(deep.astype(np.uint16)).save(tmp_path / "x" / "1.tiff")
+    Image.fromarray(deep.astype(np.int32)).save(tmp_path / "x" / "2.tiff")
+    Image.fromarray(deep.astype(np.float32)).save(tmp_path / "x" / "3.tiff")
+    Image.fromarray(deep.astype(">u2")).save(tmp_path / "x" / "4.tiff")
+    found, _ = landed({"images": "x", "bytes": True, "broken": "keep"}, tmp_path)
+    for row in (0, 3):
+        with Image.open(io.BytesIO(base64.b64decode(found["image"][row].as_py()))) as shown:
+            assert shown.format == "PNG"
+            assert np.array_equal(np.asarray(shown), deep)
+    whole, real = (found["fault"][row].as_py() for row in (1, 2))
+    assert whole.startswith("pixels that are 32-bit whole numbers")
+    assert real.startswith("pixels that are float numbers")
+    assert found["image"][1].as_py() is None
 
 
 def test_what_is_not_there_is_named(pets: Path) -> None:

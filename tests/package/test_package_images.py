@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import importlib.util
 import io
+import subprocess
+import sys
 from typing import Any
 
 import duckdb
@@ -186,6 +188,22 @@ def test_an_image_is_one_player() -> None:
     assert np.allclose(exact.each[:, 0], sums[:, 0])
 
 
+@pytest.mark.parametrize(
+    ("features", "orders", "exact"), [(2, 2, True), (3, 2, False), (3, 6, True), (4, 16, False)]
+)
+def test_all_orders_are_used_where_there_are_no_more_than_asked_for(
+    features: int, orders: int, exact: bool
+) -> None:
+    def margin(x: np.ndarray) -> np.ndarray:
+        return np.sin(x).prod(axis=1, keepdims=True)
+
+    x = RNG.normal(size=(4, features))
+    found = estimated_shapley(margin, x, np.ones(features), permutations=orders)
+    every = estimated_shapley(margin, x, np.ones(features), permutations=24)
+    assert bool((found.error == 0).all()) == exact
+    assert np.allclose(found.each, every.each, atol=1e-12) == exact
+
+
 def test_players_change_nothing_where_every_feature_is_alone() -> None:
     def margin(x: np.ndarray) -> np.ndarray:
         return np.sin(x[:, :1]) * x[:, 1:2] + x[:, 2:3]
@@ -194,6 +212,25 @@ def test_players_change_nothing_where_every_feature_is_alone() -> None:
     one = estimated_shapley(margin, x, np.ones(3))
     other = estimated_shapley(margin, x, np.ones(3), player=np.arange(3))
     assert np.array_equal(one.each, other.each)
+
+
+#: What took the square of the blanks' number: a million of them would be days.
+BLANKS = """
+import sys
+from bessemer.package.images import NoImage, image_facts
+for text in ("iVBORw0KGgo" + " " * 1_000_000 + "!", "iVBORw0KGgo" + "=" + "\\n" * 1_000_000 + "!"):
+    try:
+        image_facts(text)
+    except NoImage as why:
+        print(why)
+"""
+
+
+def test_blanks_in_a_base64_take_no_more_time_than_they_are_many() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", BLANKS], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert found.stdout.splitlines() == ["an image whose base64 has other characters in it"] * 2
 
 
 def test_measures_tell_what_changed() -> None:
@@ -208,6 +245,17 @@ def test_measures_tell_what_changed() -> None:
     assert dark["contrast"] == pytest.approx(plain["contrast"] / 2)
     assert blurred["sharpness"] == 0 < dark["sharpness"] < plain["sharpness"]
     assert measure("no image") is None
+
+
+def test_sixteen_bits_are_measured_and_shown_as_the_graph_has_them() -> None:
+    """Pillow's conversion to colours clips at 255, so that nearly all would be white."""
+    deep = RNG.integers(0, 65536, (128, 128)).astype(np.uint16)
+    found = dict(zip(MEASURES, measure(encoded(deep)), strict=True))
+    assert found["brightness"] == pytest.approx((deep >> 8).mean() / 255, abs=1e-3)
+    assert found["contrast"] == pytest.approx((deep >> 8).std() / 255, abs=1e-3)
+    small = Image.open(io.BytesIO(base64.b64decode(images.shown(encoded(deep)))))
+    wanted = (deep >> 8).reshape(64, 2, 64, 2).mean(axis=(1, 3))
+    assert np.abs(np.asarray(small.convert("L")) - wanted).max() <= 1
 
 
 def test_measures_stand_in_the_place_of_images() -> None:

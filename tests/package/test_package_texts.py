@@ -62,11 +62,40 @@ def test_the_memory_is_bounded_and_new_texts_go_to_the_graph() -> None:
         names = np.array([[f"n{i}"] for i in range(start, start + 512)], dtype=object)
         values = np.arange(start, start + 512, dtype=np.float32).reshape(-1, 1)
         texts.learn({"name": names}, {"wide": values})
-    known = texts.find({"name": np.array([["n4095"], ["n0"]], dtype=object)})
-    assert known is not None
-    assert known["wide"].tolist() == [[4095.0], [0.0]]
-    assert texts.find({"name": np.array([["n0"], ["n4096"]], dtype=object)}) is None
+    known = texts.find({"name": np.array([["n8191"], ["n4096"]], dtype=object)})
+    assert known is not None, "it starts again when it is full"
+    assert known["wide"].tolist() == [[8191.0], [4096.0]]
+    assert texts.find({"name": np.array([["n4095"]], dtype=object)}) is None
     broad = Texts({"wide": "name"})
     names = np.array([[f"n{i}"] for i in range(40)], dtype=object)
     broad.learn({"name": names}, {"wide": np.zeros((40, 1 << 16), dtype=np.float32)})
-    assert len(broad._places["name"]) == 16, "4 MB"
+    places, tables = broad._known
+    assert len(places["name"]) == len(tables["wide"]) == 15, "4 MB"
+
+
+def test_long_texts_are_not_kept_and_others_beside_them_are() -> None:
+    texts = Texts({"wide": "name"})
+    names = np.array([["x" * 257], ["y" * 256]], dtype=object)
+    texts.learn({"name": names}, {"wide": np.float32([[1], [2]])})
+    assert texts.find({"name": names[:1]}) is None
+    known = texts.find({"name": names[1:]})
+    assert known is not None
+    assert known["wide"].tolist() == [[2.0]]
+
+
+def test_one_text_starts_again_without_the_other() -> None:
+    texts = Texts({"a1": "a", "a2": "a", "b1": "b"})
+    for start in range(0, 5000, 500):
+        number = np.arange(start, start + 500)
+        names = np.array([[f"n{i}"] for i in number], dtype=object)
+        same = np.array([["same"]] * 500, dtype=object)
+        wide = number.astype(np.float32)[:, None]
+        texts.learn({"a": names, "b": same}, {"a1": wide, "a2": wide + 1, "b1": wide * 0 + 7})
+    asked = {"a": np.array([["n4999"], ["n4000"]], dtype=object), "b": np.array([["same"]] * 2, dtype=object)}
+    known = texts.find(asked)
+    assert known is not None
+    assert {name: values.ravel().tolist() for name, values in known.items()} == {
+        "a1": [4999, 4000],
+        "a2": [5000, 4001],
+        "b1": [7, 7],
+    }

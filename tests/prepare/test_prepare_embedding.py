@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import string
 from collections.abc import Callable
@@ -313,6 +314,9 @@ def misshapen(folder: Path) -> None:
             {},
             "pools by pooling_mode_max_tokens",
         ),
+        (saying("1_Pooling/config.json", '{"pooling_mode": "max"}'), {}, "pools by max"),
+        (saying("1_Pooling/config.json", '{"pooling_mode": ["mean", "cls"]}'), {}, "pools by mean and cls"),
+        (saying("1_Pooling/config.json", '{"embedding_dimension": 8}'), {}, "pools by nothing that is known"),
         (lambda folder: None, {"model_type": "mpnet"}, "has model_type 'mpnet'"),
         (lambda folder: None, {"hidden_act": "relu"}, "has hidden_act 'relu'"),
         (lambda folder: None, {"num_attention_heads": "many"}, "'many' for num_attention_heads"),
@@ -326,6 +330,24 @@ def test_a_folder_that_does_not_fit(
     harm(folder)
     with pytest.raises(UsageError, match=said):
         read_bert(folder)
+
+
+@pytest.mark.parametrize("mode", ["mean", "cls"])
+def test_the_newer_name_of_a_pooling_is_read(mode: str, tmp_path: Path) -> None:
+    folder = bert.write(tmp_path / mode)
+    saying("1_Pooling/config.json", json.dumps({"embedding_dimension": 8, "pooling_mode": mode}))(folder)
+    assert read_bert(folder).pooling == mode
+
+
+def test_the_tokenizer_says_the_length_where_nobody_else_does(tmp_path: Path) -> None:
+    folder = bert.write(tmp_path / "plain")
+    (folder / "sentence_bert_config.json").unlink(missing_ok=True)
+    for said, wanted in ((7, 7), (10**30, 24), ("many", 24)):
+        saying("tokenizer_config.json", json.dumps({"model_max_length": said}))(folder)
+        assert read_bert(folder).length == wanted
+    saying("tokenizer_config.json", json.dumps({"model_max_length": 7}))(folder)
+    saying("sentence_bert_config.json", json.dumps({"max_seq_length": 9}))(folder)
+    assert read_bert(folder).length == 9
 
 
 def test_a_length_beyond_the_models_places_is_refused(folder: Path) -> None:

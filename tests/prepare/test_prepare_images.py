@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -285,3 +286,75 @@ def test_rows_of_large_values_are_measured(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": range(50), "photo": texts}), path, compression="zstd")
     assert 10_000 < bytes_a_row(path) < 11_000
     assert bytes_a_row(path, ["id"]) < 20
+
+
+# shapes that are all length -----------------------------------------------------------------------------
+#: Runs a graph over a text, and says by how many kilobytes the process grew and what the values lie between.
+RUN = """
+import resource, sys
+import numpy as np
+from bessemer.package.runtime import open_session
+session = open_session(open(sys.argv[1], "rb").read(), 1)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+(found,) = session.run(["block"], {"column": np.array([[sys.argv[2]]], dtype=object)})
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, found.min(), found.max())
+"""
+
+
+def test_a_line_is_cut_before_it_is_made_larger(tmp_path: Path) -> None:
+    """As large as its height has to be it would have 64 x 1,280,000 pixels."""
+    line = np.zeros((1, 20_000), dtype=np.uint8)
+    line[:, 9_000:11_000] = 255
+    text, spec = encoded(line), PrepareSpec(image=ImageSpec(size=(64, 64), channels=1, fit="crop"))
+    fitted = TRANSFORMS.load("image")().fit(train_column("string", values=[text]), spec, None)
+    (tmp_path / "graph.onnx").write_bytes(graph_of(fitted, "string"))
+    asked = [sys.executable, "-c", RUN, str(tmp_path / "graph.onnx"), text]
+    found = subprocess.run(asked, capture_output=True, text=True, check=True)
+    kilobytes, least, most = found.stdout.split()
+    assert int(kilobytes) < 150_000
+    assert (float(least), float(most)) == (1, 1)
+
+
+@pytest.mark.parametrize("shape", [(1, 129), (129, 1), (1, 5000)])
+def test_a_line_that_is_padded_keeps_a_pixel_of_its_short_side(shape: tuple[int, int]) -> None:
+    found = seen([encoded(np.full(shape, 255, dtype=np.uint8))], size=(64, 64), channels=1, fit="pad")
+    image = found.reshape(64, 64) if shape[0] == 1 else found.reshape(64, 64).T
+    assert np.allclose(image.sum(axis=1), np.where(np.arange(64) == 31, 64, 0), atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (30, 20), (7, 50), (64, 64), (9, 9)])
+def test_crop_stretches_the_middle_and_pad_the_whole_inside_a_frame(shape: tuple[int, int]) -> None:
+    (height, width), (tall, wide) = shape, (8, 12)
+    pixels = np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
+
+    def made(part: np.ndarray, tall: int, wide: int, fit: str) -> np.ndarray:
+        return seen([encoded(part)], size=(tall, wide), channels=1, fit=fit).reshape(tall, wide)
+
+    high, broad = min(height, int(width * tall / wide + 0.5)), min(width, int(height * wide / tall + 0.5))
+    top, left = (height - high) // 2, (width - broad) // 2
+    middle = pixels[top : top + high, left : left + broad]
+    assert np.allclose(made(pixels, tall, wide, "crop"), made(middle, tall, wide, "stretch"), atol=1e-6)
+    high, broad = min(tall, int(height * wide / width + 0.5)), min(wide, int(width * tall / height + 0.5))
+    top, left = (tall - high) // 2, (wide - broad) // 2
+    framed = np.zeros((tall, wide))
+    framed[top : top + high, left : left + broad] = made(pixels, high, broad, "stretch")
+    assert np.allclose(made(pixels, tall, wide, "pad"), framed, atol=1e-6)
+
+
+def test_rows_all_over_the_part_are_looked_at() -> None:
+    """Files come class by class: the first ones do not say what the others are like."""
+    import duckdb
+
+    small, large = encoded(GREY[0]), encoded(np.tile(RGB, (10, 10, 1)))
+    column = train_column("string", values=[small])
+    connection = duckdb.connect()
+    connection.execute("CREATE TABLE train (x0 VARCHAR, y INTEGER, fold INTEGER)")
+    connection.execute("INSERT INTO train SELECT ?, 0, 0 FROM range(900)", [small])
+    connection.execute("INSERT INTO train SELECT ?, 1, 0 FROM range(1100)", [large])
+    fitted = TRANSFORMS.load("image")().fit(replace(column, connection=connection), PrepareSpec(), None)
+    assert fitted.shape == (3, 43, 64)
+
+
+def test_sixteen_bits_are_the_upper_eight() -> None:
+    deep = (np.arange(64, dtype=np.uint16) * 1000).reshape(8, 8)
+    assert np.allclose(seen([encoded(deep)], channels=1)[0], (deep >> 8).ravel() / 255, atol=1e-6)

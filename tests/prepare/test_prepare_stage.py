@@ -132,7 +132,7 @@ def test_no_row_sees_its_own_target(prepare, task: str) -> None:
         chosen = f"CASE WHEN i IN ({', '.join(map(str, inside))}) THEN {turned} ELSE y END"
         changed = f"SELECT * REPLACE ({chosen} AS y) FROM ({parts})"
         after = prepare(changed, task=task, spec=spec)
-        columns = [i for i, f in enumerate(before.features) if f["kind"] == "target_mean"]
+        columns = target_means(before)
         assert len(columns) == {"binary": 1, "regression": 1, "multiclass": 2}[task]
         outside = np.setdiff1d(np.arange(400), inside)
         x, changed_x = before.X("train")[:, columns], after.X("train")[:, columns]
@@ -140,6 +140,34 @@ def test_no_row_sees_its_own_target(prepare, task: str) -> None:
         assert (x[outside] != changed_x[outside]).any()
         own[seed_fold] = inside
     assert sorted(i for rows in own.values() for i in rows) == list(range(400))
+
+
+@pytest.mark.parametrize("group", ["'g' || (i // 4)", "CASE WHEN i >= 200 THEN (i // 4) * 0.5 END"])
+def test_no_row_sees_the_targets_of_its_group(prepare, group: str) -> None:
+    """A level that no other group has tells nothing of its rows' targets in training, also where it is their target."""
+    query = f"""
+    SELECT i, {group} AS g, 'c' || coalesce(CAST({group} AS VARCHAR), 'none') AS c,
+           hash(coalesce(CAST({group} AS VARCHAR), 'none')) % 2 = 0 AS y
+    FROM range(800) t(i)
+    """
+    spec = {
+        "split": {"group": "g"},
+        "folds": 3,
+        "exclude": ["i"],
+        "columns": {"c": {"as": "categorical", "encode": ["target_mean"]}},
+    }
+    found = prepare(query, spec=spec)
+    rows, means = found.rows("train"), found.X("train")[:, target_means(found)]
+    assert means.shape[1] == 1
+    of_group: dict[Any, set[float]] = {}
+    for name, value in zip(rows["g"].to_pylist(), means[:, 0].tolist(), strict=True):
+        of_group.setdefault(name, set()).add(value)
+    assert all(len(values) == 1 for values in of_group.values()), "one fold for the rows of a group"
+    assert 1 < len({*means[:, 0].tolist()}) <= 3, "no more than the overall mean of the other folds"
+
+
+def target_means(found: Any) -> list[int]:
+    return [i for i, feature in enumerate(found.features) if feature["kind"] == "target_mean"]
 
 
 def _fold_seed() -> int:

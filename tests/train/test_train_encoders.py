@@ -17,6 +17,7 @@ from torch.nn import functional
 from bessemer.core.blocks import Block
 from bessemer.core.errors import UsageError
 from bessemer.package.graph import serialize
+from bessemer.package.row_bytes import row_bytes
 from bessemer.package.runtime import open_session
 from bessemer.package.safety import check_graph
 from bessemer.train.check import fingerprint
@@ -335,3 +336,17 @@ def test_weights_are_found_from_the_projects_folder(tmp_path: Path) -> None:
     assert fingerprint(spec, tmp_path) == {"weights w.safetensors": "missing"}
     assert located(said, tmp_path)["epochs"] == 3
     assert located(said, tmp_path)["encoders"] == {"a": "mlp"}
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("ft_transformer", Table((True,) * 100)),
+        ("transformer", Block("review", "tokens", 0, 128, (128,), 50)),
+    ],
+)
+def test_a_graph_says_what_a_row_takes_inside_it(name: str, source: Any) -> None:
+    """Attention holds a number for each pair of pieces and each head: far more than the row itself has."""
+    encoder = built(name, source)
+    graph = serialize(to_onnx(nn.Sequential(encoder, nn.Linear(encoder.dim, 3)).eval(), source.width))
+    assert row_bytes(graph) >= 2 * 4 * 4 * source.width**2

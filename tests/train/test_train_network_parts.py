@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,16 +119,21 @@ def checked(part: Part, workdir: Path, **params: Any) -> str:
 
 
 def test_a_network_that_learns_one_batch_passes(tmp_path: Path) -> None:
-    assert checked(some(0, 100), tmp_path, check="stop", learning_rate=0.01).startswith(
-        "self-check: the network learnt 32 rows by heart, loss 2.31 -> 0.5"
+    said = checked(some(0, 100), tmp_path, check="stop", learning_rate=0.01)
+    found = re.match(
+        r"self-check: the network learnt 32 rows by heart, loss (\S+) -> (\S+) in \d+ steps", said
     )
+    assert found is not None
+    first, last = map(float, found.groups())
+    assert first == pytest.approx(math.log(10), abs=0.1), "ten classes, of which it knows nothing yet"
+    assert last <= first / 4
 
 
 def test_a_network_that_does_not_is_told_of_or_stops(tmp_path: Path) -> None:
-    said = "self-check: the network did not learn 32 rows by heart, loss 2.31 -> 2.31 in 300 steps"
+    said = r"self-check: the network did not learn 32 rows by heart, loss (2\.\d+) -> \1 in 300 steps"
     with pytest.raises(UsageError) as caught:
         checked(some(0, 100), tmp_path, check="stop", learning_rate=1e-7)
-    assert caught.value.what == said
+    assert re.fullmatch(said, caught.value.what)
     assert "learning_rate 1e-07" in caught.value.why
     assert "check: note" in caught.value.fix
 
@@ -135,6 +142,41 @@ def test_rows_that_nothing_can_be_learnt_from_are_no_fault(tmp_path: Path) -> No
     part = some(0, 60)
     alike = Part(np.tile(part.X[:1], (60, 1)), part.y)
     assert "nothing to learn" in checked(alike, tmp_path, check="stop")
+
+
+def test_few_rows_are_read_at_once_to_find_those_that_differ(tmp_path: Path) -> None:
+    from bessemer.train.networks.overfit import _different
+
+    class Watched:
+        def __init__(self, X: np.ndarray) -> None:
+            self.X, self.read = X, []
+
+        def __getitem__(self, rows: Any) -> np.ndarray:
+            self.read.append(len(rows))
+            return self.X[rows]
+
+    part = some(0, 60)
+    repeated = Part(np.concatenate([np.repeat(part.X[:1], 700, axis=0), part.X]), np.tile(part.y, 13)[:760])
+    own = opened(DIGITS, repeated, some(60, 90), tmp_path, {"batch_size": 256})
+    watched = Watched(repeated.X)
+    batch = _different(replace(own.feed, X=watched))
+    assert batch is not None
+    assert len(np.unique(batch.X.numpy(), axis=0)) == len(batch) == 32
+    assert max(watched.read) <= 32
+    assert len(watched.read) > 2
+
+
+def test_where_the_metric_is_never_a_number_the_last_epoch_ships(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bessemer.train.metrics import Metric
+
+    noted: list[str] = []
+    monkeypatch.setattr(Metric, "__call__", lambda *_: math.nan)
+    own = opened(DIGITS, some(0, 110), some(110, 150), tmp_path, note=noted.append)
+    own.run()
+    assert own.training.judge.best_epoch == own.training.state.epoch == 3
+    assert noted == ["log_loss of the validation rows was of no epoch a number: the last epoch ships"]
 
 
 def test_the_check_changes_nothing(tmp_path: Path) -> None:

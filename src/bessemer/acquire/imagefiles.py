@@ -14,7 +14,7 @@ from bessemer.acquire.remote import is_remote
 from bessemer.acquire.shorthand import ENDINGS
 from bessemer.core.errors import DataError
 from bessemer.core.filesystem import open_url, version_of
-from bessemer.package.images import MOST_CHARACTERS, MOST_PIXELS, as_png
+from bessemer.package.images import MOST_CHARACTERS, MOST_PIXELS, NoImage, as_png
 
 #: Raster formats alone: Pillow gives some others to programs outside, such as Ghostscript.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
@@ -147,14 +147,17 @@ def base64_of(content: bytes, facts: Mapping[str, Any]) -> str:
         facts: what `facts_of` gives.
 
     Raises:
-        Broken: models do not decode as many pixels or bytes.
+        Broken: models do not decode as many pixels or bytes, or pixels of this kind.
     """
     import base64
 
     if facts["width"] * facts["height"] > MOST_PIXELS:
         raise Broken(f"more than {MOST_PIXELS:,} pixels, which models do not decode")
     if facts["format"] != "PNG" and (facts["format"], facts["mode"]) != ("JPEG", "RGB"):
-        content = as_png(content)
+        try:
+            content = as_png(content)
+        except NoImage as why:
+            raise Broken(str(why)) from None
     text = base64.b64encode(content).decode("ascii")
     if len(text) > MOST_CHARACTERS:
         raise Broken(f"more than {MOST_CHARACTERS * 3 // 4 / 2**20:,.0f} MB, which models do not decode")

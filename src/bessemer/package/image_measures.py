@@ -11,7 +11,7 @@ import numpy as np
 
 from bessemer.core.errors import MissingExtra
 from bessemer.core.sql import quote
-from bessemer.package.images import NoImage, content_of, image_facts
+from bessemer.package.images import NoImage, content_of, eight_bits, image_facts
 
 if TYPE_CHECKING:
     pass
@@ -50,7 +50,7 @@ def measure(text: str) -> tuple[float, ...] | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its pixels were counted already
             with Image.open(io.BytesIO(content), formats=["PNG", "JPEG"]) as image:
-                small = image.convert("RGB").convert("L")
+                small = eight_bits(image).convert("L")
         small.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX)
     except (NoImage, OSError, ValueError, SyntaxError):
         return None

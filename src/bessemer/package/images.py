@@ -26,7 +26,8 @@ MOST_PIXELS = 50_000_000
 #: The most characters of its base64: the graph holds 32 bytes of each while it reads them.
 MOST_CHARACTERS = 24 * 2**20
 #: What the graph reads as it is read here: line breaks are left out, padding stands at the end.
-_BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]*=?=?\s*", re.ASCII)
+#: Possessive, so that a run of blanks is tried once: the time is linear in the characters.
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]*+=?+=?+\s*+", re.ASCII)
 #: Rows with images that go through a graph together.
 IMAGE_ROWS = 1024
 #: Pages have images of at most so many characters, or of so many pixels a side.
@@ -130,14 +131,42 @@ def _jpeg(text: str) -> ImageFacts:
 
 
 def as_png(content: bytes) -> bytes:
-    """An image file as a PNG that graphs decode: the first one in it, without what PNG has no colours for."""
+    """An image file as a PNG that graphs decode: the first one in it, without what PNG has no colours for.
+
+    Raises:
+        NoImage: its values have no range that would say what is black and what is white.
+    """
     from PIL import Image
 
     with Image.open(io.BytesIO(content)) as image:
-        made = image if image.mode in ("1", "L", "LA", "P", "RGB", "RGBA") else image.convert("RGB")
+        if image.mode in ("I", "F"):
+            kind = {"I": "32-bit whole", "F": "float"}[image.mode]
+            raise NoImage(
+                f"pixels that are {kind} numbers, whose black and white nobody says: save it with 8 or 16 bits"
+            )
+        made = image
+        if image.mode.startswith("I;16"):  # Pillow's own conversion to colours clips at 255
+            made = Image.fromarray(np.asarray(image).astype(np.uint16))
+        elif image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
+            made = image.convert("RGB")
         out = io.BytesIO()
         made.save(out, "PNG")
     return out.getvalue()
+
+
+def eight_bits(image: Any) -> Any:
+    """A Pillow image in RGB; grey of 16 bits keeps the upper 8, as the graph has it, where Pillow clips at 255.
+
+    >>> from PIL import Image
+    >>> eight_bits(Image.fromarray(np.uint16([[0, 255, 256, 65535]]))).convert("L").tobytes().hex()
+    '000001ff'
+    """
+    from PIL import Image
+
+    # A PNG of 16 bits is mode I in older versions of Pillow.
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8))
+    return image.convert("RGB")
 
 
 def _decodable(text: str) -> str:
@@ -212,7 +241,7 @@ def shown(text: str) -> str:
     try:
         image_facts(text)
         with Image.open(io.BytesIO(content_of(text)), formats=["PNG", "JPEG"]) as image:
-            small = image.convert("RGB")
+            small = eight_bits(image)
         small.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.BOX)
     except (NoImage, OSError, ValueError, SyntaxError):
         return ""

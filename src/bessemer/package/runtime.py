@@ -11,10 +11,13 @@ from typing import Any
 
 from bessemer.core.errors import MissingExtra
 from bessemer.package.onnx_format import EXTENSIONS
+from bessemer.package.row_bytes import InParts, row_bytes
 
 
 def open_session(model: bytes, threads: int) -> Any:
     """An onnxruntime session on the CPU, sequential, with `threads` threads inside an operator.
+
+    A graph that says how much a row takes is run over some rows at once (`row_bytes.InParts`).
 
     Raises:
         MissingExtra: the graph has operators of onnxruntime-extensions, which is not installed.
@@ -31,7 +34,9 @@ def open_session(model: bytes, threads: int) -> Any:
     if any(domain.encode() in model for domain in EXTENSIONS):  # the domains that it uses stand in it
         options.register_custom_ops_library(str(_extensions()))
         options.log_severity_level = 4  # what cannot be decoded is an error of the request, and told as such
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    size = row_bytes(model)
+    return InParts(session, size) if size else session
 
 
 @cache

@@ -91,7 +91,7 @@ def estimated_shapley(
     error = np.zeros_like(each)
     of = np.arange(features) if player is None else player
     players, first = np.unique(of, return_index=True)
-    exact = _orders(len(players), permutations) < permutations
+    exact = _all_orders(len(players), permutations) <= permutations
     pairs = _all_pairs(len(players)) if exact else _random_pairs(len(players), permutations, seed)
     rows = max(1, _BLOCK // (len(players) * features))
     for start in range(0, n, rows):
@@ -107,8 +107,13 @@ def evaluations(features: int, permutations: int = PERMUTATIONS) -> int:
 
 
 def _orders(features: int, permutations: int) -> int:
-    """How many orders are used; the factorial of more than `permutations` features need not be known."""
-    return min(permutations, math.factorial(min(features, permutations)))
+    """How many orders are used."""
+    return min(permutations, _all_orders(features, permutations))
+
+
+def _all_orders(features: int, permutations: int) -> int:
+    """How many orders there are, or some number above `permutations`: the whole factorial need not be known."""
+    return math.factorial(min(features, permutations + 1))
 
 
 def _all_pairs(features: int) -> list[tuple[np.ndarray, ...]]:

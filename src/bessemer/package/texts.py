@@ -7,12 +7,14 @@ of categories has few of them. The numbers are the graph's own.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 _MOST_TEXTS = 4096
 _MOST_BYTES = 4 << 20
+#: Characters of a text that is kept: a long one hardly comes again, and costs as much as it is long.
+_LONGEST = 256
 
 
 class Texts:
@@ -32,43 +34,62 @@ class Texts:
 
     def __init__(self, sources: Mapping[str, str]) -> None:
         self._sources = dict(sources)
-        self._places: dict[str, dict[str, int]] = {text: {} for text in sources.values()}
-        self._tables: dict[str, np.ndarray] = {}
+        # Places of texts, and what was made of them: replaced together, so that a reader has what belongs together.
+        places: dict[str, dict[str, int]] = {text: {} for text in sources.values()}
+        tables: dict[str, np.ndarray] = {}
+        self._known = (places, tables)
         self._lock = threading.Lock()
 
     def find(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray] | None:
         """The values for some rows; None where a text among them is new."""
+        places, tables = self._known
         try:
             codes = {
-                text: [places[value] for value in feeds[text].ravel().tolist()]
-                for text, places in self._places.items()
+                text: [known[value] for value in feeds[text].ravel().tolist()]
+                for text, known in places.items()
             }
         except (KeyError, TypeError):  # a new text, or what is no text at all: the graph says what it is
             return None
-        return {name: self._tables[name].take(codes[text], axis=0) for name, text in self._sources.items()}
+        return {name: tables[name].take(codes[text], axis=0) for name, text in self._sources.items()}
 
     def learn(self, feeds: Mapping[str, np.ndarray], made: Mapping[str, np.ndarray]) -> None:
-        """Keep what the graph made of the rows' texts, as long as there is room."""
+        """Keep what the graph made of the rows' texts; where there is no more room, those of before are forgotten."""
         with self._lock:
-            for text, places in self._places.items():
-                self._learn(text, places, feeds[text].ravel().tolist(), made)
+            for text in self._known[0]:
+                self._learn(text, feeds[text].ravel().tolist(), made)
 
-    def _learn(
-        self, text: str, places: dict[str, int], values: list[str], made: Mapping[str, np.ndarray]
-    ) -> None:
+    def _learn(self, text: str, values: list[str], made: Mapping[str, np.ndarray]) -> None:
         names = [name for name, source in self._sources.items() if source == text]
         if any(made[name].ndim != 2 or len(made[name]) != len(values) for name in names):
             return
-        size = max(1, sum(made[name].shape[1] * made[name].itemsize for name in names))
-        room = min(_MOST_TEXTS, _MOST_BYTES // size) - len(places)
-        new = {value: row for row, value in enumerate(values) if value not in places}
-        chosen = dict(list(new.items())[: max(0, room)])
+        size = _LONGEST + sum(made[name].shape[1] * made[name].itemsize for name in names)
+        room = min(_MOST_TEXTS, _MOST_BYTES // size)
+        places = self._known[0][text]
+        new = _new(values, places)
+        if new and len(places) + len(new) > room:
+            places, new = self._forgotten(text, names), _new(values, {})
+        self._add(places, dict(list(new.items())[:room]), {name: made[name] for name in names})
+
+    def _forgotten(self, text: str, names: Collection[str]) -> dict[str, int]:
+        """Start again with one text input."""
+        places, tables = self._known
+        fresh: dict[str, int] = {}
+        kept = {name: table for name, table in tables.items() if name not in names}
+        self._known = ({**places, text: fresh}, kept)
+        return fresh
+
+    def _add(self, places: dict[str, int], chosen: Mapping[str, int], made: Mapping[str, np.ndarray]) -> None:
         if not chosen:
             return
-        rows = list(chosen.values())
-        for name in names:  # the tables first: a reader that finds a text finds its row
-            known = self._tables.get(name)
-            fresh = made[name].take(rows, axis=0)
-            self._tables[name] = fresh if known is None else np.concatenate([known, fresh])
+        rows, tables = list(chosen.values()), self._known[1]
+        for name, values in made.items():  # the tables first: a reader that finds a text finds its row
+            known = tables.get(name)
+            fresh = values.take(rows, axis=0)
+            tables[name] = fresh if known is None else np.concatenate([known, fresh])
         first = len(places)
         places.update({value: first + i for i, value in enumerate(chosen)})
+
+
+def _new(values: Sequence[str], places: Mapping[str, int]) -> dict[str, int]:
+    """The texts that are not known and may be, with a row of each."""
+    return {value: row for row, value in enumerate(values) if value not in places and len(value) <= _LONGEST}

@@ -25,6 +25,13 @@ _TOKENIZER, _LENGTH, _POOLING, _STEPS = (
     "modules.json",
 )
 READ = (*FILES, _TOKENIZER, _LENGTH, _POOLING, _STEPS)
+#: What a pooling is called, by older and by newer versions of `sentence-transformers`.
+_POOLINGS = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "cls",
+    "mean": "mean",
+    "cls": "cls",
+}
 #: Bytes of weights: a graph is one file of at most 2 GB, and a package carries it.
 _MOST_BYTES = 2**30
 #: No number of layers, heads or values is larger.
@@ -52,8 +59,6 @@ def read_bert(folder: Path, length: int | None = None) -> Bert:
     _check_kind(config, folder)
     weights = _weights(folder / "model.safetensors", _shapes(config))
     most = int(config["max_position_embeddings"])
-    said = _optional(folder / _LENGTH, dict).get("max_seq_length")
-    usual = said if type(said) is int and said >= _LEAST_LENGTH else _USUAL_LENGTH
     if length is not None and not _LEAST_LENGTH <= length <= most:
         raise UsageError(
             f"length {length} is not between {_LEAST_LENGTH} and {most}",
@@ -66,24 +71,40 @@ def read_bert(folder: Path, length: int | None = None) -> Bert:
         layers=config["num_hidden_layers"],
         heads=config["num_attention_heads"],
         epsilon=float(config.get("layer_norm_eps", 1e-12)),
-        length=min(length or usual, most),
+        length=min(length or _length(folder), most),
         pooling=_pooling(folder),
         unit=_unit(folder),
     )
 
 
+def _length(folder: Path) -> int:
+    """Pieces of a text that are read, as the folder says."""
+    for name, key in ((_LENGTH, "max_seq_length"), (_TOKENIZER, "model_max_length")):
+        said = _optional(folder / name, dict).get(key)
+        if type(said) is int and said >= _LEAST_LENGTH:
+            return said
+    return _USUAL_LENGTH
+
+
 def _pooling(folder: Path) -> str:
-    """How one vector is made of all pieces' vectors."""
-    said = _optional(folder / _POOLING, dict)
-    asked = [name for name, value in said.items() if name.startswith("pooling_mode") and value is True]
-    known = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
-    if len(asked) > 1 or any(name not in known for name in asked):
+    """How one vector is made of all pieces' vectors: the mean, where the folder has no file about it.
+
+    Either `pooling_mode` names it, or one of several settings is true.
+    """
+    if not (folder / _POOLING).is_file():
+        return "mean"
+    said = _json(folder / _POOLING, dict)
+    asked = [name for name, value in said.items() if name.startswith("pooling_mode_") and value is True]
+    if (named := said.get("pooling_mode")) is not None:
+        asked += map(str, named) if isinstance(named, list) else [str(named)]
+    if len(asked) != 1 or asked[0] not in _POOLINGS:
         raise UsageError(
-            f"the model in '{folder}' pools by {' and '.join(asked)}",
-            why="an embedding is the mean of the pieces' vectors, or the first of them",
-            fix=f"take a model with {' or '.join(known)}",
+            f"the model in '{folder}' pools by {' and '.join(asked) or 'nothing that is known'}",
+            why=f"'{_POOLING}' says so; an embedding is the mean of the pieces' vectors, or the first of them",
+            fix="take a model with pooling_mode 'mean' or 'cls', or with pooling_mode_mean_tokens or "
+            "pooling_mode_cls_token",
         )
-    return known[asked[0]] if asked else "mean"
+    return _POOLINGS[asked[0]]
 
 
 def _unit(folder: Path) -> bool:

@@ -97,18 +97,31 @@ class FittedImage:
         return g.op("Unsqueeze", [g.op("Transpose", [image], perm=[2, 0, 1]), _ints(g, [0])])
 
     def _resized(self, g: GraphBuilder, image: str) -> str:
+        """What is cut off goes before the rest is resized: the long side of a line, made as large as its short side
+        has to be, would be gigabytes."""
         size = _ints(g, self.shape[1:])
-        policy = {"stretch": "stretch", "crop": "not_smaller", "pad": "not_larger"}[self.fit]
+        if self.fit == "crop":
+            image = g.op("CenterCropPad", [image, self._cut(g, image)], axes=[2, 3])
         resized = g.op(
             "Resize",
-            [image, "", "", size],
+            [image, "", "", self._inside(g, image) if self.fit == "pad" else size],
             mode="linear",
             antialias=1,
             coordinate_transformation_mode="half_pixel",
             axes=[2, 3],
-            keep_aspect_ratio_policy=policy,
         )
-        return resized if self.fit == "stretch" else g.op("CenterCropPad", [resized, size], axes=[2, 3])
+        return g.op("CenterCropPad", [resized, size], axes=[2, 3]) if self.fit == "pad" else resized
+
+    def _cut(self, g: GraphBuilder, image: str) -> str:
+        """The height and width of the largest part of an image that has the ratio of `shape`."""
+        height, width = self.shape[1:]
+        own = g.op("Shape", [image], start=2)
+        return g.op("Min", [own, _times(g, _turned(g, own), [height, width], _ints(g, [width, height]))])
+
+    def _inside(self, g: GraphBuilder, image: str) -> str:
+        """The largest height and width that an image has within those of `shape`: at least one pixel each."""
+        size, own = _ints(g, self.shape[1:]), g.op("Shape", [image], start=2)
+        return g.op("Min", [size, _times(g, own, self.shape[:0:-1], _turned(g, own))])
 
 
 def add_bytes(g: GraphBuilder, text: str) -> str:
@@ -146,6 +159,18 @@ def add_bytes(g: GraphBuilder, text: str) -> str:
 _UINT8 = 2
 
 
+def _turned(g: GraphBuilder, two: str) -> str:
+    """Height and width as width and height."""
+    return g.op("Gather", [two, _ints(g, [1, 0])], axis=0)
+
+
+def _times(g: GraphBuilder, value: str, factors: Sequence[int], divisor: str) -> str:
+    """value * factors / divisor of whole numbers from 1 on, rounded, and at least 1."""
+    twice = g.op("Mul", [value, _ints(g, [2 * factor for factor in factors])])
+    halves = g.op("Div", [g.op("Add", [twice, divisor]), g.op("Mul", [divisor, _ints(g, [2, 2])])])
+    return g.op("Max", [halves, _ints(g, [1, 1])])
+
+
 def _ints(g: GraphBuilder, values: Sequence[int]) -> str:
     return g.constant(np.array(values, dtype=np.int64))
 
@@ -177,14 +202,16 @@ class Image:
 
 
 def _look(column: TrainColumn) -> list[ImageFacts]:
-    """The facts of some images of the train part.
+    """The facts of some images from all over the train part: files come class by class.
 
     Raises:
         DataError: a value is no image.
     """
-    found = column.query(
-        f"SELECT {column.x} FROM {column.table} WHERE {column.x} IS NOT NULL LIMIT {_LOOKED_AT}"
-    )
+    x, table = column.x, column.table
+    ((count,),) = column.query(f"SELECT count({x}) FROM {table}")
+    numbered = f"SELECT {x}, row_number() OVER () - 1 AS place FROM {table} WHERE {x} IS NOT NULL"
+    step = -(-count // _LOOKED_AT) or 1
+    found = column.query(f"SELECT {x} FROM ({numbered}) WHERE place % {step} = 0 ORDER BY place")
     try:
         return [image_facts(text) for (text,) in found]
     except NoImage as why:

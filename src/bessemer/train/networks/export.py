@@ -21,9 +21,11 @@ from torch.fx.passes.shape_prop import ShapeProp
 
 from bessemer.core.errors import UsageError, did_you_mean
 from bessemer.package.graph import GraphBuilder, serialize
+from bessemer.package.row_bytes import say_row_bytes
 from bessemer.package.runtime import open_session
 from bessemer.train.networks.export_functions import FUNCTIONS, METHODS
 from bessemer.train.networks.export_layers import MODULES
+from bessemer.train.networks.export_size import largest_step
 from bessemer.train.networks.export_step import Step
 
 #: Rows of the batch that shapes are found with; sizes that are equal to it all the same are told apart by their axis.
@@ -60,6 +62,7 @@ def to_onnx(module: nn.Module, features: int, name: str = "network") -> Any:
         with torch.no_grad():
             ShapeProp(traced).propagate(torch.zeros(_ROWS, features))
         model = _Writer(traced, features, name).model()
+        say_row_bytes(model, "score", largest_step(model))
         _check(module, model, features)
         return model
     finally:

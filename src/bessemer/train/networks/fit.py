@@ -123,6 +123,11 @@ class Fit:
         training.run()
         if skipped := training.skipped:
             self._callbacks.note(f"{skipped} steps were left out: their loss or gradient was not finite")
+        if training.judge.blind:
+            name = self._problem.metric.name
+            self._callbacks.note(
+                f"{name} of the validation rows was of no epoch a number: the last epoch ships"
+            )
 
     def _check_learns(self, rate: float) -> None:
         time_left = self._callbacks.time_left

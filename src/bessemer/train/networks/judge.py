@@ -32,10 +32,15 @@ class Judge:
         self.best_epoch, self.value = 0, math.nan
         self.best: dict[str, np.ndarray] = {}
 
+    @property
+    def blind(self) -> bool:
+        """Whether there are validation rows, and the metric was of no epoch a number."""
+        return bool(len(self._valid)) and math.isnan(self.value)
+
     def margin(self, net: Net, X: np.ndarray) -> np.ndarray:
         """(N, F) -> (N, K') float64 in the target's unit, by torch."""
         net.eval()
-        at_once = max(1, min(2048, _VALUES // max(1, X.shape[1])))
+        at_once = max(1, min(256, _VALUES // max(1, X.shape[1])))
         with torch.no_grad():
             parts = [
                 net(rows_of(X, slice(first, first + at_once))).numpy() for first in range(0, len(X), at_once)
@@ -43,11 +48,14 @@ class Judge:
         return self._target.margin(np.concatenate(parts))
 
     def look(self, net: Net, epoch: int) -> float:
-        """The metric of this epoch, NaN without validation rows; the last of equals is not better."""
+        """The metric of this epoch, NaN without validation rows; the last of equals is not better.
+
+        As long as the metric of no epoch is a number, the newest counts as the best: it has learnt most.
+        """
         value = math.nan
         if len(self._valid):
             output = output_of(self._problem.task, self.margin(net, self._valid.X))
             value = self._problem.metric(self._valid.y, output)
-        if not len(self._valid) or not self.best or self._problem.metric.better(value, self.value):
+        if math.isnan(self.value) or self._problem.metric.better(value, self.value):
             self.best_epoch, self.value, self.best = epoch, value, arrays_of(net)
         return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -71,6 +72,7 @@ def check_learns(
     """Fit a copy of the network to a few rows, without dropout, augmentation, smoothing and decay. A tenth of the time
     at most is used. Rows that hardly differ cannot be told apart, so not to learn them is no proof of a fault.
     """
+    enough, losses = 0.9 * time_left(), []
     batch = _different(feed)
     if batch is None:
         return Overfit(0, 0, rate, ())
@@ -79,7 +81,6 @@ def check_learns(
     copied = copy.deepcopy(net)
     stepper = Stepper(copied, Plain(NoSettings(), Plan(len(batch), len(batch), _STEPS, 0)), bare, plain)
     seed_dropout(copied, None)
-    enough, losses = 0.9 * time_left(), []
     for step in range(_STEPS):
         losses.append(stepper.take([batch], step, rate))
         found = Overfit(len(batch), step + 1, rate, tuple(losses))
@@ -90,17 +91,30 @@ def check_learns(
 
 def _different(feed: Feed) -> Batch | None:
     """Rows that differ from each other, and not all in one class; None where there are none."""
-    some = np.concatenate([feed.sampler.rows(step) for step in range(4)])[: 32 * _ROWS]
-    some = np.unique(some)
-    X = np.nan_to_num(np.asarray(feed.X[some]), nan=-1e30)
-    own = some[np.unique(X, axis=0, return_index=True)[1]]
-    values = feed.target.values.numpy()[own]
-    order = np.argsort(_turn(values), kind="stable")[:_ROWS]
-    rows = np.sort(own[order])
+    some = np.unique(np.concatenate([feed.sampler.rows(step) for step in range(4)])[: 32 * _ROWS])
+    order = np.argsort(_turn(feed.target.values.numpy()[some]), kind="stable")
+    rows = np.sort(_unlike(feed.X, some[order]))
     if len(rows) < 2 or len(np.unique(feed.target.values.numpy()[rows])) < 2:
         return None
     batch = feed.batch(rows, len(rows), 0)
     return replace(batch, weight=batch.weight * 0 + 1)
+
+
+def _unlike(X: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The first `_ROWS` of some rows that differ from those before; few are in memory at once, as they may be wide.
+
+    >>> _unlike(np.float32([[1, np.nan], [2, 0], [1, np.nan], [2, -0.0]]), np.array([3, 2, 1, 0])).tolist()
+    [3, 2]
+    """
+    found: dict[bytes, int] = {}
+    for first in range(0, len(rows), _ROWS):
+        own = rows[first : first + _ROWS]
+        values = np.nan_to_num(np.asarray(X[own], dtype=np.float32), nan=-1e30) + np.float32(0)
+        for row, value in zip(own.tolist(), values, strict=True):
+            found.setdefault(hashlib.sha256(value.tobytes()).digest(), row)
+        if len(found) >= _ROWS:
+            break
+    return np.array(list(found.values())[:_ROWS], dtype=np.int64)
 
 
 def _turn(values: np.ndarray) -> np.ndarray:
