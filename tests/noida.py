@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import environments
+from ports import free_port
 
 REQUIREMENT = "noida-db==0.2.3"
 #: Seconds until it listens; it takes a tenth of one where nothing else runs.
@@ -80,12 +81,6 @@ def running(service: str, folder: Path) -> Iterator[Noida]:
         yield server
     finally:
         server.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _binary() -> Path:

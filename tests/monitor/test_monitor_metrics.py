@@ -28,7 +28,8 @@ from bessemer.monitor.slo import SloSpec
 from bessemer.monitor.spec import MonitorSpec
 from bessemer.monitor.store import Kept, MonitorStore
 from bessemer.monitor.watch import Watch
-from prometheus_tools import free_port, prometheus
+from ports import free_port
+from prometheus_tools import prometheus
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -23,6 +22,7 @@ import pytest
 
 import bessemer
 from bessemer.package import keys
+from ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).parent / "golden"
@@ -282,12 +282,6 @@ def test_the_installed_command_says_what_to_install(installed: Path) -> None:
     assert "pip install 'bessemer[flow]'" in done.stderr
 
 
-def _free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
-
-
 def _answer(url: str, body: bytes | None = None) -> bytes:
     """What a server that is starting answers, when it does."""
     request = urllib.request.Request(url, body, {"content-type": "application/json"})
@@ -314,7 +308,7 @@ def test_serving_needs_its_own_extra_only(wheel: Path, projects: Path, tmp_path:
     assert package is not None
     rows = [{"hours": 3, "plan": "basic", "spent": 20.5}, {"hours": 50, "plan": None, "spent": 1.0}]
     expected = bessemer.load(package).predict_rows(rows, explain=True)
-    port = _free_port()
+    port = free_port()
     command = [str(python.with_name("bessemer")), "serve", str(package), "--port", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=tmp_path)
     try:

@@ -517,7 +517,9 @@ def test_a_wheel_is_built_with_and_without_a_compiler(compiler: str, tag: str, t
         files.extractall(tmp_path / "site")
     assert "bessemer/package/trees/kernel.py" in names
     sources = list((root / "src").rglob("*.c"))
-    assert len([name for name in names if Path(name).suffix in (".so", ".pyd")]) == len(sources) * (not compiler)
+    assert len([name for name in names if Path(name).suffix in (".so", ".pyd")]) == len(sources) * (
+        not compiler
+    )
     script = "import bessemer.package.trees._walker as w; print(w.__file__, w.Walker)"
     run = [sys.executable, "-c", script]
     alone = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}

@@ -15,6 +15,7 @@ from protect_support import OTHER, OWNER, write_project
 
 from bessemer.api import Project
 from bessemer.protect.survive import survived
+from ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -121,16 +122,13 @@ def test_a_server_is_asked_in_each_dialect(
     marked: dict[str, Any], config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server of the copy runs as a process of its own, and is stopped by its id."""
-    import socket
     import time
     import urllib.error
     import urllib.request
 
     from bessemer.protect.verify import open_release, verify_by_owner
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     monkeypatch.setenv("BESSEMER_CONFIG_DIR", str(config))
     monkeypatch.setenv("BESSEMER_OWNER_KEY", OWNER)
     release = open_release(marked["package"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from bessemer.monitor.store import MonitorStore
 from bessemer.retrain.deployment import served
 from bessemer.retrain.retrainer import Retrainer
 from bessemer.retrain.triggers import Reason
+from ports import free_port
 
 pytestmark = pytest.mark.slow
 BY_HAND = Reason("by_hand", "asked for")
@@ -35,9 +35,7 @@ class Served:
     """A project whose first model is served, with more rows of another relation since."""
 
     def __init__(self, folder: Path, **deploy: Any) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         path = write_project(folder, rows(2000, 1), on=["drift"], deploy={"server": self.url, **deploy})
         project = json.loads(path.read_text())

@@ -21,7 +21,8 @@ from telemetry_tools import BODY, until
 from bessemer.cli import group
 from bessemer.monitor.metrics import LastWindow, listen
 from bessemer.monitor.store import Kept, MonitorStore
-from prometheus_tools import alertmanager, asked, free_port, scraping
+from ports import free_port
+from prometheus_tools import alertmanager, asked, scraping
 
 FIGURE = {"accuracy": {"value": 0.9, "low": 0.8, "high": 1.0}}
 CHECK = {

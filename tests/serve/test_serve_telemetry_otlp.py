@@ -23,6 +23,7 @@ from bessemer.serve.statistics import LATENCIES
 from bessemer.serve.telemetry.otlp import Otlp
 from bessemer.serve.telemetry.sampling import Sampling, sampling_of
 from bessemer.serve.telemetry.spec import OtlpSpec, TelemetrySpec
+from ports import free_port
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
@@ -147,9 +148,7 @@ def test_calls_of_grpc_are_traced(tell: Any, receiver: Receiver) -> None:
 @pytest.mark.slow
 def test_mlflow_takes_and_shows_the_spans(tell: Any, tmp_path: Path) -> None:
     """A collector that others wrote: MLflow's tracking server takes OTLP, and wants a header."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app", "--port", str(port)]
     store = {
         "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{tmp_path}/store.db",

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import environments
-from systems.process import Process, free_ports, running
+from ports import free_ports
+from systems.process import Process, running
 
 _DISTRIBUTION = "pyspark==2.4.8"
 _JARS = (

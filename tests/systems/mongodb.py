@@ -11,7 +11,8 @@ from typing import Any
 import pymongo
 
 import environments
-from systems.process import Process, free_ports
+from ports import free_ports
+from systems.process import Process
 
 USER, PASSWORD = "me", "not-to-be-guessed"
 _PIN = "SecantusDB==0.7.0b3"

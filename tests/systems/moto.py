@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import environments
-from systems.process import Process, free_ports, running
+from ports import free_ports
+from systems.process import Process, running
 
 
 @contextmanager

@@ -11,18 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def free_ports(number: int) -> list[int]:
-    """Ports that nobody listens on now, all different."""
-    probes = [socket.socket() for _ in range(number)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
 def wait_for(port: int, process: subprocess.Popen[bytes], log: Path, patience: float) -> None:
     """Wait until a program listens; where it ends before, or takes longer, what it printed is told."""
     end = time.monotonic() + patience

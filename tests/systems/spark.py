@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pyspark
 
-from systems.process import Process, free_ports, wait_for
+from ports import free_ports
+from systems.process import Process, wait_for
 
 #: No code is generated and nothing is spread out: each of hundreds of small queries then takes a tenth of a second.
 QUICK = {
