@@ -9,13 +9,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
+from PIL import Image
 from protect_support import context, prepared
 
 from bessemer.testing.markers import check_marker
-
-Image = pytest.importorskip("PIL.Image")
-pytest.importorskip("onnxruntime_extensions")
 
 
 def png(pixels: np.ndarray) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("PIL")
-
 from bessemer.protect.markers.pattern import Pattern, PatternSettings
 from bessemer.protect.pixels import psnr, read_image, ssim, write_image
 from bessemer.protect.protocol import Draw

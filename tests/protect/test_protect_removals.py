@@ -99,7 +99,6 @@ def test_pruning_takes_the_smallest_weights() -> None:
 
 
 def test_fine_tuning_fits_the_thiefs_rows_better() -> None:
-    pytest.importorskip("torch")
     victim = stolen("head", head())
     before = victim.loss(victim.margin()(X))
     mild, hard = (victim.loss(removed("finetune", victim, rate)) for rate in (1e-4, 1e-2))

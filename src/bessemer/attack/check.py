@@ -8,17 +8,12 @@ from typing import Any
 from bessemer.attack.constraints import faults as constraint_faults
 from bessemer.attack.plugins import ATTACKS
 from bessemer.attack.spec import AttackSpec
-from bessemer.core.errors import Fault, did_you_mean
+from bessemer.core.errors import Fault
+from bessemer.core.plugin_settings import column_faults
 
 
 def check_columns(spec: AttackSpec, columns: Mapping[str, str], shared: Mapping[str, Any]) -> list[Fault]:
     """A fault for each column that constraints or the settings of an attack (`named`) name and that is not there, and
     for what a column's type does not allow."""
-    faults = list(constraint_faults(spec.constraints, columns))
-    for attack, given in spec.attacks.items():
-        settings = ATTACKS.load(attack).Settings.model_validate(given)
-        for name in dict.fromkeys(getattr(settings, "named", [])):
-            if name not in columns:
-                where = f"attack.attacks.{attack}"
-                faults.append(Fault(where, None, f"no column '{name}'", did_you_mean(name, columns)))
-    return faults
+    named = column_faults(spec.attacks, ATTACKS, columns, "attack.attacks")
+    return [*constraint_faults(spec.constraints, columns), *named]

@@ -18,6 +18,7 @@ from bessemer.attack.frame import Frame, framed
 from bessemer.attack.pictures import SHOWN, pictures
 from bessemer.attack.probe import hindered
 from bessemer.attack.protocol import Found, Kind, Point, Sample, Victim, share_point
+from bessemer.attack.sound import STANDING
 from bessemer.attack.surface import Surface, surface_of
 from bessemer.core.spec import Spec
 from bessemer.core.stage import Context
@@ -93,9 +94,7 @@ class NetAttack:
         still = int((arena.right & ~arena.attackable).sum())
         told = [f"{still} rows could not be moved: all that may be is missing"] if still else []
         unit = f"{_WORDS[self.settings.norm]}, in {arena.surface.unit}"
-        return Found(
-            "accuracy under attack", unit, len(sample), tuple(points), (*notes, *told), tuple(samples)
-        )
+        return Found(STANDING, unit, len(sample), tuple(points), (*notes, *told), tuple(samples))
 
     def _point(self, arena: Arena, budget: float, standing: npt.NDArray[np.bool_], queries: float) -> Point:
         rows = len(arena.sample)

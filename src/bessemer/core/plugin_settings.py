@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from bessemer.core.errors import did_you_mean
+from bessemer.core.errors import Fault, did_you_mean
 from bessemer.core.plugins import PluginTable
 from bessemer.core.spec import Spec
 
@@ -67,3 +67,22 @@ def opened(asked: Mapping[str, Mapping[str, Any]], table: PluginTable[Any]) -> d
     """The plug-ins that are asked for, each made with its settings."""
     kinds = {name: table.load(name) for name in asked}
     return {name: kind(kind.Settings.model_validate(asked[name])) for name, kind in kinds.items()}
+
+
+def column_faults(
+    asked: Named, table: PluginTable[Any], columns: Mapping[str, str], where: str
+) -> list[Fault]:
+    """A fault for each column that the settings of a plug-in name (their property `named`) and that is not there.
+
+    Args:
+        columns: name -> type of the landed data.
+        where: in the project file the plug-ins stand: 'explain.explainers'.
+    """
+    faults = []
+    for plugin, given in asked.items():
+        settings = table.load(plugin).Settings.model_validate(given)
+        for name in dict.fromkeys(getattr(settings, "named", [])):
+            if name not in columns:
+                what = f"no column '{name}'"
+                faults.append(Fault(f"{where}.{plugin}", None, what, did_you_mean(name, columns)))
+    return faults

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bessemer.core.errors import Fault, did_you_mean
+from bessemer.core.errors import Fault
+from bessemer.core.plugin_settings import column_faults
 from bessemer.explain.plugins import EXPLAINERS
 from bessemer.explain.spec import ExplainSpec
 
@@ -17,11 +18,4 @@ def check_columns(spec: ExplainSpec, columns: Mapping[str, str], shared: Mapping
         columns: name -> type of the landed data.
         shared: project-wide settings; not needed here.
     """
-    faults = []
-    for explainer, given in spec.explainers.items():
-        settings = EXPLAINERS.load(explainer).Settings.model_validate(given)
-        for name in dict.fromkeys(getattr(settings, "named", [])):
-            if name not in columns:
-                where = f"explain.explainers.{explainer}"
-                faults.append(Fault(where, None, f"no column '{name}'", did_you_mean(name, columns)))
-    return faults
+    return column_faults(spec.explainers, EXPLAINERS, columns, "explain.explainers")

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from bessemer.attack.protocol import Found, Sample, Victim
+from bessemer.attack.sound import STANDING
 from bessemer.core import canonical
 from bessemer.core.blocks import Block
 from bessemer.core.signature import Field, Signature
@@ -127,7 +128,7 @@ def check_attack(kind: Any, settings: Mapping[str, Any], one: Victim, sample: Sa
     for point in found.curve:
         assert point.low <= point.value <= point.high
         assert all(math.isfinite(value) for value in point.more.values())
-    if found.measure == "accuracy under attack":
+    if found.measure == STANDING:
         values = [point.value for point in found.curve]
         assert values == sorted(values, reverse=True), "a row that falls has fallen at every larger budget"
     checked: Found = found

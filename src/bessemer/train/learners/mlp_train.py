@@ -28,6 +28,7 @@ from bessemer.train.learners.mlp_onnx import to_onnx
 from bessemer.train.learners.mlp_schedule import Progress, regularisation
 from bessemer.train.metrics import output_of
 from bessemer.train.native_model import HeadModel
+from bessemer.train.network_target import Target
 
 if TYPE_CHECKING:
     from bessemer.train.learner import Callbacks, Part, Problem
@@ -68,39 +69,6 @@ def _chosen(problem: Problem, rows: int, params: Mapping[str, Any]) -> dict[str,
         "label_smoothing": 0.1 if problem.metric.name in _OF_LABELS and not numbers else 0.0,
     }
     return {name: by_data[name] if value is None else value for name, value in params.items()}
-
-
-@dataclass
-class Target:
-    """What the network learns in place of y.
-
-    values: (N,) int64 classes, or float32 values of mean 0 and spread 1.
-    weight: (N,) float32 of mean 1.
-    scale: mean and spread of a number.
-    bounds: the least and the greatest number.
-    """
-
-    values: Tensor
-    weight: Tensor
-    scale: tuple[float, float] = (0.0, 1.0)
-    bounds: tuple[float, float] = (-math.inf, math.inf)
-
-    @classmethod
-    def of(cls, problem: Problem, train: Part) -> Target:
-        found = problem.row_weights(train)
-        weight = np.ones(len(train)) if found is None else found / found.mean()
-        as_tensor = torch.from_numpy(weight.astype(np.float32))
-        if problem.task != "regression":
-            return cls(torch.from_numpy(train.y.astype(np.int64)), as_tensor)
-        mean = float(np.average(train.y, weights=weight))
-        spread = math.sqrt(float(np.average((train.y - mean) ** 2, weights=weight))) or 1.0
-        standard = torch.from_numpy(((train.y - mean) / spread).astype(np.float32))
-        return cls(standard, as_tensor, (mean, spread), (float(train.y.min()), float(train.y.max())))
-
-    def margin(self, output: np.ndarray) -> np.ndarray:
-        """The network's outputs (N, K') as margins, float64."""
-        mean, spread = self.scale
-        return np.clip(output.astype(np.float64) * spread + mean, *self.bounds)
 
 
 @dataclass

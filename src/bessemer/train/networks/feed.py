@@ -16,7 +16,7 @@ from bessemer.train.networks.batch import Batch
 from bessemer.train.networks.sampler import Sampler
 
 if TYPE_CHECKING:
-    from bessemer.train.learners.mlp_train import Target
+    from bessemer.train.network_target import Target
 
 
 def derived_seed(*numbers: int) -> int:

@@ -16,8 +16,8 @@ from bessemer.package.graph import serialize
 from bessemer.train.checkpoint import Checkpoints
 from bessemer.train.learner import Native
 from bessemer.train.learners.constant import prior
-from bessemer.train.learners.mlp_train import Target
 from bessemer.train.native_model import HeadModel
+from bessemer.train.network_target import Target
 from bessemer.train.networks.augment import Augment
 from bessemer.train.networks.batch import Loss
 from bessemer.train.networks.choice import encoders_of, opened

@@ -14,7 +14,7 @@ from bessemer.train.networks.values import arrays_of
 
 if TYPE_CHECKING:
     from bessemer.train.learner import Part, Problem
-    from bessemer.train.learners.mlp_train import Target
+    from bessemer.train.network_target import Target
     from bessemer.train.networks.net import Net
 
 #: Values of the rows that are judged at once; an image network needs many times as much for its layers.
