@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bessemer.train.automl.clock import Clock
 from bessemer.train.automl.folds import count_for, holdout, resample
-from bessemer.train.automl.members import FIRST, FLOOR, LATER, leaning, portfolio
+from bessemer.train.automl.members import FIRST, FLOOR, LATER, NETWORK, leaning, portfolio
 from bessemer.train.automl.select import select
 from bessemer.train.automl.target import in_target_units, log_problem, worth_a_log
 from bessemer.train.learner import Part, Problem
@@ -111,6 +111,17 @@ def test_portfolio_order_and_filters() -> None:
     assert {m.learner for m in (*first, *later)} == {"catboost"}
     assert portfolio(["catboost"], ["lightgbm"]) == ([], [])
     assert [m.learner for m in FLOOR] == ["constant", "linear", "lightgbm"]
+
+
+def test_where_there_are_images_a_network_is_tried_first() -> None:
+    first, later = portfolio([], LEARNERS.names(), blocks=True)
+    assert tuple(first) == (NETWORK, *FIRST)
+    assert tuple(later) == LATER
+    first, later = portfolio(["network"], LEARNERS.names(), blocks=True)
+    assert (first, later) == ([NETWORK], [])
+    first, later = portfolio(["network"], LEARNERS.names())
+    assert [m.learner for m in (*first, *later)] == ["network"]
+    assert NETWORK not in portfolio([], ["catboost"], blocks=True)[0]
 
 
 def test_what_is_found_decides_which_way_the_portfolio_goes_on() -> None:

@@ -69,23 +69,30 @@ LATER = (
     Member("mlp", "mlp", cost=25.0),
 )
 
+#: Before all others where there are images, texts or embeddings: what their columns mean together, trees do not see.
+NETWORK = Member("network", "network", cost=3.0)
 
-def portfolio(wanted: Iterable[str], usable: Iterable[str]) -> tuple[list[Member], list[Member]]:
+
+def portfolio(
+    wanted: Iterable[str], usable: Iterable[str], blocks: bool = False
+) -> tuple[list[Member], list[Member]]:
     """The members to try after the floor, in order: the first, and the later ones.
 
     Args:
         wanted: learners the project file names, or none for all of the portfolio; one that is not in the
             portfolio is tried with its defaults.
         usable: learners that are installed and can do this problem.
+        blocks: whether some features are pixels, words or an embedding.
     """
     named, can = list(wanted), set(usable)
 
     def those(members: Iterable[Member]) -> list[Member]:
         return [m for m in members if m.learner in can and (not named or m.learner in named)]
 
-    known = {m.learner for m in (*FLOOR, *FIRST, *LATER)}
+    first = (NETWORK, *FIRST) if blocks else FIRST
+    known = {m.learner for m in (*FLOOR, *first, *LATER)}
     extra = [Member(name, name) for name in named if name in can and name not in known]
-    return those(FIRST), [*those(LATER), *extra]
+    return those(first), [*those(LATER), *extra]
 
 
 def leaning(members: Iterable[Member], lean: int) -> list[Member]:

@@ -127,7 +127,7 @@ class AutoML:
                 usable.append(name)
             elif not self.spec.learners or name in self.spec.learners:
                 self._skip(Member(name, name), why)
-        return portfolio(self.spec.learners, usable)
+        return portfolio(self.spec.learners, usable, bool(self.shop.problem.blocks))
 
     def _lean(self) -> int:
         """Whether the data want rougher models than the defaults (1) or smoother ones (-1); 0 while nothing tells."""
