@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ from bessemer.core.media import shown_image
 
 #: Contributions shown of a row, and how long the longest bar is.
 SHOWN, BAR = 12, 24
+
+#: Parts of pixels, of 127, that are shown as nothing where there are no colours.
+WEAK = 16
 
 #: Changed or telling values shown of a row.
 VALUES = 6
@@ -162,6 +166,40 @@ def _prototypes(content: Mapping[str, Any], rows: Mapping[int, Any]) -> None:
             )
 
 
+def _maps(content: Mapping[str, Any], rows: Mapping[int, Any]) -> None:
+    """Two rows of pixels a line: green ones raise the score, red ones lower it."""
+    told = None
+    for found in content["rows"]:
+        if told != (told := found["row"]):
+            _head(rows[told])
+        named = f" of class {_value(found['class'])}" if "class" in found else ""
+        out.print(
+            f"  {escape(found['column'])} adds [bold]{found['part']:+.5g}[/] to the score{escape(named)}: "
+            "[green]green[/] pixels (+) raise it, [red]red[/] ones (-) lower it",
+            soft_wrap=True,
+        )
+        _, height, width = found["shape"]
+        lines = [found["map"][i * width : (i + 1) * width] for i in range(height)]
+        if width > out.width - 2:
+            out.print("  [dim]too wide for this terminal: `--json` has it[/]")
+            continue
+        if out.color_system is None:
+            for line in lines:
+                out.print(
+                    "  " + "".join("+" if v > WEAK else "-" if v < -WEAK else "." for v in line), markup=False
+                )
+            continue
+        for upper, lower in itertools.zip_longest(lines[::2], lines[1::2], fillvalue=[0] * width):
+            cells = (f"[{_shade(a)} on {_shade(b)}]▀[/]" for a, b in zip(upper, lower, strict=True))
+            out.print("  " + "".join(cells))
+
+
+def _shade(part: int) -> str:
+    """-127 to 127 as a colour: red below 0, green above, dark in between."""
+    light = 30 + round(225 * (abs(part) / 127) ** 0.7)
+    return f"rgb({light},40,50)" if part < 0 else f"rgb(30,{light},60)" if part else "rgb(30,30,30)"
+
+
 def _importance(content: Mapping[str, Any], rows: Mapping[int, Any]) -> None:
     names = ("group", "value", "low", "high")
     out.print(rows_table([{n: row[n] for n in names if n in row} for row in content["rows"]]))
@@ -183,6 +221,7 @@ _KINDS: Mapping[str, Callable[[Mapping[str, Any], Mapping[int, Any]], None]] = {
     "counterfactuals": _counterfactuals,
     "influence": _influence,
     "prototypes": _prototypes,
+    "maps": _maps,
     "importance": _importance,
     "interactions": _pairs,
 }

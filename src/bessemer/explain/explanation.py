@@ -18,6 +18,7 @@ Kind = Literal[
     "influence",
     "prototypes",
     "surrogate",
+    "maps",
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +41,7 @@ def subject_of(model: Model) -> Subject:
         session=model.session,
         contributions=contributions,
         native=native,
+        graph=partial(model.contents.bytes, "model.onnx"),
     )
 
 

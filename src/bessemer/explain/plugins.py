@@ -100,6 +100,10 @@ EXPLAINERS: PluginTable[Explainer] = PluginTable(
             "bessemer.explain.explainers.prototypes:Prototypes",
             summary="few rows that stand for all, and those that they do not stand for",
         ),
+        "saliency_maps": PluginRef(
+            "bessemer.explain.explainers.saliency_maps:SaliencyMaps",
+            summary="which pixels of an image speak for what the model says",
+        ),
         "integrated_gradients": PluginRef(
             "bessemer.explain.explainers.integrated_gradients:IntegratedGradients",
             extra="deep",

@@ -13,6 +13,8 @@ from bessemer.explain.plugins import EXPLAINERS, Explainer
 
 #: What is found without being asked for.
 USUAL = ["permutation", "contributions", "ale", "interactions", "partial_dependence_2d", "surrogate"]
+#: What is found beside that where a column is an image.
+OF_IMAGES = ["saliency_maps"]
 
 
 def usual() -> dict[str, dict[str, Any]]:
@@ -58,6 +60,8 @@ class ExplainSpec(Spec):
         5, ge=0, le=100, description="Worked examples of each kind: highest, lowest, borderline, mistakes."
     )
 
-    def opened(self) -> dict[str, Explainer]:
-        """The explainers that are asked for, each with its settings."""
-        return opened(self.explainers, EXPLAINERS)
+    def opened(self, images: bool = False) -> dict[str, Explainer]:
+        """The explainers that are asked for, each with its settings. images: whether a column is an image: then the
+        usual ones are more."""
+        wanted = images and self.explainers == usual()
+        return opened({**self.explainers, **{name: {} for name in OF_IMAGES if wanted}}, EXPLAINERS)

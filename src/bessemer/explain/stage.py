@@ -88,7 +88,7 @@ def explanation_facts(spec: ExplainSpec, subject: Subject, sample: Sample, ctx: 
 def _found(spec: ExplainSpec, subject: Subject, sample: Sample, ctx: Context) -> dict[str, Any]:
     """By the explainer's name; one that cannot explain this model is left out, and a note says why."""
     found = {}
-    for name, explainer in spec.opened().items():
+    for name, explainer in spec.opened(bool(subject.images)).items():
         if why := explainer.refuses(subject):
             ctx.note(f"no {name}: {why}")
             continue

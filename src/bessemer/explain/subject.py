@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bessemer.core.blocks import Block, blocks_of
 from bessemer.core.signature import Signature
 from bessemer.package.attribution.plugins import METHODS as ATTRIBUTIONS
 from bessemer.package.decision import Decision
@@ -41,6 +43,7 @@ class Subject:
     groups: the distinct groups (raw columns and derived features) in the order of the features.
     columns: the raw input columns of the graph.
     native: the model in its own form (see `package.natives`), for explainers that look inside.
+    graph: gives the bytes of the graph that ships, for those that take gradients of it.
     """
 
     facts: Mapping[str, Any]
@@ -48,6 +51,7 @@ class Subject:
     session: GraphSession
     contributions: Contributions
     native: bytes = b""
+    graph: Callable[[], bytes] = bytes
 
     @property
     def task(self) -> str:
@@ -72,6 +76,11 @@ class Subject:
     @property
     def columns(self) -> list[str]:
         return [field.name for field in self.signature.inputs]
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Features that mean something together: the pixels of an image, the words of a text."""
+        return blocks_of(self.facts)
 
     @property
     def images(self) -> frozenset[str]:
@@ -126,4 +135,5 @@ def open_subject(model: Artifact, *, threads: int = 1) -> Subject:
         session=GraphSession(model.path("model.onnx"), signature.inputs, threads=1),
         contributions=Contributions(native["kind"], model.bytes(native["file"]), facts, threads=threads),
         native=model.bytes(native["file"]),
+        graph=partial(model.bytes, "model.onnx"),
     )

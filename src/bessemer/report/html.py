@@ -27,6 +27,7 @@ SCRIPTS = (
     "sections_compare_parts.js",
     "sections_doubts.js",
     "sections_fairness.js",
+    "pictures.js",
     "sections_robustness.js",
     "sections_reasons.js",
     "sections_columns.js",

@@ -102,6 +102,7 @@ def _model_json(
         "features": features,
         "groups": list(dict.fromkeys(feature["group"] for feature in features)),
         "native": {"kind": native.kind, "file": f"native/{native.name}"},
+        **({"blocks": preprocessor.meta["blocks"]} if preprocessor.meta.get("blocks") else {}),
         "valid": all_metrics(task, outcome.y, output, list(METRICS[task])),
     }
 

@@ -1,7 +1,7 @@
 // What each method for single rows said of one: rules, counterfactuals, influence of training rows, other attributions.
 
-const METHODS = { rules: ruleCard, counterfactuals: counterfactualCard, influence: influenceCard, attributions: attributionCard };
-const METHOD_NAMES = { lime: "LIME", anchors: "What is enough", counterfactuals: "What would change it", influence: "Which training rows made it so" };
+const METHODS = { rules: ruleCard, counterfactuals: counterfactualCard, influence: influenceCard, attributions: attributionCard, maps: mapCard };
+const METHOD_NAMES = { saliency_maps: "Where it looked", lime: "LIME", anchors: "What is enough", counterfactuals: "What would change it", influence: "Which training rows made it so" };
 
 function otherMethods(D, example) {
   const cards = [];
@@ -49,4 +49,12 @@ function attributionCard(D, row, example) {
   return h("div", null, h("p", { class: "hint" }, `base ${score(row.base)}, score ${score(row.score)}${has(row.class) ? `, for ${text(row.class)}` : ""}`),
     forest(parts.map(({ group, value, error }) => ({ label: group, mark: [h("strong", null, group), Object.hasOwn(example.row, group) ? ` = ${text(example.row[group])}` : ""], value, text: signed(value), color: value < 0 ? 1 : 0, ...(has(error) ? { low: value - error, high: value + error } : {}) })),
       { kind: "bar", zero: 0, limit: 10, format: (v) => signed(v), brief: true, label: "Attributions" }));
+}
+
+function mapCard(D, row) {
+  const sums = [0, 0];
+  for (const v of list(row.map)) sums[v < 0 ? 1 : 0] += v * row.scale;
+  const of = has(row.class) ? ` for ${text(row.class)}` : D.task === "binary" ? ` for ${text(D.positive)}` : "";
+  return h("figure", { class: "maps" }, picture(row, row.image, `${row.column} as the model sees it`), heat(row, `what its pixels add: ${signed(sums[0])} and ${signed(sums[1])}`),
+    h("figcaption", null, h("bdi", null, row.column), `: the score${of} is raised by ${num(sums[0])} where it is `, h("strong", { class: "for" }, "orange"), ` and lowered by ${num(-sums[1])} where it is `, h("strong", { class: "against" }, "blue"), "."));
 }

@@ -24,7 +24,7 @@ function attacked(D, R, name, found) {
     { name: sentence(found.measure).slice(0, -1), number: true, cell: (p) => `${format(p.value)} ${interval(p, format)}`, key: (p) => p.value },
     ...rest.map((key) => ({ name: word(key), number: true, cell: (p) => (has((p.more || {})[key]) ? num(p.more[key]) : MISSING), key: (p) => (p.more || {})[key] })),
   ], points, { label: `${word(name)}: figures` });
-  return card(`${word(name)}: ${found.measure}`, `${plural(found.rows, "test row")}, ${percent(R.confidence)} intervals.${found.unit ? ` Budget: ${found.unit}.` : ""}`,
+  return card(`${word(name)}: ${found.measure}`, `${plural(found.rows, found.kind === "privacy" ? "row" : "test row")}, ${percent(R.confidence)} intervals.${found.unit ? ` Budget: ${found.unit}.` : ""}`,
     drawn.length > 1 && attackCurve(name, found, drawn, format, share), table, notes.length > 0 && h("ul", null, notes.map((note) => h("li", null, sentence(note)))), shownRows(list(found.samples)));
 }
 
@@ -41,16 +41,4 @@ function shownRows(samples) {
       { name: "Was", cell: (one) => text(one.true) }, { name: "Became", cell: (one) => text(one.answer) },
       { name: "By", wide: true, cell: (one) => Object.entries(one.columns).map(([column, [from, to]]) => `${column}: ${num(from)} to ${num(to)}`).join(", ") },
     ], columns, { label: "Rows that fell" }))];
-}
-
-// Pixels 0 to 255, channels first, as a small picture.
-function picture(one, pixels) {
-  const [channels, height, width] = one.shape, plane = height * width;
-  const canvas = h("canvas", { width, height, class: "pixels", role: "img", "aria-label": "a test image" }), brush = canvas.getContext("2d"), made = brush.createImageData(width, height);
-  for (let i = 0; i < plane; i++) {
-    for (let c = 0; c < 3; c++) made.data[4 * i + c] = pixels[channels >= 3 ? c * plane + i : i];
-    made.data[4 * i + 3] = 255;
-  }
-  brush.putImageData(made, 0, 0);
-  return canvas;
 }
