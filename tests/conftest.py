@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bessemer.core import redaction
+
+#: What an expression of marks is made of that `pytest_ignore_collect` understands.
+_MARKS = {"slow", "alone", "and", "not"}
+
+#: How long an example takes, and how long to draw one, says nothing but how fast the machine is.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files that cannot have a test of the marks asked for: to import all files takes a minute.
+
+    Of `-m "slow and not alone"` these are files that nowhere say `mark.slow`, and those that are `alone` as a whole.
+    """
+    words = re.findall(r"(not )?(\w+)", config.option.markexpr.replace("and", ""))
+    if not collection_path.name.startswith("test_") or not set(config.option.markexpr.split()) <= _MARKS:
+        return None
+    text = collection_path.read_text("utf-8")
+    whole = "".join(re.findall(r"^pytestmark = .*$", text, re.MULTILINE))
+    left = any(f"mark.{word}" in whole if no else f"mark.{word}" not in text for no, word in words)
+    return True if left else None
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,6 +41,8 @@ def _own_config(tmp_path_factory: pytest.TempPathFactory) -> object:
     """A configuration folder for the whole session: tests make and trust keys there."""
     patch = pytest.MonkeyPatch()
     patch.setenv("BESSEMER_CONFIG_DIR", str(tmp_path_factory.mktemp("config")))
+    # to import MLflow takes as long as a small run: only tests of trackers have them
+    patch.setenv("BESSEMER_TRACK", "off")
     yield
     patch.undo()
 

@@ -38,7 +38,7 @@ def environment(name: str, *requirements: str) -> Path:
     return folder / "bin" / "python"
 
 
-def run(python: Path, script: str, *arguments: str, timeout: float = 120) -> str:
+def run(python: Path, script: str, *arguments: str, timeout: float = 300) -> str:
     """What a script prints in an environment; it must end well."""
     done = subprocess.run(
         [str(python), "-c", script, *arguments], capture_output=True, text=True, timeout=timeout

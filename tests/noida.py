@@ -15,7 +15,7 @@ from ports import free_port
 
 REQUIREMENT = "noida-db==0.2.3"
 #: Seconds until it listens; it takes a tenth of one where nothing else runs.
-_PATIENCE = 30.0
+_PATIENCE = 300.0
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Noida:
 
     def _listens(self) -> bool:
         with socket.socket() as probe:
-            probe.settimeout(1.0)
+            probe.settimeout(60.0)
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def kill(self) -> None:

@@ -47,7 +47,7 @@ def running(*command: Any) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=120)
 
 
 @contextlib.contextmanager

@@ -150,7 +150,7 @@ def test_python_examples_run(page: Path, tmp_path: Path) -> None:
     program = "\n".join(blocks(page, "python"))
     (tmp_path / "page.py").write_text(program, "utf-8")
     done = subprocess.run(
-        [sys.executable, "page.py"], cwd=tmp_path, env={**os.environ}, capture_output=True, text=True, timeout=300,
+        [sys.executable, "page.py"], cwd=tmp_path, env={**os.environ}, capture_output=True, text=True, timeout=900,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

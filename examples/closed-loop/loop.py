@@ -48,7 +48,7 @@ class Loop:
         request = urllib.request.Request(
             self.server + path, data, {"Content-Type": "application/json"}, method=method
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=300) as answer:
             return json.load(answer), {name.lower(): value for name, value in answer.headers.items()}
 
     def model(self) -> Row:
@@ -275,7 +275,7 @@ def serving(folder: Path, port: int) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+        process.wait(timeout=300)
 
 
 def free_port() -> int:
@@ -286,16 +286,16 @@ def free_port() -> int:
 
 
 def wait_until_ready(port: int, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+    for _ in range(3000):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready", timeout=60) as answer:
                 if answer.status == 200:
                     return
         except OSError:
             if server.poll() is not None:
                 raise SystemExit(f"the server ended with code {server.returncode}") from None
             time.sleep(0.1)
-    raise SystemExit("the server did not become ready within 60 s")
+    raise SystemExit("the server did not become ready within 5 minutes")
 
 
 if __name__ == "__main__":

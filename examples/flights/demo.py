@@ -64,7 +64,7 @@ def main() -> None:
         ask(console, port)
     finally:
         server.send_signal(signal.SIGTERM)
-        server.wait(timeout=20)
+        server.wait(timeout=300)
     console.rule("[bold]done")
     console.print(f"run      {seconds:.1f} s from raw data to the signed package")
     console.print(f"report   {run['report']}", soft_wrap=True)
@@ -80,23 +80,23 @@ def free_port() -> int:
 
 
 def wait_until_ready(port: int, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
+    for _ in range(3000):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready", timeout=60) as answer:
                 if answer.status == 200:
                     return
         except OSError:
             if server.poll() is not None:
                 raise SystemExit(f"the server ended with code {server.returncode}") from None
             time.sleep(0.1)
-    raise SystemExit("the server did not become ready within 30 s")
+    raise SystemExit("the server did not become ready within 5 minutes")
 
 
 def post(port: int, path: str, body: Any) -> Any:
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=300) as answer:
         return json.load(answer)
 
 

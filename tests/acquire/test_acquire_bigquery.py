@@ -55,7 +55,7 @@ class Server:
         self.options: Options = {
             "bigquery": DATASET,
             "endpoint": f"http://127.0.0.1:{rest.port}",
-            "timeout": 8,
+            "timeout": 300,
             "storage_api": grpc is not None,
             **({"storage_endpoint": f"127.0.0.1:{grpc.port}"} if grpc else {}),
         }
@@ -64,7 +64,8 @@ class Server:
         columns = ", ".join(f"`{field.name}` {_type(field.type)}" for field in table.schema)
         self.run(f"CREATE OR REPLACE TABLE shop.{name} ({columns})")
         self._load(name, table)
-        return {**self.options, "table": name}
+        self.given = {**self.options, "table": name}
+        return self.given
 
     def add(self, name: str, table: pa.Table) -> None:
         known = {field.name for field in self.client.get_table(f"{DATASET}.{name}", retry=None).schema}
@@ -93,7 +94,7 @@ class Server:
         raise NotImplementedError
 
     def interrupted(self) -> AbstractContextManager[None]:
-        return self.wire.cut(after=100_000)
+        return self.wire.cut_for(self.given)
 
 
 def _rows(table: pa.Table) -> list[dict[str, Any]]:

@@ -333,7 +333,7 @@ class Gate:
                     {},
                 )
                 if self.headers.get("authorization") == wants:
-                    through = http.client.HTTPConnection(to.address, timeout=30)
+                    through = http.client.HTTPConnection(to.address, timeout=300)
                     kept = {
                         name: self.headers[name]
                         for name in ("content-type", "accept")

@@ -44,7 +44,7 @@ class Lake:
 
     def _post(self, path: str, body: bytes, kind: str = "application/octet-stream") -> None:
         asked = urllib.request.Request(self._url + path, body, {"Content-Type": kind}, method="POST")
-        urllib.request.urlopen(asked, timeout=30).close()
+        urllib.request.urlopen(asked, timeout=300).close()
 
     def gets(self) -> list[str]:
         """The objects whose content was asked for, since the last call."""

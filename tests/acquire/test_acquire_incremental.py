@@ -474,7 +474,7 @@ def test_a_kill_at_any_step_onto_the_disk_loses_nothing_and_doubles_nothing(
         sqlite(orders, "INSERT INTO orders VALUES (?, ?, ?)", values=values)
         done = subprocess.run(
             [sys.executable, "-c", WORKER, str(tmp_path), str(step), str(Path(__file__).parent)],
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         assert done.returncode in (0, -9), done.stderr
         if done.returncode == 0:

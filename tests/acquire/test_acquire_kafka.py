@@ -56,10 +56,16 @@ class Topics:
     def put(self, name: str, table: pa.Table) -> Options:
         self.names[name] = self.broker.topic(f"{name}-{next(NUMBERS)}", 2)
         self.add(name, table)
-        return {**self.options(self.names[name]), **self.told(table.schema)}
+        self.given = {**self.options(self.names[name]), **self.told(table.schema)}
+        return self.given
 
     def options(self, topic: str) -> Options:
-        return {"kafka": self.server.address, "topic": topic, "land": str(self.folder / topic), "patience": 3}
+        return {
+            "kafka": self.server.address,
+            "topic": topic,
+            "land": str(self.folder / topic),
+            "patience": 300,
+        }
 
     def told(self, schema: pa.Schema) -> Options:
         return {"schema": {field.name: _type(field.type) for field in schema}}
@@ -82,8 +88,10 @@ class Topics:
 
     @contextmanager
     def interrupted(self) -> Iterator[None]:
+        patient, self.given["patience"] = self.given["patience"], 3
         with self.broker.away(self.names["long"]):
             yield
+        self.given["patience"] = patient
 
 
 class UntypedTopics(Topics):
@@ -224,7 +232,7 @@ def broker(server: Noida) -> Broker:
 def clicks(broker: Broker, tmp_path: Path) -> Options:
     """Options that read a topic of two partitions, without messages."""
     topic = broker.topic(f"clicks-{next(NUMBERS)}", 2)
-    return {"kafka": broker.address, "topic": topic, "land": str(tmp_path / "lake"), "patience": 10}
+    return {"kafka": broker.address, "topic": topic, "land": str(tmp_path / "lake"), "patience": 300}
 
 
 def rows(*ids: int, **more: Any) -> list[bytes]:
@@ -356,7 +364,7 @@ def test_a_topic_that_was_made_anew_is_refused(broker: Broker, clicks: Options, 
     read(clicks, tmp_path / "p")
     admin = AdminClient({"bootstrap.servers": broker.address, "log_level": 0})
     for done in admin.delete_topics([clicks["topic"]]).values():
-        done.result(20)
+        done.result(120)
     broker.topic(clicks["topic"], 2)
     with pytest.raises(DataError, match="messages up to 2 have landed"):
         read(clicks, tmp_path / "p")

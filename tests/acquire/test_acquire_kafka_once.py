@@ -29,6 +29,7 @@ from bessemer.acquire.streams.records import Records
 from bessemer.acquire.streams.table import Overtaken
 from bessemer.core.errors import DataError
 from noida import running
+from patience import PATIENCE, until
 from systems.kafka import Broker
 from systems.kafka_kills import options_of
 from systems.moto import moto
@@ -55,14 +56,14 @@ def test_no_row_is_lost_and_none_is_there_twice(broker: Broker, tmp_path: Path) 
     arguments = [broker.address, topic, str(PARTITIONS), str(lake), str(ROUNDS), "20261127"]
     done = subprocess.run(
         [sys.executable, "-m", "systems.kafka_kills", *arguments],
-        cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=400,
+        cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=1800,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
     sent, rounds = (json.loads(line) for line in done.stdout.splitlines())
     assert sum(rounds.values()) == ROUNDS, rounds
     assert all(rounds.values()), rounds
     before = DeltaTable(lake)
-    assert before.version() > ROUNDS, "hardly anything was committed between the kills"
+    assert before.version() >= ROUNDS - 1, "each round has waited for a commit"
     options = options_of(broker.address, topic, str(lake), "end")
     with closing(client_of("kills", options, tmp_path, ends=True)) as client:
         land_to_end(client, lander_of("kills", options, tmp_path), options)
@@ -75,7 +76,7 @@ def test_no_row_is_lost_and_none_is_there_twice(broker: Broker, tmp_path: Path) 
 
 def parts(broker: Broker, tmp_path: Path, *, ends: bool, **more: Any) -> tuple[KafkaSource, Client, Lander]:
     words = {
-        "kafka": broker.address, "topic": broker.topic(f"parts-{time.time_ns()}"), "land": "lake", "patience": 20,
+        "kafka": broker.address, "topic": broker.topic(f"parts-{time.time_ns()}"), "land": "lake", "patience": 300,
         **more,
     }  # fmt: skip
     options = KafkaSource.model_validate(words)
@@ -110,7 +111,7 @@ def test_a_follower_that_stops_says_why(
 ) -> None:
     """Its partitions are taken from it when it goes, and what it had not landed stays where it was."""
     monkeypatch.setattr("bessemer.acquire.streams.reader.CHUNK", 100)
-    options, client, lander = parts(broker, tmp_path, ends=False, batch=500)
+    options, client, lander = parts(broker, tmp_path, ends=False, batch=500, every=3600)
     broker.send(options.topic, [b"{"] * 1500)
     with pytest.raises(DataError, match="500 of 500 messages"), closing(client):
         Follower(client, lander, options, lambda nexts: None).run(Event())
@@ -178,17 +179,14 @@ def follow(project: Path, *more: str) -> subprocess.Popen[str]:
 
 def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     told: dict[str, Any] = json.loads(out)
     return told
 
 
 def wait_for(lake: Path, rows: int) -> None:
-    end = time.monotonic() + 60
-    while not DeltaTable.is_deltatable(str(lake)) or len(landed(lake)) < rows:
-        assert time.monotonic() < end, "it does not land"
-        time.sleep(0.1)
+    until(lambda: DeltaTable.is_deltatable(str(lake)) and len(landed(lake)) >= rows, f"row {rows}")
 
 
 def values(start: int, end: int) -> list[bytes]:
@@ -219,7 +217,7 @@ def members(broker: Broker, topic: str) -> int:
 
     admin = AdminClient({"bootstrap.servers": broker.address, "log_level": 0})
     (asked,) = admin.describe_consumer_groups([f"bessemer-{topic}"]).values()
-    there = asked.result(20).members
+    there = asked.result(120).members
     return sum(1 for each in there if each.assignment and each.assignment.topic_partitions)
 
 
@@ -227,10 +225,7 @@ def test_two_processes_share_the_partitions(broker: Broker, project: Path) -> No
     topic = topic_of(project)
     both = [follow(project), follow(project)]
     try:
-        end = time.monotonic() + 60
-        while members(broker, topic) < 2:
-            assert time.monotonic() < end, "one of them has no partition"
-            time.sleep(0.2)
+        until(lambda: members(broker, topic) == 2, "a partition for both")
         for partition in range(2):
             broker.send(topic, values(partition * 100, partition * 100 + 100), partition)
         wait_for(project / "lake", 200)
@@ -244,7 +239,7 @@ def test_two_processes_share_the_partitions(broker: Broker, project: Path) -> No
 
 def test_a_wrong_name_is_refused_in_words(project: Path) -> None:
     process = follow(project, "clickz")
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert "did you mean 'clicks'" in err
 

@@ -54,7 +54,7 @@ class Server:
         self.wire = made
         self.options: Options = {
             "snowflake": "shop", "database": "shop", "user": "fake", "password_env": "SNOWFLAKE_PASSWORD",
-            "endpoint": f"http://127.0.0.1:{made.port}", "timeout": 8,
+            "endpoint": f"http://127.0.0.1:{made.port}", "timeout": 300,
         }  # fmt: skip
 
     def run(self, sql: str) -> None:
@@ -64,7 +64,8 @@ class Server:
         columns = ", ".join(f'"{field.name}" {_type(field.type)}' for field in table.schema)
         self.run(f'CREATE OR REPLACE TABLE "{name}" ({columns})')
         self._insert(name, table)
-        return {**self.options, "table": name}
+        self.given = {**self.options, "table": name}
+        return self.given
 
     def add(self, name: str, table: pa.Table) -> None:
         cursor = self.connection.cursor()
@@ -92,7 +93,7 @@ class Server:
         raise NotImplementedError
 
     def interrupted(self) -> AbstractContextManager[None]:
-        return self.wire.cut(after=100_000)
+        return self.wire.cut_for(self.given)
 
 
 def _literal(value: Any) -> str:

@@ -408,7 +408,7 @@ except StoreError as error:
     print(error)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=300, check=True
     )
     assert "disk full while writing" in done.stdout, done.stderr
     assert not list((tmp_path / "store").rglob("*.parquet"))

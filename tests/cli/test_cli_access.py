@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 def call(*args: str, cwd: Path) -> Any:
     return subprocess.run(
         [sys.executable, "-m", "bessemer", "access", *args], cwd=cwd, env={**os.environ}, capture_output=True,
-        text=True, timeout=60, check=False,
+        text=True, timeout=300, check=False,
     )  # fmt: skip
 
 

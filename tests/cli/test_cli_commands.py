@@ -18,7 +18,7 @@ from bessemer.cli import COMMANDS
 def call(*args: str, cwd: Path, **env: str) -> Any:
     return subprocess.run(
         [sys.executable, "-m", "bessemer", *args], cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True,
-        timeout=60, check=False,
+        timeout=300, check=False,
     )  # fmt: skip
 
 

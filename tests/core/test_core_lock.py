@@ -6,29 +6,36 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from time import monotonic
+from types import SimpleNamespace
 
 import pytest
 
 from bessemer.core.errors import EnvironmentFault
 from bessemer.core.lock import exclusive
 
+#: Holds the lock until its input ends.
 HOLDER = """
-import sys, time
+import sys
 from pathlib import Path
 from bessemer.core.lock import exclusive
 with exclusive(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
+
+
+def held(path: Path) -> subprocess.Popen[str]:
+    pipe = subprocess.PIPE
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdin=pipe, stdout=pipe, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    return holder
 
 
 def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
     path = tmp_path / ".bessemer" / "lock"
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
+    with held(path) as holder:
         with pytest.raises(EnvironmentFault, match=f"process {holder.pid}"), exclusive(path):
             pass
         holder.send_signal(signal.SIGKILL)
@@ -37,13 +44,18 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
         assert path.exists()
 
 
-def test_waiting_for_the_other(tmp_path: Path) -> None:
-    path = tmp_path / "lock"
-    program = HOLDER.replace("time.sleep(60)", "time.sleep(0.5)")
-    with subprocess.Popen(
-        [sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        with exclusive(path, wait=20):
-            assert holder.wait(timeout=20) == 0
+def test_waiting_for_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, waits = tmp_path / "lock", []
+    with held(path) as holder:
+        assert holder.stdin is not None
+
+        def asleep(seconds: float) -> None:
+            """The other lets go while it is waited for."""
+            waits.append(seconds)
+            if len(waits) == 2:
+                holder.stdin.close()  # type: ignore[union-attr]
+                assert holder.wait(300) == 0
+
+        monkeypatch.setattr("bessemer.core.lock.time", SimpleNamespace(monotonic=monotonic, sleep=asleep))
+        with exclusive(path, wait=300):
+            assert len(waits) == 2

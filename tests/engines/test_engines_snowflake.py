@@ -27,7 +27,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
         patch.setenv("SNOWFLAKE_PASSWORD", "snow-and-ice")
         settings = SnowflakeSettings.model_validate({
             "account": "shop", "database": "SHOP", "schema": "PUBLIC", "user": "me",
-            "password_env": "SNOWFLAKE_PASSWORD", "endpoint": f"http://127.0.0.1:{port}", "timeout": 20,
+            "password_env": "SNOWFLAKE_PASSWORD", "endpoint": f"http://127.0.0.1:{port}", "timeout": 300,
         })  # fmt: skip
         engine = Snowflake(settings, context(folder))
         yield remote(engine, "snowflake", tables(), folder)

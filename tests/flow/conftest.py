@@ -20,7 +20,7 @@ Bessemer = Callable[..., "subprocess.CompletedProcess[str]"]
 def bessemer() -> Bessemer:
     """Runs the command line in a folder; the environment is the test session's with `env` added."""
 
-    def call(*args: object, cwd: Path, env: dict[str, str] | None = None, timeout: float = 300) -> Any:
+    def call(*args: object, cwd: Path, env: dict[str, str] | None = None, timeout: float = 900) -> Any:
         return subprocess.run(
             [sys.executable, "-m", "bessemer", *map(str, args)],
             cwd=cwd,

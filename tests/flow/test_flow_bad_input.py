@@ -111,7 +111,7 @@ def test_ten_thousand_columns(tmp_path: Path, bessemer: Any) -> None:
     table = pa.table({**{f"c{i}": noise[i] for i in range(10_000)}, "y": (noise[0] > 0).astype(np.int64)})
     pq.write_table(table, tmp_path / "d.parquet")
     write_project(tmp_path, data="d.parquet", target="y", train={"learner": "linear"})
-    done = bessemer("run", "--upto", "train", cwd=tmp_path, timeout=900)
+    done = bessemer("run", "--upto", "train", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "10,001 columns" in done.stdout
 
@@ -141,7 +141,7 @@ def test_read_only_folder(tmp_path: Path) -> None:
     script = f"mount --bind {tmp_path} {tmp_path} && mount -o remount,ro,bind {tmp_path} && cd {tmp_path} && "
     done = subprocess.run(
         ["unshare", "--map-root-user", "--mount", "sh", "-c", script + f"exec {os.sys.executable} -m bessemer run"],
-        cwd="/", capture_output=True, text=True, timeout=120, check=False,
+        cwd="/", capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 6, done.stdout + done.stderr
     assert "not allowed to write" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -14,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests_support import write_project
+from tests_support import first_rows, write_project
 
 pytestmark = pytest.mark.slow
 
 EPOCH = {"SOURCE_DATE_EPOCH": "1700000000"}
-KILLS = 10
+#: Runs that a machine may get through before they can be killed.
+TRIES = 5
 
 
 def members(package: Path) -> dict[str, bytes]:
@@ -30,20 +32,21 @@ def members(package: Path) -> dict[str, bytes]:
 def project(folder: Path, shared: Path) -> Path:
     train = {"learner": "lightgbm", "rounds": 120, "checkpoint": 20}
     return write_project(
-        folder, data=str(shared / "adult" / "test.csv"), target="income", train=train,
+        folder, data=first_rows(shared / "adult" / "test.csv", folder, 4000), target="income", train=train,
         evaluate={"slices": ["sex", "race"]},
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory, shared: Path, bessemer: Any) -> dict[str, Any]:
-    """An uninterrupted run: its package and how long it took."""
+    """An uninterrupted run: its package, and how long each stage took."""
     folder = tmp_path_factory.mktemp("reference")
     project(folder, shared)
-    started = time.monotonic()
     done = bessemer("run", "--json", cwd=folder, env=EPOCH)
     assert done.returncode == 0, done.stderr
-    return {"seconds": time.monotonic() - started, "package": Path(json.loads(done.stdout)["package"])}
+    events = [json.loads(line) for line in done.stderr.splitlines() if '"stage_end"' in line]
+    seconds = {event["stage"]: event["seconds"] for event in events}
+    return {"seconds": seconds, "package": Path(json.loads(done.stdout)["package"])}
 
 
 def test_two_runs_give_the_same_bytes(
@@ -86,35 +89,58 @@ def test_time_stands_in_the_manifest_alone(
     assert a == b
 
 
-def test_killed_ten_times(reference: dict[str, Any], tmp_path: Path, shared: Path, bessemer: Any) -> None:
-    """SIGKILL at random moments, spread over all stages; each time the run goes on and ends in the same bytes."""
-    chance = random.Random(11)
-    kills = folder_number = 0
-    interrupted: set[str] = set()
-    while kills < KILLS:
-        folder_number += 1
-        folder = tmp_path / str(folder_number)
-        project(folder, shared)
-        while True:
-            command = [sys.executable, "-m", "bessemer", "run", "--json"]
-            run = subprocess.Popen(
-                command, cwd=folder, env={**os.environ, **EPOCH}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                text=True, start_new_session=True,
-            )  # fmt: skip
-            try:
-                wait = chance.uniform(0.3, 0.8 * reference["seconds"]) if kills < KILLS else 600
-                _, log = run.communicate(timeout=wait)
-                assert run.returncode == 0, log
+def begun(folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "bessemer", "run", "--json"]
+    return subprocess.Popen(
+        command, cwd=folder, env={**os.environ, **EPOCH}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def killed_in(stage: str, after: float, folder: Path) -> bool:
+    """Whether a run was killed so many seconds after it had begun a stage; else it was through before."""
+    with begun(folder) as run:
+        assert run.stderr is not None
+        for line in run.stderr:
+            if '"stage_start"' in line and json.loads(line)["stage"] == stage:
                 break
-            except subprocess.TimeoutExpired:
-                os.killpg(run.pid, signal.SIGKILL)
-                _, log = run.communicate()
-                kills += 1
-                started = [json.loads(line)["stage"] for line in log.splitlines() if '"stage_start"' in line]
-                interrupted.update(started[-1:])
-        (package,) = (folder / "build").glob("*.bsm")
-        same = package.read_bytes() == reference["package"].read_bytes()
-        assert same
-    assert len(interrupted) >= 3, f"the kills hit {sorted(interrupted)} only"
-    listed = json.loads(bessemer("runs", "--json", cwd=tmp_path / "1").stdout)
-    assert {"killed", "done"} & {run["status"] for run in listed}
+        else:
+            raise AssertionError(f"the run did not come to {stage}")
+        time.sleep(after)
+        os.killpg(run.pid, signal.SIGKILL)
+    assert run.returncode in (0, -signal.SIGKILL)
+    return run.returncode != 0
+
+
+def test_killed_in_every_stage(
+    reference: dict[str, Any], tmp_path: Path, shared: Path, bessemer: Any
+) -> None:
+    """SIGKILL at a random moment of each stage in turn; the next run goes on, and the last ends in the same bytes."""
+    chance, folders = random.Random(11), itertools.count(1)
+
+    def another() -> Path:
+        project(folder := tmp_path / str(next(folders)), shared)
+        return folder
+
+    folder = another()
+    assert len(reference["seconds"]) >= 10
+    for stage, seconds in reference["seconds"].items():
+        for _ in range(TRIES):
+            if killed_in(stage, chance.uniform(0, 0.5 * seconds), folder):
+                break
+            check_same(folder, reference)
+            folder = another()
+        else:
+            raise AssertionError(f"{stage} was through before it could be killed")
+    with begun(folder) as run:
+        _, log = run.communicate(timeout=600)
+    assert run.returncode == 0, log
+    check_same(folder, reference)
+    listed = json.loads(bessemer("runs", "--json", cwd=folder).stdout)
+    assert {run["status"] for run in listed} == {"killed", "done"}
+
+
+def check_same(folder: Path, reference: dict[str, Any]) -> None:
+    (package,) = (folder / "build").glob("*.bsm")
+    same = package.read_bytes() == reference["package"].read_bytes()
+    assert same

@@ -9,10 +9,10 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from patience import PATIENCE
 
 ROW = {"tenure": 70, "monthly charges": 20.5, "autopay": True, "contract": "One year", "désactivé": None}
 
@@ -71,7 +71,7 @@ class Client:
         self.answers: dict[tuple[str, int], int] = {}
         self._port, self._name, self._next = port, name, 0
         self._end = threading.Event()
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
 
     def ask(self) -> int:
         """Ask for a prediction; the status."""
@@ -114,11 +114,3 @@ class Client:
 
     def stop(self) -> None:
         self._end.set()
-
-
-def until(true: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
-    return found

@@ -52,7 +52,7 @@ def listener() -> Iterator[Listener]:
 
 def sink(url: str, **settings: Any) -> Any:
     found = SINKS.load("elasticsearch")
-    return found(found.Settings.model_validate({"url": url, "timeout": "3s", **settings}))
+    return found(found.Settings.model_validate({"url": url, "timeout": "300s", **settings}))
 
 
 def there(server: noida.Noida, kind: str) -> list[dict[str, Any]]:

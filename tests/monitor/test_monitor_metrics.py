@@ -5,10 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from operations_support import Busy
 from prometheus_client.parser import text_string_to_metric_families
 
 import bessemer
+import patience
 from bessemer.cli import group
 from bessemer.core.errors import EnvironmentFault, UsageError
 from bessemer.monitor.metrics import LastWindow, listen, write_textfile
@@ -28,6 +27,7 @@ from bessemer.monitor.slo import SloSpec
 from bessemer.monitor.spec import MonitorSpec
 from bessemer.monitor.store import Kept, MonitorStore
 from bessemer.monitor.watch import Watch
+from patience import PATIENCE, until
 from ports import free_port
 from prometheus_tools import prometheus
 
@@ -147,14 +147,14 @@ def test_addresses(watched: tuple[MonitorStore, list[Kept]]) -> None:
     port = free_port()
     stop = listen(last, str(port))
     try:
-        answer = httpx.get(f"http://127.0.0.1:{port}/metrics")
+        answer = patience.get(f"http://127.0.0.1:{port}/metrics")
         assert samples(answer.text) == samples(last.text())
         with pytest.raises(EnvironmentFault, match="cannot listen"):
             listen(last, str(port))
     finally:
         stop()
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"http://127.0.0.1:{port}/metrics")
+        patience.get(f"http://127.0.0.1:{port}/metrics")
     for wrong in ("everywhere", "127.0.0.1:", "99999"):
         with pytest.raises(UsageError, match="is no address"):
             listen(last, wrong)
@@ -187,11 +187,8 @@ def test_the_command_answers_scrapes(package: Path, tmp_path: Path) -> None:
     try:
         assert process.stdout
         assert json.loads(process.stdout.readline())["rows"] == 400
-        end = time.monotonic() + 20
-        while not (text := httpx.get(f"http://127.0.0.1:{port}/metrics").text):
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        text = until(lambda: patience.get(f"http://127.0.0.1:{port}/metrics").text)
         assert samples(text)["rows", labels()] == 400
     finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=120)
+        process.terminate()
+        process.communicate(timeout=PATIENCE)

@@ -13,7 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +21,7 @@ from log_support import Server, at, seconds
 from package_support import given
 from watcher_support import logged, watch
 
+import patience
 from bessemer.monitor.watchers.age import Age, AgeSettings
 from bessemer.monitor.watchers.nan import Nan, NanSettings
 from bessemer.monitor.watchers.skew import Skew, SkewSettings
@@ -31,6 +31,7 @@ from bessemer.package.model import Model, load
 from bessemer.package.write import write_package
 from bessemer.serve.log.entry import Entry
 from bessemer.testing.models import INPUTS, TASKS, tiny_members, tiny_model
+from patience import PATIENCE, UNHURRIED
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +220,8 @@ def test_where_there_was_no_version_before(models: dict[str, Model], tmp_path: P
 @contextmanager
 def serving(package: Path, folder: Path) -> Iterator[str]:
     """`bessemer serve` with a log in `folder`; gives its URL."""
-    (folder / "bessemer.yaml").write_text("data: x.csv\ntarget: churned\nserve: {log: {folder: log}}\n")
+    settings = {"data": "x.csv", "target": "churned", "serve": {**UNHURRIED, "log": {"folder": "log"}}}
+    (folder / "bessemer.yaml").write_text(json.dumps(settings))
     words = [
         "serve",
         str(package),
@@ -242,7 +244,7 @@ def serving(package: Path, folder: Path) -> Iterator[str]:
                 break
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE)
 
 
 @pytest.mark.slow
@@ -271,7 +273,7 @@ def test_what_a_server_logs_is_proved_whatever_the_protocol(
             "data": [1_700_000_000_000_000, -(2**63)],
         },
     ]
-    with serving(package, tmp_path) as url, httpx.Client(base_url=url, timeout=30) as http:
+    with serving(package, tmp_path) as url, patience.Client(base_url=url) as http:
         answers = [http.post("/predict", json={"rows": rows})]
         answers += [http.post("/predict", json={"rows": [row]}) for row in rows]
         answers.append(http.post("/v2/models/tiny/infer", json={"inputs": tensors}))

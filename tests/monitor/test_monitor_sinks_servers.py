@@ -21,6 +21,7 @@ from bessemer.monitor.alerts.spec import AlertsSpec
 from bessemer.monitor.plugins import SINKS
 from bessemer.monitor.sinks.settings import SinkFault
 from bessemer.monitor.store import MonitorStore
+from patience import PATIENCE, until
 
 pytestmark = pytest.mark.slow
 
@@ -28,14 +29,6 @@ pytestmark = pytest.mark.slow
 def sink(kind: str, **settings: Any) -> Any:
     found = SINKS.load(kind)
     return found(found.Settings.model_validate(settings))
-
-
-def until(true: Any, seconds: float = 60.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return found
 
 
 # Kafka -----------------------------------------------------------------------------------------------
@@ -49,12 +42,14 @@ def consumed(server: noida.Noida, topic: str, wanted: set[str]) -> list[Any]:
     )
     reader.subscribe([topic])
     found: list[Any] = []
-    end = time.monotonic() + 60
-    while not wanted <= {id_of(each) for each in found}:
-        assert time.monotonic() < end, found
+
+    def there() -> bool:
         message = reader.poll(0.5)
         if message is not None and not message.error():
             found.append(message)
+        return wanted <= {id_of(each) for each in found}
+
+    until(there, "the notices")
     reader.close()
     return found
 
@@ -66,7 +61,7 @@ def id_of(message: Any) -> str:
 def test_kafka_has_every_notice_with_its_key_and_id(tmp_path: Path) -> None:
     sent = [notice(i, subject=f"tiny/1/{i % 3}") for i in range(30)]
     with noida.running("kafka", tmp_path / "kafka") as server:
-        sink("kafka", servers=server.address, topic="alerts").send(sent)
+        sink("kafka", servers=server.address, topic="alerts", timeout="300s").send(sent)
         found = consumed(server, "alerts", {each.id for each in sent})
     assert [json.loads(m.value()) for m in found] == [each.to_json() for each in sent]
     assert [m.key().decode() for m in found] == [each.subject for each in sent]
@@ -78,16 +73,22 @@ def test_kafka_may_be_killed_between_and_nothing_is_lost(tmp_path: Path) -> None
     server = noida.Noida("kafka", tmp_path / "kafka")
     server.start()
     try:
-        named = {"kafka": {"servers": server.address, "topic": "alerts", "timeout": "2s"}}
-        found = Outbox(MonitorStore(tmp_path / "monitor.db"), AlertsSpec(to=[named]))
         said: list[str] = []
-        courier = Courier(found, found.receivers[0], said.append)
+
+        def courier_of(timeout: str) -> Courier:
+            named = {"kafka": {"servers": server.address, "topic": "alerts", "timeout": timeout}}
+            outbox = Outbox(store, AlertsSpec(to=[named]))
+            return Courier(outbox, outbox.receivers[0], said.append)
+
+        store = MonitorStore(tmp_path / "monitor.db")
+        found = Outbox(store, AlertsSpec(to=[{"kafka": {"servers": server.address, "topic": "alerts"}}]))
+        courier = courier_of("300s")
         found.announce([notice(0), notice(1)])
         assert courier.deliver() == 2
         consumed(server, "alerts", {notice(0).id, notice(1).id})
         server.kill()
         found.announce([notice(2), notice(3)])
-        assert courier.deliver() == 0
+        assert courier_of("2s").deliver() == 0
         assert "has not taken the notices" in said[0] or "cannot be used" in said[0]
         server.start()
         found.retry()
@@ -139,7 +140,7 @@ def _ready(url: str) -> bool:
 
 def alerts(url: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(
-        urllib.request.urlopen(url + "/api/v2/alerts", timeout=10).read()
+        urllib.request.urlopen(url + "/api/v2/alerts", timeout=PATIENCE).read()
     )
     return found
 
@@ -148,7 +149,7 @@ def test_alertmanager_is_told_and_told_that_it_is_over(
     alertmanager: str, listener: Listener, tmp_path: Path
 ) -> None:
     """Two findings open, one ends: what Alertmanager says to its own receiver is that."""
-    named = {"alertmanager": {"url": alertmanager}}
+    named = {"alertmanager": {"url": alertmanager, "timeout": "300s"}}
     spec = AlertsSpec(to=[named], resolve=1)
     found = Outbox(MonitorStore(tmp_path / "monitor.db"), spec)
     courier = Courier(found, found.receivers[0])
@@ -183,7 +184,7 @@ def told(listener: Listener) -> set[tuple[str, str]]:
 
 
 def test_alertmanager_takes_a_test_and_the_same_twice(alertmanager: str) -> None:
-    one = sink("alertmanager", url=alertmanager + "/", lasts="1h")
+    one = sink("alertmanager", url=alertmanager + "/", lasts="1h", timeout="300s")
     one.send([notice(), notice(1), notice(kind="test", body={})])
     one.send([notice()])
     assert len(alerts(alertmanager)) == 2

@@ -29,9 +29,8 @@ def executed(path: Path, folder: Path) -> Any:
 
     read = nbformat.read(path, as_version=4)
     nbformat.validate(read)
-    client = NotebookClient(
-        read, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
-    )
+    where = {"metadata": {"path": str(folder)}}
+    client = NotebookClient(read, timeout=900, startup_timeout=300, kernel_name="python3", resources=where)
     return client.execute()
 
 

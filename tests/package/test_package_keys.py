@@ -39,7 +39,7 @@ def test_runs_that_start_at_once_use_one_key(own_keys: Path) -> None:
     code = "from bessemer.package import keys; print(keys.key_id(keys.public_of(keys.signing_key())))"
     command = [sys.executable, "-c", code]
     started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    assert {p.communicate(timeout=60)[0] for p in started} == {keys.existing_key_id() + "\n"}
+    assert {p.communicate(timeout=300)[0] for p in started} == {keys.existing_key_id() + "\n"}
 
 
 def test_the_environment_names_another_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,7 +133,11 @@ def test_every_single_byte_matters() -> None:
             read_package(bytes(changed), trust=SMALL_TRUST)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     st.dictionaries(st.sampled_from(["manifest.json", "manifest.sig", "model.onnx"]), st.binary(max_size=120))
 )

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -319,15 +320,23 @@ def test_other_threads_run_meanwhile_and_all_agree() -> None:
     def tick() -> None:
         while not done.is_set():
             ticks.append(1)
+            time.sleep(0)
 
     found: list[np.ndarray] = []
-    counter = threading.Thread(target=tick)
+    counter, during, end = threading.Thread(target=tick), 0, time.monotonic() + 60
     counter.start()
-    before = len(ticks)
-    found.append(score(walker, x))  # one call that takes tens of milliseconds
-    during = len(ticks) - before
-    done.set()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1000)  # another thread runs where the interpreter is given away, and only there
+    try:
+        while not during and time.monotonic() < end:  # it may not get a processor at once
+            before = len(ticks)
+            score(walker, x)
+            during = len(ticks) - before
+    finally:
+        sys.setswitchinterval(interval)
+        done.set()
     counter.join()
+    found.append(score(walker, x))
     workers = [threading.Thread(target=lambda: found.append(score(walker, x))) for _ in range(4)]
     for worker in workers:
         worker.start()

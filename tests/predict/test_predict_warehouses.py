@@ -53,7 +53,7 @@ class Warehouse:
     def make(self, place: str) -> None:
         raise NotImplementedError
 
-    def within(self, place: str, port: int) -> Target:
+    def within(self, place: str, port: int, timeout: str = "300s") -> Target:
         raise NotImplementedError
 
     def rows(self, target: Target, sql: str = "SELECT * FROM {} ORDER BY id") -> list[dict[str, Any]]:
@@ -74,8 +74,8 @@ class OnBigQuery(Warehouse):
     def make(self, place: str) -> None:
         self.client.create_dataset(f"{PROJECT}.{place}")
 
-    def within(self, place: str, port: int) -> Target:
-        url = f"bigquery://{PROJECT}/{place}?endpoint=http://127.0.0.1:{port}&timeout=8s"
+    def within(self, place: str, port: int, timeout: str = "300s") -> Target:
+        url = f"bigquery://{PROJECT}/{place}?endpoint=http://127.0.0.1:{port}&timeout={timeout}"
         return target_of(url, table="scored")
 
     def rows(self, target: Target, sql: str = "SELECT * FROM {} ORDER BY id") -> list[dict[str, Any]]:
@@ -95,9 +95,9 @@ class OnSnowflake(Warehouse):
     def make(self, place: str) -> None:
         self.connection.cursor().execute(f"CREATE SCHEMA {place}")
 
-    def within(self, place: str, port: int) -> Target:
+    def within(self, place: str, port: int, timeout: str = "300s") -> Target:
         url = f"snowflake://me:${{WAREHOUSE_PASSWORD}}@shop/SHOP/{place.upper()}"
-        return target_of(f"{url}?endpoint=http://127.0.0.1:{port}&timeout=8s", table="scored")
+        return target_of(f"{url}?endpoint=http://127.0.0.1:{port}&timeout={timeout}", table="scored")
 
     def rows(self, target: Target, sql: str = "SELECT * FROM {} ORDER BY id") -> list[dict[str, Any]]:
         with self.connection.cursor() as cursor:
@@ -275,7 +275,6 @@ def test_notes_of_others_that_come_between_are_waited_out(warehouse: Warehouse) 
     }
     with in_front_of(warehouse.port) as site:
         target = warehouse.target(site.port)
-        target = replace(target, where=target.where.replace("timeout=8s", "timeout=300s"))
         sink = write(warehouse, target, "a", 0, 1)
         left = [None] * 6
 
@@ -309,7 +308,7 @@ def test_what_cannot_be_written_is_said(warehouse: Warehouse) -> None:
         with pytest.raises(StoreError, match="no dataset"):
             SINKS.load(warehouse.kind)(warehouse.within(place, warehouse.port), job()).open()
     with pytest.raises((StoreError, EnvironmentFault)) as caught:
-        SINKS.load(warehouse.kind)(warehouse.within(place, 9), job()).open()
+        SINKS.load(warehouse.kind)(warehouse.within(place, 9, "8s"), job()).open()
     assert PASSWORD not in str(caught.value)
     for options in ({"tabel": "x"}, {}):
         where = warehouse.target().where

@@ -23,16 +23,17 @@ def chromium() -> Iterator[Any]:
 
     assert CHROMIUM, "pages are tested in Chromium: `make browser` installs it"
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=300_000)
         yield browser
         browser.close()
 
 
 #: The page follows its address in an event that comes later; where the address is the same already, none comes.
 _GO = """address => new Promise(done => {
+  const before = location.href;
   addEventListener("hashchange", () => requestAnimationFrame(() => done()), { once: true });
-  setTimeout(done, 500);
   location.hash = address;
+  if (location.href === before) done();
 })"""
 
 
@@ -46,7 +47,7 @@ class Opened:
         options = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **context}
         self.context = browser.new_context(**options)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(300_000)
         self.page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
         self.page.on("request", lambda request: self.asked.append(request.url))

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from bessemer.monitor.store import MonitorStore
 from bessemer.retrain.deployment import served
 from bessemer.retrain.retrainer import Retrainer
 from bessemer.retrain.triggers import Reason
+from patience import PATIENCE, UNHURRIED, until
 from ports import free_port
 
 pytestmark = pytest.mark.slow
@@ -39,7 +39,7 @@ class Served:
         self.url = f"http://127.0.0.1:{port}"
         path = write_project(folder, rows(2000, 1), on=["drift"], deploy={"server": self.url, **deploy})
         project = json.loads(path.read_text())
-        project["serve"] = {"port": port, "access": {"anonymous": ["predict", "admin"]}}
+        project["serve"] = {**UNHURRIED, "port": port, "access": {"anonymous": ["predict", "admin"]}}
         path.write_text(json.dumps(project))
         package = Project(folder).run().package
         assert package is not None
@@ -48,13 +48,7 @@ class Served:
         pq.write_table(pa.concat_tables([before, rows(6000, 2, turned=True)]), folder / "data.parquet")
         command = [sys.executable, "-m", "bessemer", "serve", str(package), "--workers", "1"]
         self.process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
-        self.until(self.ready, "the server")
-
-    def until(self, come: Callable[[], bool], what: str) -> None:
-        end = time.monotonic() + 60
-        while not come():
-            assert time.monotonic() < end, f"{what} did not come"
-            time.sleep(0.05)
+        until(self.ready, "the server")
 
     def ready(self) -> bool:
         try:
@@ -74,7 +68,7 @@ class Served:
     def predict(self) -> None:
         body = json.dumps({"rows": [{"a": 0.1, "b": 0.2}]}).encode()
         request = urllib.request.Request(f"{self.url}/predict", body, {"content-type": "application/json"})
-        urllib.request.urlopen(request, timeout=10).read()
+        urllib.request.urlopen(request, timeout=PATIENCE).read()
 
 
 @pytest.fixture
@@ -88,11 +82,11 @@ def serving(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     yield start
     for one in made:
         one.process.send_signal(signal.SIGTERM)
-        one.process.wait(timeout=30)
+        one.process.wait(PATIENCE)
 
 
 def test_a_winner_takes_all_requests_after_its_trial(serving: Callable[..., Served]) -> None:
-    one = serving(canary=[0.5], requests=5, seconds=0, latency=1000)
+    one = serving(canary=[0.5], requests=40, seconds=0, latency=1e9)
     assert one.retrainer().champion() == one.package
     stop = threading.Event()
 
@@ -117,7 +111,7 @@ def test_what_was_taken_back_is_not_given_again(serving: Callable[..., Served]) 
     one = serving(canary=[0.5], requests=10_000)
     command = [sys.executable, "-m", "bessemer", "retrain", str(one.folder)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    one.until(lambda: "1.1" in one.versions(), "the trial")
+    until(lambda: "1.1" in one.versions(), "the trial")
     process.kill()
     process.wait()
     ask(one.url, "", "POST", "/deployments/grows/rollback")

@@ -64,32 +64,23 @@ def send(models: dict[str, Model]) -> Any:
 
 @pytest.fixture(scope="session")
 def start(packages: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """start(slow=seconds a prediction takes, settings...) -> Served"""
+    """start(how, settings...) -> Served"""
     key = write_public(tmp_path_factory.mktemp("key") / "key.pub")
     started: list[Served] = []
 
-    def start(*, slow: float = 0.0, **settings: Any) -> Served:
-        started.append(Served(packages["binary"], key, slow, settings))
+    def start(*how: str, **settings: Any) -> Served:
+        started.append(Served(packages["binary"], key, settings, *how))
         return started[-1]
 
     yield start
     for served in started:
-        if served.process.poll() is None:
-            served.process.kill()
-            served.process.communicate(timeout=15)
+        served.kill()
 
 
 @pytest.fixture(scope="session")
 def served(start: Any) -> Served:
     """A server for all tests that do not stop it."""
-    found: Served = start(max_body=64 * 1024, read_timeout=1.0, keep_alive=5.0, connections=64)
-    return found
-
-
-@pytest.fixture(scope="session")
-def slow_server(start: Any) -> Served:
-    """A server whose every prediction takes a second in its one thread, with room for two that wait."""
-    found: Served = start(slow=1.0, threads=1, queue=2, timeout=1.6)
+    found: Served = start("lingers", max_body=64 * 1024, connections=64)
     return found
 
 
@@ -123,4 +114,4 @@ def server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     for one in started:
         if one.process.poll() is None:
             one.process.kill()
-        one.process.wait(timeout=30)
+        one.process.wait()

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from patience import PATIENCE
+
 
 class ElasticListener:
     """bulks: the documents of each bulk request that came. status: of the answer to such a request.
@@ -31,7 +33,7 @@ class ElasticListener:
                     return self._say(200, {"acknowledged": True})
                 documents = [json.loads(line) for line in lines[1::2]]
                 listener.bulks.append(documents)
-                listener.goes_on.wait(120)
+                listener.goes_on.wait(2 * PATIENCE)
                 status = listener.answers(documents)
                 if status != 200:
                     return self._say(

@@ -101,11 +101,3 @@ def send(handler: BaseHTTPRequestHandler, status: int, data: bytes = b"", **head
     handler.send_header("content-length", str(len(data)))
     handler.end_headers()
     handler.wfile.write(data)
-
-
-def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait for something that a thread does; fails when it never happens."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.01)

@@ -8,9 +8,10 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
+
+from patience import PATIENCE, until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -54,7 +55,7 @@ class Browser:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(timeout=20)
+        self._process.wait(timeout=PATIENCE)
         os.close(self._commands)
         os.close(self._answers)
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -94,11 +95,7 @@ class Browser:
         return found["result"].get("value")
 
     def wait_for(self, condition: str) -> None:
-        for _ in range(200):
-            if self.evaluate(f"Boolean({condition})"):
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"{condition} did not come true")
+        until(lambda: self.evaluate(f"Boolean({condition})"), condition)
 
     def dark(self) -> None:
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])

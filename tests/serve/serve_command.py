@@ -6,9 +6,11 @@ import json
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+import yaml
+
+from patience import PATIENCE, UNHURRIED
 
 ADMIN = "serve:\n  access: {anonymous: [predict, admin]}\n"
 
@@ -17,7 +19,9 @@ class Server:
     """`bessemer serve` as a process."""
 
     def __init__(self, folder: Path, key: Path, *arguments: str, settings: str = ADMIN) -> None:
-        (folder / "bessemer.yaml").write_text(f"data: x.csv\ntarget: y\n{settings}")
+        project = {"data": "x.csv", "target": "y", **yaml.safe_load(settings)}
+        project["serve"] = UNHURRIED | project["serve"]
+        (folder / "bessemer.yaml").write_text(yaml.safe_dump(project))
         command = [sys.executable, "-m", "bessemer", "serve", *arguments, "--port", "0", "--json"]
         command += ["--project", str(folder / "bessemer.yaml"), "--key", str(key)]
         self.errors = (folder / "errors.txt").open("w+")
@@ -40,16 +44,13 @@ class Server:
         return self.errors.read()
 
     def workers(self) -> list[int]:
-        text = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(pid) for pid in text.split()]
+        return children(self.process.pid)
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=PATIENCE)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.05)
+def children(pid: int) -> list[int]:
+    """The processes that a process has begun, the oldest first: the workers of a server."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

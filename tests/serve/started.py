@@ -9,6 +9,8 @@ import subprocess
 import sys
 from typing import Any
 
+from patience import PATIENCE
+
 
 class Started:
     """Started on entry, which gives its URL, and stopped at the end."""
@@ -43,5 +45,5 @@ class Started:
 
     def __exit__(self, *_: object) -> None:
         self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=PATIENCE)
         assert self.process.returncode == 0

@@ -8,8 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,9 +16,11 @@ import httpx
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+import patience
+from patience import PATIENCE, UNHURRIED
 from prometheus_tools import prometheus
 
-__all__ = ["BODY", "Receiver", "Telling", "attributes", "prometheus", "until"]
+__all__ = ["BODY", "Receiver", "Telling", "attributes", "prometheus"]
 
 BODY = b'{"rows": [{"tenure": 8}, {"tenure": 9}]}'
 
@@ -38,7 +38,7 @@ class Telling:
         script: str = "serve_telemetry_process.py",
         **settings: Any,
     ) -> None:
-        settings.setdefault("dialects", ["plain"])
+        settings = UNHURRIED | {"dialects": ["plain"]} | settings
         script = str(Path(__file__).with_name(script))
         arguments = [str(package), str(key), json.dumps(settings), json.dumps(telemetry)]
         self.process = subprocess.Popen(
@@ -52,7 +52,7 @@ class Telling:
         line = self.process.stdout.readline()
         assert line.strip(), self.process.communicate()
         self.port, self.grpc_port = map(int, line.split())
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
+        self.client = patience.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE)
 
     def predict(self, body: bytes = BODY, **headers: str) -> httpx.Response:
         return self.client.post(
@@ -63,14 +63,14 @@ class Telling:
         """Stop it as an operator does; what it wrote to the error stream."""
         self.client.close()
         self.process.terminate()
-        errors = self.process.communicate(timeout=30)[1]
+        errors = self.process.communicate(timeout=PATIENCE)[1]
         assert self.process.returncode == 0, errors
         return str(errors)
 
     def kill(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-            self.process.communicate(timeout=15)
+            self.process.communicate()
 
 
 class Receiver:
@@ -139,13 +139,4 @@ def attributes(message: Any) -> dict[str, Any]:
         kind = each.value.WhichOneof("value")
         value = getattr(each.value, kind)
         found[each.key] = [v.string_value for v in value.values] if kind == "array_value" else value
-    return found
-
-
-def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """What a condition gives when it is true at last."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
     return found

@@ -17,6 +17,7 @@ from bessemer.serve.batching import Job, Run
 from bessemer.serve.repository import Repository, make_lane
 from bessemer.serve.spec import ServeSpec
 from bessemer.serve.wire import Request, Response
+from patience import PATIENCE
 
 ROW = b'{"tenure": 8}'
 
@@ -44,7 +45,7 @@ def answers(app: App, requests: list[Request]) -> list[Response]:
         futures = [loop.create_future() for _ in requests]
         for request, future in zip(requests, futures, strict=True):
             app.begin(request, future.set_result)
-        return list(await asyncio.wait_for(asyncio.gather(*futures), 30))
+        return list(await asyncio.wait_for(asyncio.gather(*futures), PATIENCE))
 
     return asyncio.run(send())
 
@@ -87,7 +88,7 @@ def test_a_client_that_cannot_be_answered_costs_the_others_nothing(served: Calla
 
         app.begin(Request("POST", "/predict", body=ROW), gone)
         app.begin(Request("POST", "/predict", body=ROW), other.set_result)
-        return (await asyncio.wait_for(other, 30)).body
+        return (await asyncio.wait_for(other, PATIENCE)).body
 
     assert b'"prediction"' in asyncio.run(send())
     assert app.models.waiting == 0
@@ -112,7 +113,7 @@ def test_a_deadline_keeps_no_request_that_is_answered(served: Callable[..., App]
         kept = weakref.ref(job.batch.context)
         app.models.submit(job)
         del job
-        await asyncio.wait_for(answer, 30)
+        await asyncio.wait_for(answer, PATIENCE)
         await asyncio.sleep(0)
         gc.collect()
         return kept()

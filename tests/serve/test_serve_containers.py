@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import boto3
-import httpx
 import orjson
 import pytest
 from botocore.config import Config
 from serve_packages import write_public
 from started import Started
 
+import patience
 from bessemer.core.errors import BessemerError, EnvironmentFault, UsageError
 from bessemer.serve.containers import Container, from_environment, package_at
 from bessemer.serve.spec import ServeSpec
+from patience import PATIENCE
 
 
 @pytest.fixture
@@ -119,8 +120,8 @@ def test_docker_run_image_serve(base: Path, tmp_path: Path) -> None:
     }
     with Started(variables, "--key", str(key), "--port", "0") as url:
         assert not url.endswith(":1"), "the command line stands above the environment"
-        assert httpx.get(f"{url}/ping").status_code == 200
-        answer = httpx.post(f"{url}/invocations", content="8,,,,", headers={"content-type": "text/csv"})
+        assert patience.get(f"{url}/ping").status_code == 200
+        answer = patience.post(f"{url}/invocations", content="8,,,,", headers={"content-type": "text/csv"})
         assert answer.text == "no,0.5\n"
         runtime = boto3.client(
             "sagemaker-runtime",
@@ -128,7 +129,7 @@ def test_docker_run_image_serve(base: Path, tmp_path: Path) -> None:
             region_name="us-east-1",
             aws_access_key_id="x",
             aws_secret_access_key="y",
-            config=Config(retries={"total_max_attempts": 1}),
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=PATIENCE),
         )
         answer = runtime.invoke_endpoint(EndpointName="churn", ContentType="text/csv", Body="8,,,,")
         assert answer["Body"].read() == b"no,0.5\n"
@@ -148,7 +149,7 @@ def test_a_multi_model_endpoint(tmp_path: Path, packages: dict[str, Path]) -> No
         "SAGEMAKER_BIND_TO_PORT": "0",
         "SAGEMAKER_MODEL_SERVER_WORKERS": "2",
     }
-    with Started(variables, "--key", str(key)) as url, httpx.Client(base_url=url, timeout=30) as client:
+    with Started(variables, "--key", str(key)) as url, patience.Client(base_url=url) as client:
         assert client.get("/ping").status_code == 200
         assert client.post("/models/0a1b/invoke", json=[{"tenure": 8}]).status_code == 404
         for name, place in places.items():
@@ -157,7 +158,7 @@ def test_a_multi_model_endpoint(tmp_path: Path, packages: dict[str, Path]) -> No
             assert client.post("/models", json=body).status_code == 409
         assert [model["modelName"] for model in client.get("/models").json()["models"]] == list(places)
         answers = {
-            name: [httpx.post(f"{url}/models/{name}/invoke", json=[{"tenure": 8}]).text for _ in range(8)]
+            name: [patience.post(f"{url}/models/{name}/invoke", json=[{"tenure": 8}]).text for _ in range(8)]
             for name in places
         }
         assert set(answers["0a1b"]) == {'{"predictions":[{"prediction":"no","probability":0.5}]}'}
@@ -170,6 +171,6 @@ def test_a_multi_model_endpoint(tmp_path: Path, packages: dict[str, Path]) -> No
 @pytest.mark.slow
 def test_what_is_missing_is_said_by_the_command(tmp_path: Path) -> None:
     started = Started({"SAGEMAKER_BASE_DIR": str(tmp_path), "SAGEMAKER_REGION": "eu-central-1"})
-    _, errors = started.process.communicate(timeout=60)
+    _, errors = started.process.communicate(timeout=PATIENCE)
     assert started.process.returncode != 0
     assert "there is no package in" in errors

@@ -28,6 +28,7 @@ from bessemer.serve.guards.spec import AccessSpec
 from bessemer.serve.spec import ServeSpec
 from bessemer.serve.statistics import Statistics
 from bessemer.serve.wire import Request, Response
+from patience import until
 
 Deployed = Callable[..., Deployments]
 
@@ -108,9 +109,7 @@ def test_a_shadow_answers_nobody_and_its_differences_are_counted(versions: Any, 
 
     answers = asyncio.run(send(20))
     assert {orjson.loads(answer.body)["model"]["version"] for answer in answers} == {"1.0.0"}
-    end = time.monotonic() + 10
-    while deployments.differences("tiny", "2.0.0").get("rows", 0) < 20 and time.monotonic() < end:
-        time.sleep(0.01)
+    until(lambda: deployments.differences("tiny", "2.0.0").get("rows", 0) == 20)
     found = deployments.differences("tiny", "2.0.0")
     assert (found["rows"], found["flips"], found["worst"], found["failed"]) == (20, 0, 0.0, 0)
     assert deployments.get("tiny").statistics.requests == 20
@@ -169,11 +168,13 @@ def test_another_worker_follows(versions: Any, deployed: Deployed) -> None:
     follower = deployed(versions("1.0.0"), worker=1, workers=2)
     with ThreadPoolExecutor(1) as pool:
         changing = pool.submit(leader.deploy, versions("1.1.0"))
-        end = time.monotonic() + 20
-        while not changing.done() and time.monotonic() < end:
+
+        def followed() -> bool:
             if follower.changed():
                 follower.follow()
-            time.sleep(0.01)
+            return changing.done()
+
+        until(followed)
         assert changing.result().version == "1.1.0"
     assert follower.get("tiny").version == "1.1.0"
     leader.get("tiny").statistics.requests += 3

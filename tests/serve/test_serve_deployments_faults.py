@@ -22,6 +22,7 @@ from bessemer.serve.deployments.state import Gates, State, StateFile
 from bessemer.serve.errors import RequestError
 from bessemer.serve.spec import ServeSpec
 from bessemer.serve.wire import Predictions
+from patience import until
 
 Deployed = Callable[..., Deployments]
 
@@ -129,7 +130,6 @@ def test_a_verdict_ends_its_own_trial_only(versions: Any, deployed: Deployed) ->
 def test_a_shadow_of_other_columns_is_logged_under_its_own(versions: Any, deployed: Deployed) -> None:
     """Its log has the rows as the shadow saw them."""
     import asyncio
-    import time
 
     from bessemer.serve.app import App
     from bessemer.serve.wire import Request
@@ -148,9 +148,7 @@ def test_a_shadow_of_other_columns_is_logged_under_its_own(versions: Any, deploy
         await answer
 
     asyncio.run(send())
-    end = time.monotonic() + 10
-    while not recorded and time.monotonic() < end:
-        time.sleep(0.01)
+    until(lambda: recorded)
     (run,) = recorded
     place = [field.name for field in fields[::-1]].index("tenure")
     assert run.subject is shadow.subject

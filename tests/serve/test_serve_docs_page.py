@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import orjson
 import pytest
 from serve_browser import Browser
 
+import patience
 from bessemer.core.signature import Field, Signature
 from bessemer.serve import page
 from bessemer.serve.batching import Lane
@@ -96,7 +96,7 @@ def test_the_page_cannot_be_broken_by_a_name() -> None:
 
 
 def test_home_leads_to_the_page(served: Any) -> None:
-    answer = httpx.get(served.url, headers={"accept": "text/html,*/*;q=0.8"}, follow_redirects=True)
+    answer = patience.get(served.url, headers={"accept": "text/html,*/*;q=0.8"}, follow_redirects=True)
     assert answer.url.path == "/docs"
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +28,7 @@ from bessemer.serve.transport.grpc import GrpcServer
 from bessemer.serve.transport.grpc_call import address_of, code_of, details_of, headers_of
 from bessemer.serve.wire import Response
 from bessemer.testing.dialects import repository
+from patience import PATIENCE
 
 SERVICE = "/inference.GRPCInferenceService"
 slow = pytest.mark.slow
@@ -77,7 +77,7 @@ def channel(served: Served) -> Iterator[Any]:
 
 def call(found: Any, method: str, body: bytes = b"", **options: Any) -> bytes:
     answer: bytes = found.unary_unary(f"{SERVICE}/{method}")(
-        body, timeout=options.pop("timeout", 20), **options
+        body, timeout=options.pop("timeout", PATIENCE), **options
     )
     return answer
 
@@ -150,7 +150,7 @@ def test_keys_are_metadata(start: Any, tmp_path: Path) -> None:
 
 @slow
 def test_deadlines(start: Any) -> None:
-    served = start(slow=1.0, threads=1, grpc_port=0, timeout=0.6)
+    served = start("held", threads=1, grpc_port=0, timeout=0.6)
     with channel(served) as found:
         assert failed(found, "ModelInfer", infer(), timeout=0.2).code() is grpc.StatusCode.DEADLINE_EXCEEDED
         error = failed(found, "ModelInfer", infer())  # the server's own
@@ -161,24 +161,27 @@ def test_deadlines(start: Any) -> None:
 
 @slow
 def test_calls_in_flight_are_finished_and_streams_are_told(start: Any) -> None:
-    served = start(slow=1.0, grpc_port=0)
+    served = start("held", grpc_port=0)
     with channel(served) as found, ThreadPoolExecutor(1) as pool:
-        held = threading.Event()
+        over = threading.Event()
 
         def messages() -> Iterator[bytes]:
             yield infer()
-            held.wait(20)
+            over.wait(PATIENCE)
 
-        stream = found.stream_stream(f"{SERVICE}/ModelStreamInfer")(messages(), timeout=20)
+        stream = found.stream_stream(f"{SERVICE}/ModelStreamInfer")(messages(), timeout=PATIENCE)
+        served.begun()
         answered = pool.submit(call, found, "ModelInfer", infer(tenure=0.0))
-        time.sleep(0.3)
+        served.begun()
         served.signal(signal.SIGTERM)
-        assert score(answered.result(20)) == 0.5
+        served.closes()
+        served.let_go()
+        assert score(answered.result(PATIENCE)) == 0.5
         parts = []
         with pytest.raises(grpc.RpcError) as caught:
             parts += stream
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-        held.set()
+        over.set()
     assert served.wait()[0] == 0
 
 
@@ -186,7 +189,7 @@ def test_calls_in_flight_are_finished_and_streams_are_told(start: Any) -> None:
 def test_a_stream_is_answered_in_order(rpc: Served) -> None:
     bodies = [infer("other" if i == 5 else "tiny", tenure=float(i)) for i in range(100)]
     with channel(rpc) as found:
-        answers = list(found.stream_stream(f"{SERVICE}/ModelStreamInfer")(iter(bodies), timeout=20))
+        answers = list(found.stream_stream(f"{SERVICE}/ModelStreamInfer")(iter(bodies), timeout=PATIENCE))
     read = [message("inference.ModelStreamInferResponse").FromString(answer) for answer in answers]
     assert "there is no model 'other'" in read.pop(5).error_message
     found_scores = [score(each.infer_response.SerializeToString()) for each in read]
@@ -196,7 +199,7 @@ def test_a_stream_is_answered_in_order(rpc: Served) -> None:
 @slow
 def test_a_stream_that_is_cancelled_leaves_the_server_well(rpc: Served) -> None:
     with channel(rpc) as found:
-        stream = found.stream_stream(f"{SERVICE}/ModelStreamInfer")(iter([infer()] * 1000), timeout=20)
+        stream = found.stream_stream(f"{SERVICE}/ModelStreamInfer")(iter([infer()] * 1000), timeout=PATIENCE)
         next(stream)
         stream.cancel()
         assert score(call(found, "ModelInfer", infer())) == 0.0
@@ -223,16 +226,16 @@ told = {}
 with grpc.insecure_channel(sys.argv[1]) as channel:
     health = health_pb2_grpc.HealthStub(channel)
     for name in ("", "tiny", "inference.GRPCInferenceService"):
-        told[name] = health.Check(health_pb2.HealthCheckRequest(service=name), timeout=20).status
+        told[name] = health.Check(health_pb2.HealthCheckRequest(service=name), timeout=300).status
     try:
-        health.Check(health_pb2.HealthCheckRequest(service="other"), timeout=20)
+        health.Check(health_pb2.HealthCheckRequest(service="other"), timeout=300)
     except grpc.RpcError as error:
         told["other"] = error.code().name
     print(json.dumps(told), flush=True)
-    unknown = health.Watch(health_pb2.HealthCheckRequest(service="other"), timeout=20)
+    unknown = health.Watch(health_pb2.HealthCheckRequest(service="other"), timeout=300)
     print(next(unknown).status, flush=True)
     unknown.cancel()
-    for answer in health.Watch(health_pb2.HealthCheckRequest(), timeout=20):
+    for answer in health.Watch(health_pb2.HealthCheckRequest(), timeout=300):
         print(answer.status, flush=True)
 """
 
@@ -249,7 +252,7 @@ def test_health_by_its_own_client(start: Any) -> None:
     assert client.stdout.readline() == "1\n"
     served.signal(signal.SIGTERM)
     assert client.stdout.readline() == "2\n"  # NOT_SERVING, and the stream ends
-    assert client.wait(20) == 0
+    assert client.wait(PATIENCE) == 0
     assert served.wait()[0] == 0
 
 

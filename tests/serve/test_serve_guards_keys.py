@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from guard_tokens import until
 
 from bessemer.core.errors import ProjectError, UsageError
 from bessemer.serve.errors import RequestError
 from bessemer.serve.guards.guard import Guard
 from bessemer.serve.guards.keyfile import add_key, new_key, read_keys, revoke_key
 from bessemer.serve.guards.spec import PUBLIC_PATHS, AccessSpec
+from patience import until
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives import serialization as s
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from guard_tokens import until
 
 from bessemer.core.errors import UsageError
 from bessemer.serve.guards.guard import Guard
 from bessemer.serve.guards.spec import AccessSpec, TlsSpec
 from bessemer.serve.guards.tls import ServerTls, peer_name
+from patience import PATIENCE, until
 
 Pair = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 
@@ -83,8 +83,8 @@ def shake(server: ServerTls, client: ssl.SSLContext) -> tuple[dict[str, Any], st
             seen.append("refused")
 
     near, far = socket.socketpair()
-    near.settimeout(20)
-    far.settimeout(20)
+    near.settimeout(PATIENCE)
+    far.settimeout(PATIENCE)
     thread = threading.Thread(target=serve, args=(far,))
     thread.start()
     try:
@@ -255,7 +255,7 @@ def test_certificates_change_while_many_connect(folder: Path, authority: Pair) -
         assert serial(server, folder) == renewed[0].serial_number
     end.set()
     for thread in threads:
-        thread.join(60)
+        thread.join(PATIENCE)
         assert not thread.is_alive(), "a handshake never came back"
     assert not failed
     assert used == (server.context.cert_store_stats(), id(server.context))

@@ -6,11 +6,9 @@ import re
 import signal
 import socket
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx
 import orjson
 import pytest
 from serve_client import HEALTH, read_all, statuses
@@ -18,8 +16,9 @@ from serve_client import HEALTH, read_all, statuses
 from bessemer.core.errors import EnvironmentFault, MissingExtra
 from bessemer.serve.server import serve
 from bessemer.serve.spec import ServeSpec
+from patience import Client, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 ROW = b'{"tenure": 8}'
 
@@ -31,7 +30,7 @@ def post(body: bytes = ROW, *, path: str = "/predict", more: bytes = b"", versio
 
 def test_many_clients_at_once_each_get_their_own_answer(served: Any) -> None:
     def ask(tenure: int) -> tuple[int, float]:
-        with httpx.Client(base_url=served.url, verify=False) as client:
+        with Client(base_url=served.url, verify=False) as client:
             answers = [client.post("/predict", json={"tenure": tenure, "explain": True}) for _ in range(5)]
         scores = {a.json()["predictions"][0]["explanation"]["score"] for a in answers}
         assert all(a.status_code == 200 for a in answers)
@@ -79,7 +78,7 @@ def test_a_large_body_is_refused_before_and_while_it_comes(served: Any) -> None:
     chunk = b"%x\r\n%s\r\n" % (len(large), large)
     head = b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert statuses(served.exchange(head + chunk)) == [413]
-    with httpx.Client(base_url=served.url) as client:
+    with Client(base_url=served.url) as client:
         answer = client.post("/predict", content=large, headers={"content-type": "application/json"})
         assert answer.status_code == 413
         assert "max_body" in answer.json()["error"]["fix"]
@@ -138,61 +137,93 @@ def test_errors_use_the_words_of_the_protocol_spoken(served: Any) -> None:
     assert isinstance(orjson.loads(answer.partition(b"\r\n\r\n")[2])["error"], str)
 
 
-def test_a_slow_client_is_cut_and_holds_nobody_up(served: Any) -> None:
+def test_a_slow_client_holds_nobody_up(served: Any) -> None:
     slow = [served.connect() for _ in range(5)]
     for client in slow:
         client.sendall(post()[:-3])
-    start = time.monotonic()
     assert statuses(served.exchange(post(more=b"Connection: close\r\n"))) == [200]
-    assert time.monotonic() - start < 0.9, "the others did not wait"
     for client in slow:
-        assert statuses(client.recv(4096)) == [408]
+        client.sendall(post()[-3:])
+        assert statuses(client.recv(4096)) == [200], "its request was not over"
         client.close()
+
+
+def test_a_slow_client_is_cut(start: Any) -> None:
+    served = start(read_timeout=0.5)
+    with served.connect() as client:
+        client.sendall(post()[:-3])
+        assert statuses(read_all(client)) == [408]
+    served.signal(signal.SIGTERM)
+    assert served.wait() == (0, "")
 
 
 def test_too_many_connections_are_refused(served: Any) -> None:
     clients = [served.connect() for _ in range(70)]
     try:
-        refused = served.exchange(post())
+        refused = served.exchange(b"")  # before it has said a word
         assert statuses(refused) == [503]
         assert b"retry-after: 1" in refused
     finally:
         for client in clients:
             client.close()
-    time.sleep(0.3)
-    assert served.healthy()
+    until(lambda: has_room(served), "room for a connection")
 
 
-def test_a_full_queue_refuses_at_once_while_health_is_answered(slow_server: Any) -> None:
-    clients = [slow_server.connect() for _ in range(7)]
+def has_room(served: Any) -> bool:
+    try:
+        return bool(served.healthy())
+    except ConnectionError:  # refused before it had read what was asked
+        return False
+
+
+CLOSE = b"Connection: close\r\n"
+
+
+def test_a_full_queue_refuses_at_once_while_health_is_answered(start: Any) -> None:
+    served = start("held", threads=1, queue=2)
+    clients = [served.connect() for _ in range(3)]
     for client in clients:
-        client.sendall(post(more=b"Connection: close\r\n"))
-        time.sleep(0.01)
-    health = slow_server.exchange(b"GET /v2/health/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    assert statuses(health) == [200]
-    clients[0].setblocking(False)
-    with pytest.raises(BlockingIOError):  # health did not wait for the predictions
-        clients[0].recv(1)
-    clients[0].settimeout(10)
-    # one thread of 1 s and a limit of 1.6 s: one is answered in time, two are late, four find the queue full
-    assert [statuses(read_all(client))[0] for client in clients] == [200, 504, 504, 503, 503, 503, 503]
+        client.sendall(post(more=CLOSE))
+    served.begun()
+    until(lambda: served.waiting() == 3, "one that is predicted, and two that wait")
+    assert [statuses(served.exchange(post(more=CLOSE))) for _ in range(4)] == [[503]] * 4
+    assert served.healthy(), "it does not wait for the predictions"
+    served.let_go()
+    assert [statuses(read_all(client)) for client in clients] == [[200]] * 3
+    for client in clients:
+        client.close()
+
+
+def test_what_is_late_is_told_so(start: Any) -> None:
+    """Whether it is predicted or waits."""
+    served = start("held", threads=1, timeout=0.5)
+    clients = [served.connect() for _ in range(3)]
+    for client in clients:
+        client.sendall(post())
+    answers = [read_all(client) for client in clients]
+    assert [statuses(answer) for answer in answers] == [[504]] * 3
+    assert b"no answer within 0.5 s" in answers[0]
     for client in clients:
         client.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_after_what_is_in_flight(number: int, start: Any) -> None:
-    served = start(slow=0.8)
+    served = start("held")
     with served.connect() as idle, served.connect() as busy, served.connect() as half:
+        idle.sendall(HEALTH.replace(CLOSE, b""))
+        assert statuses(idle.recv(4096)) == [200]
+        head, end, body = post(more=b"Expect: 100-continue\r\n").partition(b"\r\n\r\n")
+        half.sendall(head + end)
+        assert half.recv(100).startswith(b"HTTP/1.1 100"), "it has begun to read"
         busy.sendall(post())
-        half.sendall(post()[:-3])
-        time.sleep(0.15)
+        served.begun()
         served.signal(number)
-        time.sleep(0.15)
-        with pytest.raises(OSError):
-            served.connect().close()
+        served.closes()
         assert idle.recv(10) == b"", "an idle connection is closed"
-        half.sendall(post()[-3:])
+        half.sendall(body)
+        served.begun()
+        served.let_go()
         for client in (busy, half):
             answer = read_all(client)
             assert statuses(answer) == [200], "what had begun is finished"
@@ -201,16 +232,14 @@ def test_a_signal_stops_after_what_is_in_flight(number: int, start: Any) -> None
 
 
 def test_a_second_signal_cuts(start: Any) -> None:
-    served = start(slow=1.5)
+    served = start("held", drain=3600)
     with served.connect() as client:
         client.sendall(post())
-        time.sleep(0.15)
-        begun = time.monotonic()
-        for _ in range(2):
-            served.signal(signal.SIGTERM)
-            time.sleep(0.1)
-        assert read_all(client) == b""
-        assert time.monotonic() - begun < 1.2, "the answer was not waited for"
+        served.begun()
+        served.signal(signal.SIGTERM)
+        served.closes()
+        served.signal(signal.SIGTERM)
+        assert read_all(client) == b"", "the answer is not waited for"
     assert served.wait()[0] == 0
 
 

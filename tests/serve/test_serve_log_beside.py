@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from elastic_listener import ElasticListener
 from serve_log_writer import ROW, entry
-from telemetry_tools import Telling, until
+from telemetry_tools import Telling
 
 from bessemer.package.prediction_log import layout
 from bessemer.package.prediction_log.read import read_log
@@ -26,6 +26,7 @@ from bessemer.serve.log.sinks.parquet import Parquet
 from bessemer.serve.log.spec import LogSpec
 from bessemer.serve.log.waiting import FOLDER, cut, lock_of, say_sent, waiting
 from bessemer.testing.models import tiny_signature
+from patience import PATIENCE, until
 
 DAY = 86_400.0
 
@@ -254,7 +255,7 @@ def test_a_roller_whose_server_has_gone_ends_quietly(tmp_path: Path) -> None:
     assert roller.stdout
     assert roller.stderr
     roller.stdout.close()
-    assert roller.wait(60) == 0
+    assert roller.wait(PATIENCE) == 0
     assert roller.stderr.read() == b""
     roller.stderr.close()
 
@@ -265,7 +266,7 @@ def test_files_do_not_wait_for_a_server_that_is_slow(
 ) -> None:
     """It answers no bulk request until the test lets it: segment after segment becomes a file meanwhile."""
     folder = tmp_path / "log"
-    sink = {"elasticsearch": {"url": server.url, "timeout": "100s"}}
+    sink = {"elasticsearch": {"url": server.url, "timeout": f"{2 * PATIENCE:g}s"}}
     settings = {"folder": str(folder), "roll_age": "1s", "sinks": ["parquet", sink]}
     server.goes_on.clear()
     served: Telling = tell({}, log=settings)

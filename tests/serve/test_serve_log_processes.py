@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killed_roller import killed_everywhere
 from serve_log_writer import ROW, entry
 
 from bessemer.core.errors import EnvironmentFault
@@ -28,6 +29,7 @@ from bessemer.serve.log.prediction_log import PredictionLog
 from bessemer.serve.log.roller import roll
 from bessemer.serve.log.spec import LogSpec
 from bessemer.testing.models import tiny_signature
+from patience import until
 
 pytestmark = pytest.mark.slow
 WRITER = Path(__file__).with_name("serve_log_writer.py")
@@ -54,11 +56,8 @@ class Writer:
                 self.acknowledged += line.split()
 
     def wait_for(self, ids: int) -> None:
-        deadline = time.monotonic() + 60
-        while len(self.acknowledged) < ids:
-            assert self.process.poll() is None, "the writer ended"
-            assert time.monotonic() < deadline, f"{len(self.acknowledged)} of {ids} ids"
-            time.sleep(0.002)
+        until(lambda: len(self.acknowledged) >= ids or self.process.poll() is not None, f"{ids} ids")
+        assert self.process.poll() is None, "the writer ended"
 
     def kill(self) -> list[str]:
         self.process.send_signal(signal.SIGKILL)
@@ -79,26 +78,27 @@ def none_lost(folder: Path, acknowledged: list[str]) -> None:
 
 def settle(folder: Path) -> None:
     """Wait for rollers that killed writers have left behind, then roll what is left."""
-    deadline = time.monotonic() + 60
-    while layout.segments(folder):
+
+    def settled() -> bool:
         done = roll(LogSpec(folder=str(folder), keep=None))
         assert not done.failures, done
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+        return not layout.segments(folder)
+
+    until(settled)
 
 
 def test_nothing_acknowledged_is_lost_by_kills(tmp_path: Path) -> None:
-    """24 processes, killed at random moments while they write and have journals rolled; then everything, once."""
+    """12 processes, killed at random moments while they write and have journals rolled; then everything, once."""
     folder, chance = tmp_path / "log", random.Random(7)
     acknowledged: list[str] = []
-    for number in range(24):
+    for number in range(12):
         writer = Writer(folder, f"w{number}", roll_size=50_000, roll_age=0.2)
         writer.wait_for(50)
         time.sleep(chance.random() * 0.3)
         acknowledged += writer.kill()
         if number % 6 == 0:
             none_lost(folder, acknowledged)  # also while a roller may be at work
-    assert len(acknowledged) > 24 * 50
+    assert len(acknowledged) >= 12 * 50
     none_lost(folder, acknowledged)
     settle(folder)
     none_lost(folder, acknowledged)
@@ -113,8 +113,8 @@ def test_nothing_acknowledged_is_lost_by_kills(tmp_path: Path) -> None:
 
 
 def test_rollers_may_be_killed_too(tmp_path: Path) -> None:
-    """A roller that is killed at random moments, again and again, neither loses nor doubles a row."""
-    folder, chance = tmp_path / "log", random.Random(3)
+    """One that is killed before any change that it makes for a segment neither loses nor doubles a row."""
+    folder = tmp_path / "log"
     spec = LogSpec(folder=str(folder), roll_size=200_000, keep=None)
     log = PredictionLog(spec)
     log._watcher.stop()  # the rollers of this test are its own
@@ -126,21 +126,9 @@ def test_rollers_may_be_killed_too(tmp_path: Path) -> None:
         wanted += batch
     log._journal.close()
     assert len(layout.segments(folder)) > 10
-    code = (
-        "import sys,os; os.nice=lambda n:0; from bessemer.serve.log import roller; roller.main(sys.argv[1])"
-    )
-    kills = 0
-    for _ in range(40):
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, spec.model_dump_json()], stdout=subprocess.DEVNULL
-        )
-        time.sleep(0.3 + chance.random() * 0.5)
-        kills += process.poll() is None
-        process.kill()
-        process.wait()
-        if not layout.segments(folder):
-            break
-    assert kills
+    before = len(layout.segments(folder))
+    assert killed_everywhere(12, spec.model_dump_json()) == 12
+    assert len(layout.segments(folder)) < before, "the last ones came as far as the second segment"
     none_lost(folder, wanted)
     settle(folder)
     none_lost(folder, wanted)
@@ -155,7 +143,8 @@ def test_two_writers_and_a_reader_at_once(tmp_path: Path) -> None:
     for _ in range(5):
         before = [each for writer in writers for each in list(writer.acknowledged)]
         none_lost(folder, before)
-        time.sleep(0.3)
+        for writer in writers:
+            writer.wait_for(len(writer.acknowledged) + 50)
     acknowledged = [each for writer in writers for each in writer.kill()]
     settle(folder)
     none_lost(folder, acknowledged)
@@ -170,10 +159,7 @@ def test_a_living_worker_rolls_its_own_journal_and_that_of_a_dead_one(tmp_path: 
     with PredictionLog(LogSpec(folder=str(folder), roll_age=0.3)) as log:
         log.register("tiny", "1.0.0", tiny_signature("binary"))
         log.take(entry(["mine"]))
-        deadline = time.monotonic() + 60
-        while log.stats().rolled_segments < 2:
-            assert time.monotonic() < deadline, log.stats()
-            time.sleep(0.05)
+        until(lambda: log.stats().rolled_segments >= 2, "both segments")
         assert log.stats().rolled_rows >= len(wanted) + 1
         assert log.stats().roll_failures == 0
     none_lost(folder, [*wanted, "mine"])
@@ -183,7 +169,7 @@ def test_a_living_worker_rolls_its_own_journal_and_that_of_a_dead_one(tmp_path: 
 def limited(code: str, folder: Path, limit: int) -> Any:
     """Run code in a process whose files may not grow beyond a size, as on a disk that is full."""
     return subprocess.run(
-        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, timeout=120, check=True,
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True,
         env={**os.environ, "PYTHONPATH": str(WRITER.parent)},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )  # fmt: skip
@@ -224,13 +210,15 @@ log.close(wait=0)
 def test_a_full_disk_stops_neither_serving_nor_reading(tmp_path: Path, policy: str) -> None:
     """What was written before is whole; small batches that still fit are kept; the rest is counted."""
     folder = tmp_path / "log"
+    begun = time.monotonic()
     done = limited(FULL.replace("POLICY", repr(policy)), folder, 30_000)
+    lasted = time.monotonic() - begun
     said = json.loads(done.stdout)
     assert said["dropped"] > 100
     assert len(said["kept"]) > 50
     assert bool(said["refused"]) is (policy == "refuse")
     assert said["feedback"] == 503
-    assert done.stderr.count("cannot be written") == 1, "one line a minute"
+    assert 1 <= done.stderr.count("cannot be written") <= 1 + lasted // 60, "one line a minute"
     assert ids(folder) == Counter(said["kept"])
     settle(folder)
     assert ids(folder) == Counter(said["kept"])
@@ -246,7 +234,7 @@ def test_a_roller_on_a_full_disk_keeps_the_journal(tmp_path: Path) -> None:
     log.close(wait=0)
     code = "import sys; from bessemer.serve.log.roller import main; main(sys.argv[1])"
     done = subprocess.run(
-        [sys.executable, "-c", code, spec.model_dump_json()], capture_output=True, text=True, timeout=120, check=True,
+        [sys.executable, "-c", code, spec.model_dump_json()], capture_output=True, text=True, check=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
     )  # fmt: skip
     said = json.loads(done.stdout)
@@ -296,7 +284,7 @@ def test_the_command_shows_writes_and_finds(tmp_path: Path) -> None:
 
     def call(*args: str) -> Any:
         return subprocess.run(
-            [sys.executable, "-m", "bessemer", "log", *args], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            [sys.executable, "-m", "bessemer", "log", *args], cwd=tmp_path, capture_output=True, text=True,
             check=False,
         )  # fmt: skip
 
@@ -328,7 +316,8 @@ def test_a_folder_that_is_removed_is_made_again(tmp_path: Path) -> None:
     with PredictionLog(LogSpec(folder=str(folder))) as log:
         log.register("tiny", "1.0.0", tiny_signature("binary"))
         log.take(entry(["gone"]))
-        shutil.rmtree(folder)
+        folder.rename(tmp_path / "removed")  # at once: the log looks after it meanwhile
+        shutil.rmtree(tmp_path / "removed")
         log._watcher.look(time.monotonic())
         log.take(entry(["kept"]))
         assert ids(folder) == Counter(["kept"])

@@ -297,7 +297,7 @@ def test_mlflows_client(served: Any, models: dict[str, Model]) -> None:
     from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
     client = ScoringServerClient("127.0.0.1", served.port)
-    client.wait_server_ready(timeout=10)
+    client.wait_server_ready(timeout=300)
     client.ping()
     assert client.get_version() == VERSION
     table = pd.DataFrame(

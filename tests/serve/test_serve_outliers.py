@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import orjson
 import pyarrow.parquet as pq
@@ -13,6 +12,7 @@ import pytest
 from serve_packages import KEY, write_public
 from started import Started
 
+import patience
 from bessemer.package.prediction_log.read import read_log
 from bessemer.package.write import write_package
 from bessemer.serve.predictor import Predictor
@@ -153,7 +153,7 @@ def test_a_server_answers_both_at_once_and_its_log_stays_readable(
     words = (str(tmp_path / "tiny.bsm"), "--key", str(write_public(tmp_path / "key.pub")), "--port", "0")
     with (
         Started({}, *words, "--project", str(tmp_path / "bessemer.yaml")) as url,
-        httpx.Client(base_url=url) as http,
+        patience.Client(base_url=url) as http,
     ):
         for asked in (True, False, True):
             answer = http.post("/predict", json={"rows": [ODD, USUAL], "outliers": asked})

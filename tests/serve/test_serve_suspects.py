@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from serve_command import Server, wait_for
+from serve_command import Server
 from serve_packages import PUBLIC, write_tiny
 
 from bessemer.cli import group
@@ -34,6 +34,7 @@ from bessemer.serve.repository import Repository, make_lane
 from bessemer.serve.spec import ServeSpec
 from bessemer.serve.wire import Batch, Predictions, Request
 from bessemer.testing.models import tiny_model
+from patience import PATIENCE, until
 
 ROW = {"tenure": 8, "monthly charges": 70.5, "autopay": True, "contract": "One year", "désactivé": None}
 SETTINGS = """serve:
@@ -43,14 +44,22 @@ SETTINGS = """serve:
   telemetry: {access_log: {file: access.log}}
 """
 
+HOUR = 3600.0
+
 
 def clients(folder: Path, *names: str) -> dict[str, str]:
     return {name: add_key(folder / "keys.yaml", name) for name in names}
 
 
-def guard_of(folder: Path, wall: Callable[[], float] = time.time, workers: int = 1, **settings: Any) -> Guard:
+def guard_of(
+    folder: Path,
+    wall: Callable[[], float] = time.time,
+    clock: Callable[[], float] = time.monotonic,
+    workers: int = 1,
+    **settings: Any,
+) -> Guard:
     access = {"keys": {"file": "keys.yaml"}, "suspects": {"file": "suspects.json", **settings}}
-    return Guard(AccessSpec.model_validate(access), workers=workers, folder=folder, wall=wall)
+    return Guard(AccessSpec.model_validate(access), workers=workers, clock=clock, folder=folder, wall=wall)
 
 
 def enter(guard: Guard, key: str) -> Any:
@@ -151,8 +160,8 @@ class TestTheFile:
 class TestTheGuard:
     def test_a_suspect_is_slowed_and_nobody_else(self, tmp_path: Path) -> None:
         keys = clients(tmp_path, "good", "bad")
-        guard = guard_of(tmp_path, requests_per_second=2)
-        SuspectsFile(tmp_path / "suspects.json").put(Suspect("bad", "throttle", 0, time.time() + 60))
+        guard = guard_of(tmp_path, clock=lambda: 0.0, requests_per_second=2)
+        SuspectsFile(tmp_path / "suspects.json").put(Suspect("bad", "throttle", 0, time.time() + HOUR))
         assert not enter(guard, keys["bad"]).action, "the file is read when it is refreshed"
         guard.refresh()
         assert [enter(guard, keys["bad"]).action for _ in range(2)] == ["throttle"] * 2
@@ -166,16 +175,16 @@ class TestTheGuard:
             **clients(tmp_path, "good"),
         }
         SuspectsFile(tmp_path / "suspects.json").put(
-            Suspect("bad", "throttle", 0, time.time() + 60, per_second=30)
+            Suspect("bad", "throttle", 0, time.time() + HOUR, per_second=30)
         )
-        guard = guard_of(tmp_path)
+        guard = guard_of(tmp_path, clock=lambda: 0.0)
         enter(guard, keys["bad"])
         assert refused(guard, keys["bad"]).status == 429
 
     def test_nobody_gets_quicker(self, tmp_path: Path) -> None:
         """The server's own limit holds where it is stricter."""
         keys, now = clients(tmp_path, "good", "bad"), [0.0]
-        SuspectsFile(tmp_path / "suspects.json").put(Suspect("bad", "throttle", 0, time.time() + 60))
+        SuspectsFile(tmp_path / "suspects.json").put(Suspect("bad", "throttle", 0, time.time() + HOUR))
         access = {
             "keys": {"file": "keys.yaml"},
             "suspects": {"file": "suspects.json"},
@@ -195,20 +204,22 @@ class TestTheGuard:
     def test_step_up_bites_again(self, tmp_path: Path) -> None:
         keys, file = clients(tmp_path, "good", "bad"), SuspectsFile(tmp_path / "suspects.json")
         path, now = tmp_path / "keys.yaml", time.time()
-        file.put(Suspect("bad", "step_up", now, now + 60, key=shown_key(path, "bad"), seen=now - 1))
+        file.put(Suspect("bad", "step_up", now, now + HOUR, key=shown_key(path, "bad"), seen=now - 1))
         guard = guard_of(tmp_path)
         refused(guard, keys["bad"])
         revoke_key(path, "bad")
         renewed = add_key(path, "bad")
         guard.refresh()
         assert enter(guard, renewed).name == "bad"
-        file.put(Suspect("bad", "step_up", now + 1, now + 90, key=shown_key(path, "bad"), seen=now + 1))
+        file.put(Suspect("bad", "step_up", now + 1, now + HOUR, key=shown_key(path, "bad"), seen=now + 1))
         guard.refresh()
         assert refused(guard, renewed).status == 401
 
     def test_a_newer_key_is_enough(self, tmp_path: Path) -> None:
         keys = clients(tmp_path, "good", "bad")
-        suspect = Suspect("bad", "step_up", 0, time.time() + 60, key=shown_key(tmp_path / "keys.yaml", "bad"))
+        suspect = Suspect(
+            "bad", "step_up", 0, time.time() + HOUR, key=shown_key(tmp_path / "keys.yaml", "bad")
+        )
         SuspectsFile(tmp_path / "suspects.json").put(suspect)
         guard = guard_of(tmp_path)
         error = refused(guard, keys["bad"])
@@ -226,7 +237,7 @@ class TestTheGuard:
 
         (tmp_path / "jwks.json").write_bytes(key_set())
         now = int(time.time())
-        SuspectsFile(tmp_path / "suspects.json").put(Suspect("jwt:alice", "step_up", now - 60, now + 600))
+        SuspectsFile(tmp_path / "suspects.json").put(Suspect("jwt:alice", "step_up", now - 60, now + HOUR))
         access = AccessSpec(
             jwt=jwt_spec(str(tmp_path / "jwks.json")), suspects=SuspectsSpec(file="suspects.json")
         )
@@ -257,7 +268,7 @@ class TestTheGuard:
         names = [f"c{i}" for i in range(5)]
         keys = clients(tmp_path, *names)
         for name in names:
-            SuspectsFile(tmp_path / "suspects.json").put(Suspect(name, "step_up", 0, time.time() + 60))
+            SuspectsFile(tmp_path / "suspects.json").put(Suspect(name, "step_up", 0, time.time() + HOUR))
         with caplog.at_level(logging.ERROR):
             guard = guard_of(tmp_path, most=100)
         assert [name for name in names if enter_or_none(guard, keys[name])] == ["c2", "c3", "c4"]
@@ -268,7 +279,7 @@ class TestTheGuard:
         keys, file, end = (
             clients(tmp_path, *names),
             SuspectsFile(tmp_path / "suspects.json"),
-            time.time() + 60,
+            time.time() + HOUR,
         )
         add_key(tmp_path / "keys.yaml", "operator", scopes=["predict", "admin"])
         for name in ("gone1", "gone2", "gone3", "operator"):
@@ -284,7 +295,7 @@ class TestTheGuard:
         names, path = "abcdef", tmp_path / "keys.yaml"
         keys = clients(tmp_path, *names)
         for name in "abc":
-            SuspectsFile(tmp_path / "suspects.json").put(Suspect(name, "step_up", 0, time.time() + 60))
+            SuspectsFile(tmp_path / "suspects.json").put(Suspect(name, "step_up", 0, time.time() + HOUR))
         guard = guard_of(tmp_path)
         assert not any(enter_or_none(guard, keys[name]) for name in "abc")
         for name in "def":
@@ -299,7 +310,7 @@ class TestTheGuard:
         keys = clients(tmp_path, "only")
         add_key(tmp_path / "keys.yaml", "old", expires=dt.datetime(2020, 1, 1))
         add_key(tmp_path / "keys.yaml", "operator", scopes=["predict", "admin"])
-        SuspectsFile(tmp_path / "suspects.json").put(Suspect("only", "step_up", 0, time.time() + 60))
+        SuspectsFile(tmp_path / "suspects.json").put(Suspect("only", "step_up", 0, time.time() + HOUR))
         assert enter(guard_of(tmp_path), keys["only"]).name == "only"
 
     def test_a_broken_file_is_told_of_once_and_time_goes_on(
@@ -327,7 +338,7 @@ class TestTheGuard:
         guard = Guard(access, folder=tmp_path)
         one, other = (ask(guard, token(sub=name)).name for name in ("田中", "佐藤"))
         assert one.startswith("jwt:?~")
-        SuspectsFile(tmp_path / "suspects.json").put(Suspect(one, "step_up", time.time(), time.time() + 60))
+        SuspectsFile(tmp_path / "suspects.json").put(Suspect(one, "step_up", time.time(), time.time() + HOUR))
         guard.refresh()
         assert ask(guard, token(sub="佐藤")).name == other
         with pytest.raises(RequestError, match="newer credential"):
@@ -337,20 +348,20 @@ class TestTheGuard:
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         clients(tmp_path, "good", "bad")
-        SuspectsFile(tmp_path / "suspects.json").put(Suspect("bad", "step_up", 0, time.time() + 60))
+        SuspectsFile(tmp_path / "suspects.json").put(Suspect("bad", "step_up", 0, time.time() + HOUR))
         guard_of(tmp_path)
         assert "'bad' has no credential that could be newer" in caplog.text
 
     def test_whoever_administers_is_not_shut_out(self, tmp_path: Path) -> None:
         key = add_key(tmp_path / "keys.yaml", "operator", scopes=["predict", "admin"])
         clients(tmp_path, "other")
-        SuspectsFile(tmp_path / "suspects.json").put(Suspect("operator", "step_up", 0, time.time() + 60))
+        SuspectsFile(tmp_path / "suspects.json").put(Suspect("operator", "step_up", 0, time.time() + HOUR))
         assert enter(guard_of(tmp_path), key).name == "operator"
 
     def test_a_broken_file_changes_nothing(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         keys = clients(tmp_path, "good", "bad")
         file = SuspectsFile(tmp_path / "suspects.json")
-        file.put(Suspect("bad", "step_up", 0, time.time() + 60))
+        file.put(Suspect("bad", "step_up", 0, time.time() + HOUR))
         guard = guard_of(tmp_path)
         file.path.write_text('{"format": 1, "suspects": [{"name": "good"')
         guard.refresh()
@@ -373,7 +384,7 @@ class TestTheGuard:
 
     def test_without_a_key_nobody_is_marked(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         keys = clients(tmp_path, "good", "bad")
-        SuspectsFile(tmp_path / "suspects.json").put(Suspect("bad", "watermark", 0, time.time() + 60))
+        SuspectsFile(tmp_path / "suspects.json").put(Suspect("bad", "watermark", 0, time.time() + HOUR))
         assert enter(guard_of(tmp_path), keys["bad"]).mark is None
         assert "nothing is done to bad: `key` is not set" in caplog.text
 
@@ -400,7 +411,7 @@ class TestMarkedAnswers:
     def app(self, tmp_path: Path) -> tuple[App, dict[str, str]]:
         keys = clients(tmp_path, "good", "bad")
         (tmp_path / "mark.key").write_bytes(bytes(range(32)))
-        SuspectsFile(tmp_path / "suspects.json").put(Suspect("bad", "watermark", 0, time.time() + 60))
+        SuspectsFile(tmp_path / "suspects.json").put(Suspect("bad", "watermark", 0, time.time() + HOUR))
         guard, spec = guard_of(tmp_path, key="mark.key"), ServeSpec()
         return App(Repository(spec, [make_lane(tiny_model("binary"), spec)]), House(guard=guard)), keys
 
@@ -486,7 +497,7 @@ def post(url: str, key: str, body: Any) -> tuple[int, Any]:
     headers = {"x-api-key": key, "content-type": "application/json"}
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
@@ -593,19 +604,19 @@ def test_a_server_follows_the_file_while_it_runs(
 
     assert (status("good"), status("bad")) == (200, 200)
 
-    act("--add", "bad", "--action", "throttle", "--rate", "1")
-    wait_for(lambda: 429 in [status("bad") for _ in range(10)])
+    act("--add", "bad", "--action", "throttle", "--rate", "0.01")
+    until(lambda: 429 in [status("bad") for _ in range(10)])
     assert [status("good") for _ in range(20)] == [200] * 20
     assert act("--lift", "bad")["suspects"] == []
-    wait_for(lambda: [status("bad") for _ in range(10)] == [200] * 10)
+    until(lambda: [status("bad") for _ in range(10)] == [200] * 10)
 
     act("--add", "bad", "--action", "step_up", "--reason", "probing")
-    wait_for(lambda: [status("bad") for _ in range(10)] == [401] * 10)
+    until(lambda: [status("bad") for _ in range(10)] == [401] * 10)
     told = post(url, keys["bad"], {"rows": [ROW]})[1]
     assert "must show a newer credential" in json.dumps(told)
     revoke_key(tmp_path / "keys.yaml", "bad")
     renewed = add_key(tmp_path / "keys.yaml", "bad")
-    wait_for(lambda: [status("bad", renewed) for _ in range(10)] == [200] * 10)
+    until(lambda: [status("bad", renewed) for _ in range(10)] == [200] * 10)
     assert status("bad") == 401, "the old one is gone"
     act("--lift", "bad")
 
@@ -614,7 +625,7 @@ def test_a_server_follows_the_file_while_it_runs(
     true = post(url, keys["good"], {"rows": rows})[1]
     one = {"rows": rows[:1]}
     plain = post(url, keys["good"], one)[1]
-    wait_for(lambda: all(post(url, renewed, one)[1] != plain for _ in range(30)))  # whichever process answers
+    until(lambda: all(post(url, renewed, one)[1] != plain for _ in range(30)))  # whichever process answers
     marked = post(url, renewed, {"rows": rows})[1]
     assert marked != true
     answers = [list(each["probability"].values())[1] for each in marked["predictions"]]
@@ -632,9 +643,9 @@ def test_a_server_follows_the_file_while_it_runs(
     found = trace(model, tmp_path / "leaked.jsonl", tmp_path / "mark.key", ["good", "bad", "third", "fourth"])
     assert [(each.client, each.found) for each in found if each.found] == [("bad", True)]
 
+    assert started.stop() == 0
     seen = access_log(tmp_path)
     actions = {(line.get("client"), line.get("action"), line["status"]) for line in seen if "action" in line}
     assert {("bad", "throttle", 429), ("bad", "step_up", 401), ("bad", "watermark", 200)} <= actions
     assert not [line for line in seen if line.get("client") == "good" and "action" in line]
     assert "'bad' is suspected (probing): step_up" in started.told
-    assert started.stop() == 0

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from telemetry_tools import Telling, until
+from telemetry_tools import Telling
 
 from bessemer.serve.telemetry.access_log import AccessLog
 from bessemer.serve.telemetry.lines import LONGEST, clean, line, trace_id
 from bessemer.serve.telemetry.rotating import RotatingFile
 from bessemer.serve.telemetry.spec import AccessLogSpec, TelemetrySpec
 from bessemer.serve.wire import Request, Response
+from patience import PATIENCE, until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
@@ -79,9 +80,9 @@ def test_a_server_writes_a_line_for_each_answer(tell: Any, tmp_path: Path) -> No
     }
     assert (first["address"], first["request_id"], first["user_agent"]) == ("127.0.0.1", "abc-1", "curl/8")
     assert first["trace_id"] == TRACE
-    assert 0 < first["seconds"] < 30
     assert first["bytes"] > 50
     seconds = time.time() - before
+    assert 0 < first["seconds"] < seconds + 0.002
     from datetime import datetime
 
     assert 0 <= datetime.fromisoformat(first["time"]).timestamp() - before + 0.001 <= seconds + 0.002
@@ -186,7 +187,7 @@ for number in range(3000):
 def test_several_processes_share_a_file_and_lose_nothing(tmp_path: Path) -> None:
     file = tmp_path / "a.log"
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(file), str(i)]) for i in range(3)]
-    assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0]
+    assert [writer.wait(PATIENCE) for writer in writers] == [0, 0, 0]
     files = [path for path in tmp_path.iterdir() if path.suffix != ".lock"]
     rows = [row.split() for path in files for row in path.read_text().splitlines()]
     assert len(files) > 10
@@ -230,7 +231,7 @@ def test_a_full_queue_drops_and_counts(tmp_path: Path) -> None:
     reader = threading.Thread(target=read)
     reader.start()
     log.close()
-    reader.join(timeout=10)
+    reader.join(PATIENCE)
     assert [set(json.loads(row)) == {"time", "dropped"} for row in found].count(True) == 1
     assert len(found) == 1 + 16 + 1
 

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import pytest
 from apm_server import ApmServer, validators
 from elasticapm.metrics.base_metrics import MetricsRegistry
 from pydantic import ValidationError
 from started import Started
-from telemetry_tools import Telling, until
+from telemetry_tools import Telling
 
+import patience
 from bessemer.core.errors import UsageError
 from bessemer.serve.dialect import Subject
 from bessemer.serve.statistics import Statistics
+from bessemer.serve.telemetry.elastic import errors as errors_module
 from bessemer.serve.telemetry.elastic.agent import MOST_WAITING, scrub
 from bessemer.serve.telemetry.elastic.elastic import Elastic
 from bessemer.serve.telemetry.elastic.metricset import ModelMetrics, added
@@ -29,12 +32,14 @@ from bessemer.serve.telemetry.elastic.transactions import about
 from bessemer.serve.telemetry.facts import ModelFacts
 from bessemer.serve.telemetry.spec import ElasticSpec, TelemetrySpec
 from bessemer.testing.models import tiny_signature
+from patience import PATIENCE, until
 
 PAGE = (Path(__file__).parents[2] / "docs" / "elastic.md").read_text("utf-8")
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SAMPLED, UNSAMPLED = f"00-{TRACE}-{SPAN}-01", f"00-{TRACE}-{SPAN}-00"
 BREAKS = b'{"rows": [{"tenure": 666}]}'
 ALL = {"sample": "100%", "interval": "1s"}
+OFTEN = {"ELASTIC_APM_API_REQUEST_TIME": "1s"}
 
 
 @pytest.fixture
@@ -95,12 +100,12 @@ def test_the_receiver_refuses_what_the_schema_does_not_know(apm: ApmServer) -> N
     headers = {"content-type": "application/x-ndjson", "content-encoding": "deflate"}
     for number, event in enumerate([good, *broken]):
         body = zlib.compress("\n".join(map(json.dumps, [meta, good, event])).encode())
-        answer = httpx.post(f"{apm.url}/intake/v2/events", content=body, headers=headers)
+        answer = patience.post(f"{apm.url}/intake/v2/events", content=body, headers=headers)
         assert (answer.status_code, answer.json()["accepted"]) == ((202, 2) if number == 0 else (400, 1)), (
             event
         )
     assert len(apm.faults) == len(broken)
-    lone = httpx.post(
+    lone = patience.post(
         f"{apm.url}/intake/v2/events", content=zlib.compress(json.dumps(good).encode()), headers=headers
     )
     assert lone.status_code == 400, "metadata comes first"
@@ -213,7 +218,7 @@ def test_a_model_that_is_loaded_anew_begins_at_none(after: tuple[float, ...]) ->
 def test_all_events_of_real_traffic_are_valid(tell: Any, apm: ApmServer) -> None:
     """Good requests, a client's faults, a model that breaks, other routes: every one, and none says too much."""
     environment = {
-        "ELASTIC_APM_API_REQUEST_TIME": "1s",
+        **OFTEN,
         "ELASTIC_APM_CAPTURE_HEADERS": "true",
         "ELASTIC_APM_COLLECT_LOCAL_VARIABLES": "all",
         "ELASTIC_APM_SECRET_TOKEN": "apm-token",
@@ -221,6 +226,7 @@ def test_all_events_of_real_traffic_are_valid(tell: Any, apm: ApmServer) -> None
     served: Telling = tell(
         elastic(apm, **ALL, environment="test"), env=environment, script="serve_elastic_process.py"
     )
+    begun = time.time()
     secret = {"authorization": "Bearer client-secret", "cookie": "session=client-secret", "user_agent": "me"}
     for _ in range(20):
         assert served.predict(**secret).is_success
@@ -231,6 +237,8 @@ def test_all_events_of_real_traffic_are_valid(tell: Any, apm: ApmServer) -> None
     assert served.client.get("/docs?key=client-secret").is_success
     assert served.client.get("/nowhere/client").status_code == 404
     until(lambda: len(apm.of("metricset")) > 3)
+    until(lambda: len(apm.of("transaction")) == 27 and len(apm.of("error")) == 2)
+    until(lambda: added_up(apm, "ok", "failed", "refused") == 25)
     errors = served.end()
 
     assert apm.faults == [], "every event is valid"
@@ -271,7 +279,7 @@ def test_all_events_of_real_traffic_are_valid(tell: Any, apm: ApmServer) -> None
     assert good["span_count"] == {"started": 3, "dropped": 0}
     assert {span["trace_id"] for span in spans} == {good["trace_id"]}
     assert sum(span["duration"] for span in spans) <= good["duration"] + 0.01
-    assert abs(good["timestamp"] / 1e6 - time.time()) < 120
+    assert begun <= good["timestamp"] / 1e6 <= time.time()
 
     found = apm.of("error")
     assert len(found) == 2
@@ -304,22 +312,26 @@ def test_all_events_of_real_traffic_are_valid(tell: Any, apm: ApmServer) -> None
     assert "system.process.memory.rss.bytes" in process[0]["samples"]
 
 
+def added_up(apm: ApmServer, *kinds: str) -> int:
+    """How many requests of some kinds all intervals have."""
+    sets = [each["samples"] for each in apm.of("metricset") if each.get("tags", {}).get("model")]
+    return sum(each[f"bessemer.requests.{kind}"]["value"] for each in sets for kind in kinds)
+
+
 @pytest.mark.slow
 def test_a_trace_of_the_client_goes_on_and_others_only_count(tell: Any, apm: ApmServer) -> None:
-    served: Telling = tell(elastic(apm, sample="0%", interval="1s"))
+    served: Telling = tell(elastic(apm, sample="0%", interval="1s"), env=OFTEN)
     served.predict(traceparent=SAMPLED, tracestate="es=s:0.25")
     served.predict(traceparent=UNSAMPLED)
     served.predict(traceparent="00-nonsense")
     for _ in range(5):
         served.predict()
+    until(lambda: apm.of("transaction") and added_up(apm, "ok") == 8)
     served.end()
     assert apm.faults == []
     (found,) = apm.of("transaction")
     assert (found["trace_id"], found["parent_id"], found["sample_rate"]) == (TRACE, SPAN, 0.25)
-    counted = [
-        each["samples"]["bessemer.requests.ok"]["value"] for each in apm.of("metricset") if each.get("tags")
-    ]
-    assert sum(counted) == 8
+    assert added_up(apm, "ok") == 8
 
 
 @pytest.mark.slow
@@ -339,14 +351,15 @@ def test_calls_of_grpc_are_transactions(tell: Any, apm: ApmServer) -> None:
     from bessemer.serve.dialects.v2_grpc import V2Grpc
     from bessemer.testing.dialects import repository
 
-    served: Telling = tell(elastic(apm, **ALL), dialects=["plain", "v2_grpc"], grpc_port=0)
+    served: Telling = tell(elastic(apm, **ALL), env=OFTEN, dialects=["plain", "v2_grpc"], grpc_port=0)
     models = repository()
     example = V2Grpc(models).example(models.get(), [{"tenure": 8}])
     with grpc.insecure_channel(f"127.0.0.1:{served.grpc_port}") as channel:
         call = channel.unary_unary(example.path)
-        assert call(example.body, metadata=(("authorization", "client-secret"),), timeout=20)
+        assert call(example.body, metadata=(("authorization", "client-secret"),), timeout=PATIENCE)
         with pytest.raises(grpc.RpcError):
-            call(b"\xff\xff", timeout=20)
+            call(b"\xff\xff", timeout=PATIENCE)
+    until(lambda: len(apm.of("transaction")) == 2)
     served.end()
     assert apm.faults == []
     assert "client-secret" not in json.dumps(apm.events)
@@ -366,6 +379,7 @@ def test_predictions_go_on_without_an_apm_server(tell: Any, how: str) -> None:
         apm.close()
     elif how == "hanging":
         apm.goes_on.clear()
+    began = time.monotonic()
     # small requests to the APM server, so that it is asked often
     served: Telling = tell(
         settings, env={"ELASTIC_APM_API_REQUEST_SIZE": "2kb", "ELASTIC_APM_SERVER_TIMEOUT": "1s"}
@@ -373,12 +387,11 @@ def test_predictions_go_on_without_an_apm_server(tell: Any, how: str) -> None:
     for _ in range(400):
         assert served.predict().is_success
     assert until(lambda: _lost(served)) > 0
-    began = time.monotonic()
+    lasted = time.monotonic() - began
     errors = served.end()
-    assert time.monotonic() - began < 20, "the end does not wait for it"
     if how != "away":
         apm.close()
-    assert errors.count("takes no events") == 1
+    assert 1 <= errors.count("takes no events") <= 2 + lasted // 60, "once a minute"
     assert "Traceback" not in errors
     assert errors.count("\n") < 10, errors
     if how == "refusing":
@@ -397,7 +410,7 @@ def test_what_waits_is_bounded(apm: ApmServer) -> None:
     assert one.dropped == 500
     assert one._agent._transport._event_queue.qsize() == MOST_WAITING
     apm.goes_on.set()
-    one.close(20)
+    one.close(PATIENCE)
     assert apm.faults == []
     assert len(apm.of("transaction")) == MOST_WAITING + 1
 
@@ -409,20 +422,35 @@ def _lost(served: Telling) -> float:
     return 0.0
 
 
+def test_errors_are_told_of_as_often_as_they_can_be_looked_at(
+    apm: ApmServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = [0.0]
+    monkeypatch.setattr(errors_module, "time", SimpleNamespace(monotonic=lambda: moment[0]))
+    one = Elastic(ElasticSpec(server=apm.url, metrics=False))
+    log = logging.getLogger("bessemer.serve")
+    for seconds in (0.0, 2.5, 3600.0):
+        moment[0] += seconds
+        for _ in range(30):
+            log.error("something broke")
+    one.close(PATIENCE)
+    assert len(apm.of("error")) == 10 + 2 + 10
+    assert one.dropped == 90 - 22
+
+
 @pytest.mark.slow
 def test_a_storm_of_errors_is_cut(tell: Any, apm: ApmServer) -> None:
     settings = elastic(apm, sample="0%", interval="1s")
-    served: Telling = tell(settings, script="serve_elastic_process.py", errors=subprocess.DEVNULL)
+    served: Telling = tell(settings, env=OFTEN, script="serve_elastic_process.py", errors=subprocess.DEVNULL)
+    began = time.monotonic()
     for _ in range(300):
         assert served.predict(BREAKS).status_code == 500
-    assert _lost(served) > 200
+    lasted, lost = time.monotonic() - began, _lost(served)
+    until(lambda: len(apm.of("error")) + lost == 300, "those that were not lost")
+    until(lambda: added_up(apm, "failed") == 300, "all of them count")
     served.end()
     assert apm.faults == []
-    assert 10 <= len(apm.of("error")) < 100
-    sets = [each for each in apm.of("metricset") if each.get("tags")]
-    assert sum(each["samples"]["bessemer.requests.failed"]["value"] for each in sets) == 300, (
-        "all of them count"
-    )
+    assert 10 <= len(apm.of("error")) <= 10 + lasted + 1, "ten at once, and one a second"
 
 
 @pytest.mark.slow
@@ -437,14 +465,16 @@ def test_the_command_serves_with_the_environment(
         "ELASTIC_APM_SERVER_URL": apm.url,
         "ELASTIC_APM_SERVICE_NAME": "churn-service",
         "ELASTIC_APM_TRANSACTION_SAMPLE_RATE": "1.0",
+        **OFTEN,
         "ELASTIC_APM_GLOBAL_LABELS": "team=growth",
     }
     arguments = [str(packages["binary"]), "--project", str(tmp_path), "--key", str(key), "--port", "0"]
     with Started({**os.environ, **environment}, *arguments) as url:
         for number in range(40):
-            assert httpx.post(f"{url}/predict", json={"rows": [{"tenure": number}]}).is_success
-            assert httpx.post(f"{url}/predict", json={"rows": [{"tenure": "x"}]}).status_code == 400
-            assert httpx.get(f"{url}/nowhere/{number}").status_code == 404
+            assert patience.post(f"{url}/predict", json={"rows": [{"tenure": number}]}).is_success
+            assert patience.post(f"{url}/predict", json={"rows": [{"tenure": "x"}]}).status_code == 400
+            assert patience.get(f"{url}/nowhere/{number}").status_code == 404
+        until(lambda: len(apm.of("transaction")) == 120)
     assert apm.faults == []
     results = [each["result"] for each in apm.of("transaction")]
     assert (results.count("HTTP 2xx"), results.count("HTTP 4xx"), len(results)) == (40, 80, 120)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
-from telemetry_tools import Telling, prometheus, until
+from telemetry_tools import Telling
 
 from bessemer.serve.statistics import LATENCIES, SIZES, Statistics
 from bessemer.serve.telemetry.facts import ModelFacts, ServerFacts, usage
 from bessemer.serve.telemetry.prometheus import COUNTERS, render
+from patience import until
+from prometheus_tools import asked, prometheus, scraping
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -171,40 +170,19 @@ def test_a_real_prometheus_scrapes_the_server(tell: Any, tmp_path: Path) -> None
     for _ in range(5):
         assert served.predict().status_code == 200
     assert served.client.get("/monitoring/prometheus/metrics").status_code == 200
-    (tmp_path / "prometheus.yml").write_text(
-        json.dumps(
-            {
-                "global": {"scrape_interval": "1s"},
-                "scrape_configs": [
-                    {"job_name": "bessemer", "static_configs": [{"targets": [f"127.0.0.1:{served.port}"]}]}
-                ],
-            }
-        )
-    )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = [prometheus("prometheus"), f"--config.file={tmp_path / 'prometheus.yml'}"]
-    command += [f"--storage.tsdb.path={tmp_path / 'data'}", f"--web.listen-address={address}"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-
-        def asked(query: str) -> list[Any]:
-            try:
-                answer = httpx.get(f"http://{address}/api/v1/query", params={"query": query})
-            except httpx.TransportError:
-                return []
-            return list(answer.json()["data"]["result"]) if answer.status_code == 200 else []
-
-        requests = until(lambda: asked('bessemer_requests_total{result="ok"}'))
-        assert [(each["metric"]["model"], each["value"][1]) for each in requests] == [("tiny", "5")]
-        assert asked("up")[0]["value"][1] == "1"
-        assert asked("bessemer_rows_total")[0]["value"][1] == "10"
-        quantile = asked("histogram_quantile(0.5, bessemer_request_duration_seconds_bucket)")
-        assert 0 < float(quantile[0]["value"][1]) < 10
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+    targets = [{"targets": [f"127.0.0.1:{served.port}"]}]
+    config = {
+        "global": {"scrape_interval": "1s"},
+        "scrape_configs": [{"job_name": "bessemer", "static_configs": targets}],
+    }
+    with scraping(tmp_path / "prometheus", config) as url:
+        (requests,) = until(lambda: asked(url, 'bessemer_requests_total{result="ok"}'))
+        assert (requests["metric"]["model"], requests["value"][1]) == ("tiny", "5")
+        until(lambda: asked(url, "up == 1"))
+        (rows,) = until(lambda: asked(url, "bessemer_rows_total"))
+        assert rows["value"][1] == "10"
+        query = "histogram_quantile(0.5, bessemer_request_duration_seconds_bucket)"
+        assert float(until(lambda: asked(url, query))[0]["value"][1]) > 0
 
 
 def test_the_library_is_loaded_with_the_first_scrape() -> None:

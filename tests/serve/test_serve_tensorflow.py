@@ -25,6 +25,7 @@ from bessemer.serve.spec import ServeSpec
 from bessemer.serve.tensorflow_json import tensor_json, write_rows
 from bessemer.serve.wire import GRPC, Predictions, Request, Response
 from bessemer.testing.dialects import repository
+from patience import PATIENCE
 
 ONE = "/v1/models/tiny/versions/1000000"
 HALF = b'{"prediction":"no","probability":[0.5,0.5],"score":[0.0]}'
@@ -434,7 +435,7 @@ for name, value in {
     "d\\u00e9sactiv\\u00e9": tf.constant([-2**63] * 3, dtype=tf.int64),
 }.items():
     request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
-answer = stub.Predict(request, timeout=20)
+answer = stub.Predict(request, timeout=300)
 told["score"] = tf.make_ndarray(answer.outputs["score"]).tolist()
 told["prediction"] = [v.decode() for v in tf.make_ndarray(answer.outputs["prediction"]).tolist()]
 told["version"] = answer.model_spec.version.value
@@ -442,29 +443,29 @@ request = classification_pb2.ClassificationRequest()
 request.model_spec.name = "tiny"
 request.input.example_list.examples.append(tf.train.Example(features=tf.train.Features(feature={
     "tenure": tf.train.Feature(int64_list=tf.train.Int64List(value=[8]))})))
-classes = stub.Classify(request, timeout=20).result.classifications[0].classes
+classes = stub.Classify(request, timeout=300).result.classifications[0].classes
 told["classes"] = [[each.label, each.score] for each in classes]
 request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
 request.model_spec.name = "tiny"
-answer = stub.GetModelMetadata(request, timeout=20)
+answer = stub.GetModelMetadata(request, timeout=300)
 defs = get_model_metadata_pb2.SignatureDefMap()
 assert answer.metadata["signature_def"].Unpack(defs)
 told["inputs"] = {n: tf.dtypes.as_dtype(i.dtype).name for n, i in defs.signature_def["serving_default"].inputs.items()}
 status = model_service_pb2_grpc.ModelServiceStub(channel)
 request = get_model_status_pb2.GetModelStatusRequest()
 request.model_spec.name = "tiny"
-answer = status.GetModelStatus(request, timeout=20).model_version_status[0]
+answer = status.GetModelStatus(request, timeout=300).model_version_status[0]
 told["state"] = get_model_status_pb2.ModelVersionStatus.State.Name(answer.state)
 told["error_code"] = answer.status.error_code
 request = predict_pb2.PredictRequest()
 request.model_spec.name = "other"
 try:
-    stub.Predict(request, timeout=20)
+    stub.Predict(request, timeout=300)
 except grpc.RpcError as error:
     told["other"] = error.code().name
 request.model_spec.name, request.model_spec.signature_name = "tiny", "x"
 try:
-    stub.Predict(request, timeout=20)
+    stub.Predict(request, timeout=300)
 except grpc.RpcError as error:
     told["signature"] = error.code().name
 print("TOLD" + json.dumps(told))
@@ -490,7 +491,7 @@ def test_its_own_client(start: Any) -> None:
 @pytest.mark.slow
 def test_rest_by_plain_http(served: Any) -> None:
     def post(path: str, body: bytes) -> Any:
-        with urllib.request.urlopen(f"{served.url}{path}", body, timeout=20) as answer:
+        with urllib.request.urlopen(f"{served.url}{path}", body, timeout=PATIENCE) as answer:
             return json.loads(answer.read())
 
     rows = post(f"{ONE}:predict", json.dumps({"instances": [{"tenure": 8, "autopay": None}]}).encode())

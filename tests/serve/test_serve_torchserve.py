@@ -17,9 +17,11 @@ import orjson
 import pytest
 from deployed import deployed, package
 
+import patience
 from bessemer.serve import protos
 from bessemer.serve.protobuf import parse_message
 from bessemer.serve.wire import GRPC
+from patience import PATIENCE
 
 HALF = b'{"prediction":"no","probability":{"no":0.5,"yes":0.5}}'
 NOUGHT = b'{"prediction":"no","probability":{"no":1.0,"yes":0.0}}'
@@ -337,7 +339,11 @@ def test_generated_stubs_against_a_server(start: Any, tmp_path: Path) -> None:
         [*command, f"--python_out={tmp_path}", f"--grpc_python_out={tmp_path}", *files], check=True
     )
     done = subprocess.run(
-        [sys.executable, "-c", CLIENT, served.grpc], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", CLIENT, served.grpc],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -364,8 +370,11 @@ def test_generated_stubs_against_a_server(start: Any, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_over_http(served: Any) -> None:
     url = f"{served.url}/predictions/tiny"
-    assert httpx.post(url, json={"tenure": 8}).content == HALF
-    assert httpx.post(url, files={"data": ("rows.json", b'[{"tenure": 8}]')}).content == b"[%b]" % HALF
-    assert httpx.post(url, data={"data": '{"tenure": 8}'}).content == HALF
-    assert httpx.put(url, content=b"8,,,,", headers={"content-type": "text/csv"}).content == b"[%b]" % HALF
-    assert httpx.options(f"{served.url}/").json()["openapi"].startswith("3.")
+    assert patience.post(url, json={"tenure": 8}).content == HALF
+    assert patience.post(url, files={"data": ("rows.json", b'[{"tenure": 8}]')}).content == b"[%b]" % HALF
+    assert patience.post(url, data={"data": '{"tenure": 8}'}).content == HALF
+    assert (
+        httpx.put(url, content=b"8,,,,", headers={"content-type": "text/csv"}, timeout=PATIENCE).content
+        == b"[%b]" % HALF
+    )
+    assert httpx.options(f"{served.url}/", timeout=PATIENCE).json()["openapi"].startswith("3.")

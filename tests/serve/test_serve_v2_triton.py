@@ -65,7 +65,7 @@ def arrays(result, *names):
 result = client.infer("tiny", inputs(), request_id="r1", model_version="1.0.0")
 told["all"] = arrays(result, "prediction", "probability", "score")
 told["id"] = plain(result.get_response())["id"]
-result = client.infer("tiny", inputs(), outputs=[wanted("score")], priority=1, timeout=5_000_000)
+result = client.infer("tiny", inputs(), outputs=[wanted("score")], priority=1, timeout=300_000_000)
 told["score"] = arrays(result, "score")
 told["shape"] = list(result.as_numpy("score").shape)
 result = client.infer("tiny", inputs(), outputs=[wanted("probability", class_count=1)])
@@ -83,7 +83,7 @@ else:
     client.start_stream(callback=lambda result, error: found.put((result, error)))
     for i in range(20):
         client.async_stream_infer("tiny" if i != 7 else "other", inputs(), request_id=str(i), outputs=[wanted("score")])
-    answers = [found.get(timeout=20) for _ in range(20)]
+    answers = [found.get(timeout=300) for _ in range(20)]
     client.stop_stream()
     told["stream"] = [str(error) if error else [r.get_response().id, arrays(r, "score")] for r, error in answers]
 
@@ -202,15 +202,15 @@ import json, sys
 import grpc, numpy as np
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb, grpc_predict_v2_pb2_grpc as services
 stub = services.GRPCInferenceServiceStub(grpc.insecure_channel(sys.argv[1]))
-told = {"ready": stub.ModelReady(pb.ModelReadyRequest(name="tiny"), timeout=20).ready}
-told["inputs"] = [each.name for each in stub.ModelMetadata(pb.ModelMetadataRequest(name="tiny"), timeout=20).inputs]
+told = {"ready": stub.ModelReady(pb.ModelReadyRequest(name="tiny"), timeout=300).ready}
+told["inputs"] = [each.name for each in stub.ModelMetadata(pb.ModelMetadataRequest(name="tiny"), timeout=300).inputs]
 request = pb.ModelInferRequest(model_name="tiny", id="k")
 tensor = request.inputs.add(name="tenure", datatype="FP32", shape=[2, 1])
 tensor.contents.fp32_contents.extend([8, 2008])
-answer = stub.ModelInfer(request, timeout=20)
+answer = stub.ModelInfer(request, timeout=300)
 told["id"], told["score"] = answer.id, list(answer.outputs[2].contents.fp32_contents)
 try:
-    stub.RepositoryModelLoad(pb.RepositoryModelLoadRequest(model_name="other"), timeout=20)
+    stub.RepositoryModelLoad(pb.RepositoryModelLoadRequest(model_name="other"), timeout=300)
 except grpc.RpcError as error:
     told["load"] = error.code().name
 response = pb.RepositoryModelLoadResponse.FromString(bytes.fromhex(sys.argv[2]))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import httpx
 import orjson
 import pytest
 from serve_packages import write_public
 from started import Started
 
+import patience
 from bessemer.core.errors import UsageError
 from bessemer.package.model import Model
 from bessemer.serve.server import make_app
@@ -143,6 +143,6 @@ def test_a_container_as_the_platform_starts_it(packages: dict[str, Path], tmp_pa
     }
     key = write_public(tmp_path / "key.pub")
     with Started(environment, "--key", str(key)) as url:
-        assert httpx.get(f"{url}/ping").status_code == 200
-        answer = httpx.post(f"{url}/predict", json={"instances": [{"tenure": 8}]})
+        assert patience.get(f"{url}/ping").status_code == 200
+        answer = patience.post(f"{url}/predict", json={"instances": [{"tenure": 8}]})
         assert answer.content == b'{"predictions":[%b]}' % NO

@@ -17,10 +17,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from serve_command import Server, wait_for
+from serve_command import Server
 
+import patience
 from bessemer.package.prediction_log.read import read_log
 from bessemer.serve.guards.keyfile import add_key
+from patience import until
 
 pytestmark = pytest.mark.slow
 Start = Callable[..., Server]
@@ -61,12 +63,12 @@ def test_keys_tls_and_limits(server: Start, versions: Any, tmp_path: Path) -> No
 serve:
   access:
     keys: {file: keys.yaml}
-    limits: {requests_per_second: 5, burst: 10, headers: true}
+    limits: {requests_per_second: 0.01, burst: 10, headers: true}
   tls: {certificate: cert.pem, key: key.pem}
 """
     one = server(versions("1.0.0"), "--workers", "1", "--grpc-port", "0", settings=settings)
     assert one.url.startswith("https://")
-    with httpx.Client(verify=ssl.create_default_context(cafile=trusted), base_url=one.url) as client:
+    with patience.Client(verify=ssl.create_default_context(cafile=trusted), base_url=one.url) as client:
         assert client.get("/v2/health/ready").status_code == 200
         refused = client.post("/predict", json={"tenure": 8})
         assert refused.status_code == 401
@@ -94,13 +96,13 @@ serve:
 def test_predictions_are_logged_with_their_labels(server: Start, versions: Any, tmp_path: Path) -> None:
     one = server(versions("1.0.0"), "--workers", "2", settings=LOG)
     rows = [{"tenure": 8}, {"tenure": 2008}]
-    answer = httpx.post(f"{one.url}/predict", json={"rows": rows}, headers={"x-request-id": "order-7"})
+    answer = patience.post(f"{one.url}/predict", json={"rows": rows}, headers={"x-request-id": "order-7"})
     assert answer.headers["x-request-id"] == "order-7"
-    named = httpx.post(f"{one.url}/predict", json={"tenure": 9}).headers["x-request-id"]
+    named = patience.post(f"{one.url}/predict", json={"tenure": 9}).headers["x-request-id"]
     labels = [{"prediction_id": "order-7-1", "label": "yes"}, {"prediction_id": named, "label": "no"}]
-    told = httpx.post(f"{one.url}/feedback", json={"labels": labels})
+    told = patience.post(f"{one.url}/feedback", json={"labels": labels})
     assert (told.status_code, told.json()) == (200, {"accepted": 2})
-    wrong = httpx.post(f"{one.url}/feedback", json={"labels": [{"prediction_id": "x", "label": "maybe"}]})
+    wrong = patience.post(f"{one.url}/feedback", json={"labels": [{"prediction_id": "x", "label": "maybe"}]})
     assert wrong.status_code == 400
     found = read_log(tmp_path / "predictions", "tiny").read_all().to_pylist()
     by_id = {row["prediction_id"]: row for row in found}
@@ -126,7 +128,9 @@ def test_nothing_acknowledged_is_lost_when_workers_are_killed(
                 return
             name = f"{client}-x{number}"
             try:
-                answer = httpx.post(f"{one.url}/predict", json={"tenure": 8}, headers={"x-request-id": name})
+                answer = patience.post(
+                    f"{one.url}/predict", json={"tenure": 8}, headers={"x-request-id": name}
+                )
             except httpx.TransportError:
                 continue
             if answer.status_code == 200:
@@ -135,12 +139,16 @@ def test_nothing_acknowledged_is_lost_when_workers_are_killed(
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(3)]
     for thread in threads:
         thread.start()
-    for _ in range(5):
-        before = len(acknowledged)
-        wait_for(lambda before=before: len(acknowledged) > before + 30)  # type: ignore[misc]
-        os.kill(one.workers()[0], signal.SIGKILL)
-        wait_for(lambda: len(one.workers()) == 2)
-    stop.set()
+    try:
+        for _ in range(5):
+            before = len(acknowledged)
+            until(lambda before=before: len(acknowledged) > before + 30)  # type: ignore[misc]
+            killed = one.workers()[0]
+            os.kill(killed, signal.SIGKILL)
+            until(lambda killed=killed: f"(process {killed}) was killed" in one.told)  # type: ignore[misc]
+            until(lambda: len(one.workers()) == 2)
+    finally:
+        stop.set()
     for thread in threads:
         thread.join()
     found = read_log(tmp_path / "predictions", "tiny").read_all().column("prediction_id").to_pylist()
@@ -150,21 +158,21 @@ def test_nothing_acknowledged_is_lost_when_workers_are_killed(
 
 def test_a_canary_is_judged_by_its_labels(server: Start, versions: Any, tmp_path: Path) -> None:
     one = server(versions("1.0.0"), "--workers", "1", settings=LOG)
-    gates = {"requests": 20, "seconds": "1s", "metric": "accuracy", "labels": 10, "latency": 100}
+    gates = {"requests": 20, "seconds": "1s", "metric": "accuracy", "labels": 10, "latency": 1e9}
     body = {"package": versions("1.1.0"), "mode": "canary", "steps": ["50%"], "gates": gates}
-    assert httpx.post(f"{one.url}/deployments", json=body, timeout=60).status_code == 200
-    wait_for(lambda: _trial(one)["canary"] is not None)
+    assert patience.post(f"{one.url}/deployments", json=body).status_code == 200
+    until(lambda: _trial(one)["canary"] is not None)
     for _ in range(120):
-        answer = httpx.post(f"{one.url}/predict", json={"tenure": 8})
+        answer = patience.post(f"{one.url}/predict", json={"tenure": 8})
         right = answer.json()["model"]["version"] == "1.0.0"
         label = {"prediction_id": answer.headers["x-request-id"], "label": "no" if right else "yes"}
         if _trial(one)["canary"] is None:
             break
-        httpx.post(f"{one.url}/feedback", json={"labels": [label]})
-    wait_for(lambda: _trial(one)["canary"] is None)
+        patience.post(f"{one.url}/feedback", json={"labels": [label]})
+    until(lambda: _trial(one)["canary"] is None)
     assert "its accuracy is" in _trial(one)["verdict"]
     assert list(_trial(one)["versions"]) == ["1.0.0"]
 
 
 def _trial(one: Server) -> Any:
-    return httpx.get(f"{one.url}/deployments").json()["models"]["tiny"]
+    return patience.get(f"{one.url}/deployments").json()["models"]["tiny"]

@@ -13,14 +13,17 @@ from typing import Any
 
 import httpx
 import pytest
-from serve_command import Server, wait_for
+from serve_command import Server
 from serve_packages import write_public
+
+import patience
+from patience import PATIENCE, until
 
 pytestmark = pytest.mark.slow
 
 
 def deploy(one: Server, package: str, **how: Any) -> httpx.Response:
-    return httpx.post(f"{one.url}/deployments", json={"package": package, **how}, timeout=120)
+    return patience.post(f"{one.url}/deployments", json={"package": package, **how})
 
 
 def test_workers_share_a_port_and_come_back(server: Any, versions: Any) -> None:
@@ -29,17 +32,23 @@ def test_workers_share_a_port_and_come_back(server: Any, versions: Any) -> None:
     before = one.workers()
     assert len(before) == 2
     os.kill(before[0], signal.SIGKILL)
-    wait_for(lambda: len(one.workers()) == 2 and before[0] not in one.workers())
+    until(lambda: comes_back(one, before[0]))
     assert f"worker 0 (process {before[0]}) was killed by SIGKILL" in one.told
-    wait_for(lambda: httpx.get(f"{one.url}/healthz").status_code == 200)
+    until(lambda: patience.get(f"{one.url}/healthz").status_code == 200)
     assert one.stop() == 0
+
+
+def comes_back(one: Server, killed: int) -> bool:
+    """Whether another is in the place of one that was killed."""
+    workers = one.workers()
+    return len(workers) == 2 and killed not in workers
 
 
 def test_a_worker_ends_with_its_supervisor(server: Any, versions: Any) -> None:
     one = server(versions("1.0.0"), "--workers", "2")
     workers = one.workers()
     one.process.kill()
-    wait_for(lambda: not any(_alive(pid) for pid in workers))
+    until(lambda: not any(_alive(pid) for pid in workers))
 
 
 def _alive(pid: int) -> bool:
@@ -74,6 +83,11 @@ class Load:
                 if not answer:
                     return
 
+    def more(self) -> None:
+        """Wait for more answers."""
+        before = self.asked
+        until(lambda: self.asked > before + 200 or self.bad)
+
     def __enter__(self) -> Load:
         for thread in self._threads:
             thread.start()
@@ -89,11 +103,13 @@ def test_a_swap_under_load_fails_no_request(server: Any, versions: Any) -> None:
     one = server(versions("1.0.0"), "--workers", "2")
     with Load(one.url, 8) as load:
         for number in range(1, 6):
+            load.more()
             assert deploy(one, versions(f"1.{number}.0")).status_code == 200
-        assert httpx.post(f"{one.url}/deployments/tiny/rollback", timeout=60).status_code == 200
-        wait_for(lambda: load.asked > 2000, 120)
+        load.more()
+        assert patience.post(f"{one.url}/deployments/tiny/rollback").status_code == 200
+        load.more()
     assert not load.bad
-    assert httpx.post(f"{one.url}/predict", json={"tenure": 8}).json()["model"]["version"] == "1.4.0"
+    assert patience.post(f"{one.url}/predict", json={"tenure": 8}).json()["model"]["version"] == "1.4.0"
 
 
 def test_the_state_is_kept_over_a_restart(server: Any, versions: Any, tmp_path: Path) -> None:
@@ -102,7 +118,7 @@ def test_the_state_is_kept_over_a_restart(server: Any, versions: Any, tmp_path: 
     assert deploy(one, versions("1.1.0"), mode="split", weight=0.5).status_code == 200
     assert one.stop() == 0
     again = server("--state", folder, "--workers", "1")
-    found = httpx.get(f"{again.url}/deployments").json()["models"]["tiny"]["versions"]
+    found = patience.get(f"{again.url}/deployments").json()["models"]["tiny"]["versions"]
     assert {version: each["share"] for version, each in found.items()} == {"1.0.0": 0.5, "1.1.0": 0.5}
 
 
@@ -110,7 +126,7 @@ def test_what_cannot_start_says_why(server: Any, versions: Any, tmp_path: Path) 
     broken = tmp_path / "broken.bsm"
     broken.write_bytes(b"no package")
     one = server(str(broken), "--workers", "2")
-    assert one.process.wait(timeout=60) == 5
+    assert one.process.wait(PATIENCE) == 5
     assert "error: " in one.told
     assert "Traceback" not in one.told
 
@@ -130,6 +146,6 @@ def test_a_taken_port_is_told(versions: Any, tmp_path: Path) -> None:
             "--key",
             str(key),
         ]
-        found = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+        found = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path)
     assert found.returncode == 6
     assert f"cannot listen on 127.0.0.1:{port}" in found.stderr

@@ -18,7 +18,7 @@ REQUIREMENTS = (
     "bqemulator==1.4.0", "duckdb==1.5.5", "duckdb-extensions==1.5.5", "duckdb-extension-spatial==1.5.5", "numpy",
 )  # fmt: skip
 PROJECT = "shop-project"
-_PATIENCE = 60.0
+_PATIENCE = 300.0
 
 
 @dataclass(frozen=True)

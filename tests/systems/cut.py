@@ -8,10 +8,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from systems.threaded import listening
 
 _BLOCK = 16_384
+_IMPATIENT = 8
 
 
 @dataclass
@@ -29,6 +31,14 @@ class Wire:
             yield
         finally:
             self.left = None
+
+    @contextmanager
+    def cut_for(self, options: dict[str, Any], after: int = 100_000) -> Iterator[None]:
+        """Within it connections are cut, and who reads with these options asks again for some seconds alone."""
+        patient, options["timeout"] = options["timeout"], _IMPATIENT
+        with self.cut(after):
+            yield
+        options["timeout"] = patient
 
 
 @contextmanager

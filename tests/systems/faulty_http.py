@@ -175,7 +175,7 @@ def in_front_of(port: int) -> Iterator[Site]:
     """A server that passes everything on to one on this machine."""
 
     def answering(request: Request) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
         headers = {k: v for k, v in request.headers.items() if k not in ("connection", "transfer-encoding")}
         headers["content-length"] = str(len(request.body))
         try:

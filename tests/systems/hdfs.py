@@ -46,10 +46,10 @@ class Hdfs:
 
     def wait_for_data(self) -> None:
         """Until the name node knows of a data node that is alive, so that files can be written and read."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         query = f"http://{self.address}/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState"
         while True:
-            with suppress(OSError), urllib.request.urlopen(query, timeout=5) as answer:
+            with suppress(OSError), urllib.request.urlopen(query, timeout=60) as answer:
                 if b'"NumLiveDataNodes" : 1' in answer.read() and self._safe():
                     return
             assert time.monotonic() < end, self.data.log.read_text("utf-8", "replace")[-4000:]
@@ -57,7 +57,7 @@ class Hdfs:
 
     def _safe(self) -> bool:
         query = f"http://{self.address}/jmx?qry=Hadoop:service=NameNode,name=NameNodeInfo"
-        with urllib.request.urlopen(query, timeout=5) as answer:
+        with urllib.request.urlopen(query, timeout=60) as answer:
             return b'"Safemode" : ""' in answer.read()
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from noida import Noida
 
 _LARGEST = 8_000_000
+#: Seconds for what takes a few milliseconds where the machine is not shared.
+_PATIENCE = 120.0
 
 
 def _delivered(error: Any, message: Any) -> None:
@@ -34,7 +36,7 @@ class Broker:
         admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
         config = {"max.message.bytes": str(_LARGEST)}
         for made in admin.create_topics([NewTopic(name, partitions, 1, config=config)]).values():
-            made.result(20)
+            made.result(_PATIENCE)
         return name
 
     def delete(self, topic: str, before: int) -> None:
@@ -44,7 +46,7 @@ class Broker:
 
         admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
         for done in admin.delete_records([TopicPartition(topic, 0, before)]).values():
-            done.result(20)
+            done.result(_PATIENCE)
 
     def ends(self, topic: str) -> dict[int, int]:
         """The offset behind the last message of each partition that the broker knows."""
@@ -52,8 +54,10 @@ class Broker:
 
         config = {"bootstrap.servers": self.address, "group.id": "tests", "log_level": 0}
         with closing(Consumer(config)) as consumer:
-            partitions = consumer.list_topics(topic, 10).topics[topic].partitions
-            return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), 10)[1] for p in partitions}
+            partitions = consumer.list_topics(topic, _PATIENCE).topics[topic].partitions
+            return {
+                p: consumer.get_watermark_offsets(TopicPartition(topic, p), _PATIENCE)[1] for p in partitions
+            }
 
     @contextmanager
     def away(self, topic: str) -> Iterator[None]:
@@ -64,13 +68,13 @@ class Broker:
         before, process = self.ends(topic), self.server.process
         assert process is not None
         process.terminate()
-        process.wait(20)
+        process.wait(_PATIENCE)
         self.server.process = None
         try:
             yield
         finally:
             self.server.start()
-            end = time.monotonic() + 20
+            end = time.monotonic() + _PATIENCE
             while self.ends(topic) != before:
                 assert time.monotonic() < end, f"messages of {topic} are gone"
                 time.sleep(0.1)
@@ -105,7 +109,7 @@ class Broker:
 
     def flush(self) -> None:
         if "plain" in self._producers:
-            assert self._producers["plain"].flush(20) == 0, "messages were not delivered"
+            assert self._producers["plain"].flush(_PATIENCE) == 0, "messages were not delivered"
 
     def transaction(self, topic: str, values: Iterable[bytes], *, commit: bool, partition: int = 0) -> None:
         """Put messages in one transaction, which is committed or aborted.
@@ -118,17 +122,17 @@ class Broker:
         name = f"tests-{commit}"
         if name not in self._producers:
             made = Producer({"bootstrap.servers": self.address, "transactional.id": name, "log_level": 0})
-            made.init_transactions(20)
+            made.init_transactions(_PATIENCE)
             self._producers[name] = made
         producer = self._producers[name]
         producer.begin_transaction()
         for value in values:
             producer.produce(topic, value, partition=partition)
-        producer.flush(20)
+        producer.flush(_PATIENCE)
         if commit:
-            producer.commit_transaction(20)
+            producer.commit_transaction(_PATIENCE)
         else:
-            producer.abort_transaction(20)
+            producer.abort_transaction(_PATIENCE)
 
     def messages(self, topic: str, partitions: int = 1) -> list[Any]:
         """All committed messages, partition by partition."""
@@ -143,7 +147,7 @@ class Broker:
             consumer.assign([TopicPartition(topic, number, 0) for number in range(partitions)])
             left = set(range(partitions))
             while left:
-                message = consumer.poll(10)
+                message = consumer.poll(_PATIENCE)
                 assert message is not None, "the broker does not answer"
                 if message.error() is None:
                     found.append(message)

@@ -9,8 +9,8 @@ place has its partitions at once. In each round one of these things happens:
 - a rival, which lands all partitions too and knows nothing of the others, is killed and starts again: in turns runs
   that land up to the end, one after the other, and a follower of another group.
 
-Followers are forked from this process, which has imported everything and runs no threads: a round takes a fraction of a
-second.
+Between two rounds something is landed, however slow the machine is. Followers are forked from this process, which has
+imported everything and runs no threads: a round takes a fraction of a second.
 
     python -m systems.kafka_kills BROKER TOPIC PARTITIONS LAKE ROUNDS SEED
 """
@@ -25,7 +25,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -85,7 +85,7 @@ def _produce(broker: str, topic: str, partitions: int) -> None:
             producer.produce(topic, value, partition=partition)
         number += 1
         producer.poll(0.003)
-    assert producer.flush(30) == 0
+    assert producer.flush(300) == 0
     print(json.dumps({"sent": number}), flush=True)
 
 
@@ -107,6 +107,18 @@ def _kill(process: int, number: int = signal.SIGKILL) -> int:
     """End a process; gives how it ended."""
     os.kill(process, number)
     return os.waitpid(process, 0)[1]
+
+
+def _commits(lake: str) -> int:
+    """How many there were; the names say it, and this process begins none of the threads of the library."""
+    return sum(1 for _ in Path(lake, "_delta_log").glob("*.json"))
+
+
+def _wait_for_a_commit(lake: str, before: int) -> None:
+    end = time.monotonic() + 300
+    while _commits(lake) <= before:
+        assert time.monotonic() < end, "nothing lands"
+        time.sleep(0.01)
 
 
 class Rounds:
@@ -156,11 +168,20 @@ class Rounds:
         """Ask those that run to end; they must end well."""
         for woken in self.frozen:
             _kill(woken)
-        left = [*self.places.values(), self.rival, *([self.third] if self.third else [])]
+        left = self._running()
         for each in left:
             os.kill(each, signal.SIGTERM)
         ended = [os.waitpid(each, 0)[1] for each in left]
         assert not any(ended), f"followers that were asked to end: {ended}"
+
+    def kill(self) -> None:
+        """After a failure nobody is left behind."""
+        for each in (*self.frozen, *self._running()):
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+
+    def _running(self) -> list[int]:
+        return [*self.places.values(), self.rival, *([self.third] if self.third else [])]
 
 
 def main(broker: str, topic: str, partitions: str, lake: str, rounds: str, seed: str) -> None:
@@ -168,12 +189,20 @@ def main(broker: str, topic: str, partitions: str, lake: str, rounds: str, seed:
     signal.signal(signal.SIGTERM, lambda *_: _STOP.set())  # before the forks: who starts can be ended at once
     producer = _forked(_produce, broker, topic, int(partitions))
     going = Rounds(broker, topic, lake)
-    time.sleep(1)
-    for _ in range(int(rounds)):
-        time.sleep(chance.uniform(0.02, 0.6))
-        going.one(chance)
-    assert _kill(producer, signal.SIGTERM) == 0, "the producer failed"
-    going.end()
+    try:
+        seen = 0
+        for _ in range(int(rounds)):
+            _wait_for_a_commit(lake, seen)
+            time.sleep(chance.uniform(0.0, 0.3))
+            seen = _commits(lake)
+            going.one(chance)
+        assert _kill(producer, signal.SIGTERM) == 0, "the producer failed"
+        going.end()
+    except BaseException:
+        going.kill()
+        with suppress(ProcessLookupError):
+            os.kill(producer, signal.SIGKILL)
+        raise
     print(json.dumps(going.done), flush=True)
 
 

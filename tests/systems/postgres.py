@@ -40,7 +40,7 @@ def postgres() -> Iterator[str]:
     initdb = [_program("initdb"), "-D", data, "-U", "me", "-A", "trust", "-E", "UTF8", "--locale=C"]
     subprocess.run(initdb, **run)  # type: ignore[call-overload]
     (folder / "data" / "pg_hba.conf").write_text(_RULES)
-    control = [_program("pg_ctl"), "-D", data, "-w"]
+    control = [_program("pg_ctl"), "-D", data, "-w", "-t", "300"]
     subprocess.run([*control, "-o", options, "-l", str(folder / "log"), "start"], **run)  # type: ignore[call-overload]
     try:
         yield f"postgres://me@127.0.0.1:{port}/postgres"

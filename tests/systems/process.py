@@ -39,7 +39,7 @@ class Process:
         self._environment = {**os.environ, **(environment or {})}
         self._running: subprocess.Popen[bytes] | None = None
 
-    def start(self, patience: float = 60.0) -> None:
+    def start(self, patience: float = 300.0) -> None:
         """Begin, and wait until it listens."""
         with self.log.open("ab") as out:
             self._running = subprocess.Popen(

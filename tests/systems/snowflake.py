@@ -13,7 +13,7 @@ import environments
 
 #: The newest client that this emulator understands.
 REQUIREMENTS = ("fakesnow[server]==0.12.1", "snowflake-connector-python==4.0.0")
-_PATIENCE = 60.0
+_PATIENCE = 300.0
 #: The emulator sends a missing time as 1970, where Snowflake marks it as missing; it copies into no temporary table,
 #: since it looks for it in the database; and it fails where a row is held by the transaction of a session that is gone,
 #: where Snowflake waits, and ends a transaction that does nothing for five minutes while others wait for it.

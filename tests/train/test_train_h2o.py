@@ -9,7 +9,6 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -31,6 +30,10 @@ from bessemer.train.comparators.h2o import H2O
 from bessemer.train.comparators.plugins import COMPARATORS
 from bessemer.train.comparators.rows import write_rows
 from bessemer.train.spec import AutoMLSpec, TrainSpec
+from patience import until
+
+#: Seconds that a comparison does not take: who waits for their end has not noticed what happened.
+LONG = 1800.0
 
 
 def processes(*words: str) -> list[int]:
@@ -60,14 +63,6 @@ def addresses(pid: int) -> set[str]:
             _, local, _, state, *_, inode = line.split()[:10]
             if inode in sockets and (state == "0A" or kind.startswith("udp")):
                 found.add(local.partition(":")[0])
-    return found
-
-
-def wait(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
     return found
 
 
@@ -319,7 +314,7 @@ def _bare(outcome: Any) -> Contest:
 @pytest.mark.slow
 @pytest.mark.alone
 def test_it_keeps_the_laws(tmp_path: Path, few_models: None, capfd: pytest.CaptureFixture[str]) -> None:
-    check_comparator(H2O, tmp_path)
+    check_comparator(H2O, tmp_path, seconds=LONG)
     assert capfd.readouterr() == ("", "")
     assert not processes(str(tmp_path), "compare-h2o")
 
@@ -332,11 +327,11 @@ def test_a_run_with_it(tmp_path: Path, few_models: None, monkeypatch: pytest.Mon
         (tmp_path / name).mkdir()
         monkeypatch.setenv(name, str(tmp_path / name))
     prepare = "{split: {group: who}, weight: counts}"
-    project = project_of(tmp_path / "project", "{learner: linear, compare: {h2o: 2m}}", prepare=prepare)
+    project = project_of(tmp_path / "project", "{learner: linear, compare: {h2o: 30m}}", prepare=prepare)
     run = project.run(upto="train", track=False)
     board = project.leaderboard()
     (row,) = [row for row in board["rows"] if row["learner"] == "h2o"]
-    assert board["compared"] == [{"learner": "h2o", "budget": 120.0, "why": ""}]
+    assert board["compared"] == [{"learner": "h2o", "budget": LONG, "why": ""}]
     assert not row["chosen"]
     assert row["note"].startswith("compared only: H2O's free edition does not export models")
     constant = next(r for r in board["rows"] if r["learner"] == "constant")
@@ -357,12 +352,10 @@ def test_a_run_with_it(tmp_path: Path, few_models: None, monkeypatch: pytest.Mon
 @pytest.mark.alone
 def test_its_time_is_kept_also_where_it_is_too_short(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    begin = time.monotonic()
-    with pytest.raises(NoAnswer, match="3 s"):
+    with pytest.raises(NoAnswer, match=r"its 0\.5 s were over, and was stopped"):
         H2O().compare(
-            contest(tmp_path, raw_rows(), rng.normal(size=ROWS), folds(np.arange(ROWS) % 3), seconds=3.0)
+            contest(tmp_path, raw_rows(), rng.normal(size=ROWS), folds(np.arange(ROWS) % 3), seconds=0.5)
         )
-    assert time.monotonic() - begin < 3.0 + 1.0
     assert not processes(str(tmp_path), "compare-h2o")
 
 
@@ -371,7 +364,7 @@ def test_its_time_is_kept_also_where_it_is_too_short(tmp_path: Path) -> None:
 def test_a_server_that_fails_is_an_answer_too(tmp_path: Path) -> None:
     """A heap too small for H2O to start with."""
     rng = np.random.default_rng(0)
-    made = contest(tmp_path, raw_rows(), rng.normal(size=ROWS), folds(np.arange(ROWS) % 3))
+    made = contest(tmp_path, raw_rows(), rng.normal(size=ROWS), folds(np.arange(ROWS) % 3), seconds=LONG)
     with pytest.raises(NoAnswer, match="its server ended with code"):
         H2O().compare(replace(made, memory=2**22))
     assert not processes(str(tmp_path), "compare-h2o")
@@ -381,17 +374,19 @@ def test_a_server_that_fails_is_an_answer_too(tmp_path: Path) -> None:
 @pytest.mark.alone
 def test_a_server_that_dies_is_noticed_at_once(tmp_path: Path) -> None:
     def kill() -> None:
-        (java,) = wait(lambda: processes(f"{tmp_path}/compare-h2o/home"))
-        wait((tmp_path / "compare-h2o" / "up").exists)
+        (java,) = until(lambda: processes(f"{tmp_path}/compare-h2o/home"))
+        until((tmp_path / "compare-h2o" / "up").exists)
         os.kill(java, signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()
     rng, begin = np.random.default_rng(0), time.monotonic()
     with pytest.raises(NoAnswer, match="its server ended with code -9"):
-        H2O().compare(contest(tmp_path, raw_rows(), rng.normal(size=ROWS), folds(np.arange(ROWS) % 3)))
+        H2O().compare(
+            contest(tmp_path, raw_rows(), rng.normal(size=ROWS), folds(np.arange(ROWS) % 3), seconds=LONG)
+        )
     killer.join()
-    assert time.monotonic() - begin < 60
+    assert time.monotonic() - begin < LONG / 2, "it has waited for the end of its time"
     assert not processes(str(tmp_path), "compare-h2o")
 
 
@@ -409,19 +404,20 @@ def test_killed_it_leaves_no_java(tmp_path: Path, also_the_worker: bool) -> None
             from bessemer.testing.comparators import ROWS, contest, folds, raw_rows
             from bessemer.train.comparators.h2o import H2O
             rng = np.random.default_rng(0)
-            H2O().compare(contest(Path(sys.argv[1]), raw_rows(), rng.normal(size=ROWS), folds(np.arange(ROWS) % 3)))
+            given = raw_rows(), rng.normal(size=ROWS), folds(np.arange(ROWS) % 3)
+            H2O().compare(contest(Path(sys.argv[1]), *given, seconds=float(sys.argv[2])))
             """
         )
     )
     folder = tmp_path / "contest"
-    child = subprocess.Popen([sys.executable, str(script), str(folder)])
-    (java,) = wait(lambda: processes(f"{folder}/compare-h2o/home"))
+    child = subprocess.Popen([sys.executable, str(script), str(folder), str(LONG)])
+    (java,) = until(lambda: processes(f"{folder}/compare-h2o/home"))
     if not also_the_worker:
-        wait((folder / "compare-h2o" / "up").exists)
+        until((folder / "compare-h2o" / "up").exists)
         assert addresses(java) == {"0000000000000000FFFF00000100007F"}  # 127.0.0.1
     workers = processes("h2o_worker", str(folder))
     assert len(workers) == 1
     for pid in (child.pid, *workers) if also_the_worker else (child.pid,):
         os.kill(pid, signal.SIGKILL)
     child.wait()
-    wait(lambda: not processes(f"{folder}/compare-h2o"), 10.0)
+    until(lambda: not processes(f"{folder}/compare-h2o"))

@@ -72,7 +72,7 @@ def test_no_keys_are_no_keys(tmp_path: Path) -> None:
     assert keys_of({}, ctx) is None
 
 
-AUTOML = {"budget": 6.0, "learners": ["lightgbm"], "folds": 2, "search": "none"}
+AUTOML = {"budget": 600.0, "learners": ["lightgbm"], "folds": 2, "search": "none"}
 
 
 @pytest.mark.parametrize(

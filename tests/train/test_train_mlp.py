@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -212,26 +211,35 @@ def test_a_quantile_starts_at_the_quantile(tmp_path: Path) -> None:
     assert np.mean(part.y <= fitted.margin(part.X)[:, 0]) == pytest.approx(0.9, abs=0.01)
 
 
-def test_it_ends_in_time(tmp_path: Path) -> None:
+class Clock:
+    """Of the schedule: it is asked at every step, each of which takes about a millisecond."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self._pace = 0.0, np.random.default_rng(0)
+        monkeypatch.setattr("bessemer.train.learners.mlp_schedule.time", self)
+
+    def monotonic(self) -> float:
+        self.now += self._pace.uniform(0.0005, 0.0015)
+        return self.now
+
+
+def test_it_ends_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_time_left(MLP, tmp_path, after=50, params=None)
-    end = time.monotonic() + 2
-    train = rows("multiclass", 3000)
+    clock, train = Clock(monkeypatch), rows("multiclass", 3000)
     fitted = fit(
-        MLP, problem("multiclass"), train, train, tmp_path / "real", {"epochs": 5000}, rounds=5000,
-        time_left=lambda: end - time.monotonic(),
+        MLP, problem("multiclass"), train, train, tmp_path / "timed", {"epochs": 5000}, rounds=5000,
+        time_left=lambda: 0.2 - clock.now,
     )  # fmt: skip
-    assert end - 1 < time.monotonic() < end + 1
+    assert 0.1 < clock.now < 0.21
     assert np.isfinite(fitted.margin(train.X)).all()
 
 
-def test_the_learning_rate_comes_down_before_the_time_is_over() -> None:
+def test_the_learning_rate_comes_down_before_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     from bessemer.train.learners.mlp_schedule import Progress
 
-    end = time.monotonic() + 0.3
-    progress = Progress(total=10**9, per_epoch=20)
-    progress.begin(lambda: end - time.monotonic())
+    clock, progress = Clock(monkeypatch), Progress(total=10**9, per_epoch=20)
+    progress.begin(lambda: 0.3 - clock.now)
     while not progress.finished and not progress.out_of_time:
-        time.sleep(0.001)
         progress.advance()
     assert progress.at > 0.97
     assert progress.rate < 0.05

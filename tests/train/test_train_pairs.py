@@ -138,7 +138,7 @@ def test_what_is_not_a_model_of_pairs_is_refused() -> None:
 
 def test_automl_tries_pairs_and_keeps_them_where_they_help(train_stage: Any) -> None:
     parts = {name: made("regression", 1500, seed) for seed, name in enumerate(("train", "valid", "test"))}
-    settings = {"budget": 120, "learners": ["lightgbm"], "search": "none", "folds": 2}
+    settings = {"budget": 600, "learners": ["lightgbm"], "search": "none", "folds": 2}
     _, history, _ = train_stage("regression", parts=parts, automl=settings, rounds=40, features=FEATURES)
     board = {row["learner"]: row for row in history.json("history.json")["leaderboard"]}
     paired = [name for name in board if name.endswith(", pairs")]

@@ -149,7 +149,7 @@ def test_a_killed_stage_gives_the_same_artifacts(tmp_path: Path) -> None:
 
     def go(folder: str, at: int) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(script), str(tmp_path / folder), str(at)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
     for at in (23, 47):
         assert go("killed", at).returncode == -signal.SIGKILL

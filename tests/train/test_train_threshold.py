@@ -196,7 +196,7 @@ def test_automl_chooses_on_what_it_judged_out_of_fold(tmp_path: Path) -> None:
     model, tables, _ = trained(
         tmp_path,
         learner="auto",
-        automl={"budget": 4, "learners": ["linear", "constant"], "search": "none", "folds": 3},
+        automl={"budget": 600, "learners": ["linear", "constant"], "search": "none", "folds": 3},
         threshold={"groups": ["sex"], "objective": "f1"},
     )
     decision = Decision.from_json(model.json("model.json")["decision"])

@@ -29,7 +29,7 @@ def opened(browser: Any) -> Iterator[Callable[..., Any]]:
         context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(300_000)
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(url)
@@ -79,19 +79,20 @@ def test_a_new_window_appears_by_itself(filled: Any, served: Any, opened: Any) -
     assert "3,000 rows" in page.inner_text("#served")
     filled.keep(window(6, "1.1"))
     page.locator("#served", has_text="3,500 rows").wait_for()
-    assert page.inner_text("#live") == "live"
+    page.locator("#live[data-live='true']", has_text="live").wait_for()
 
 
 def test_it_says_when_the_monitor_has_gone(filled: Any, served: Any, browser: Any) -> None:
     page = browser.new_page()
+    page.set_default_timeout(300_000)
     page.goto(served(filled.path))
     page.locator("html[data-ready='true']").wait_for(state="attached")
     page.context.set_offline(True)
-    page.locator("#live[data-live='false']").wait_for(timeout=20_000)
+    page.locator("#live[data-live='false']").wait_for()
     assert "does not answer" in page.inner_text("#live")
     assert "What is served" in page.inner_text("main")  # what was known stays
     page.context.set_offline(False)
-    page.locator("#live[data-live='true']").wait_for(timeout=20_000)
+    page.locator("#live[data-live='true']").wait_for()
     page.close()
 
 

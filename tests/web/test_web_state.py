@@ -25,7 +25,7 @@ from bessemer.web.state import Stores
 
 def ask(url: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
     address = urlsplit(url)
-    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=10)
+    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=300)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request("GET", path, headers=named)
     answer = connection.getresponse()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,7 @@ class Pages:
     ) -> None:
         self._http, self._shown, self._page, self._records = http, shown, page, records
         self._rate, self._patience = rate, patience
-        self._last = 0.0
+        self._last = -math.inf
 
     def read(self, ask: Ask) -> Iterator[list[dict[str, Any]]]:
         """The records of each page.

@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._writable = True
         if self._transport.is_closing():
-            self._wait(_LINGER, self.abort)
+            self._last()
             return
         self._rest()
         self._next()
@@ -196,10 +196,15 @@ class Connection(asyncio.Protocol):
         return not (self._current or self._waiting or self._reader.reading) and self._writable
 
     def close(self) -> None:
-        """Close when what has been written is sent, and in any case soon."""
+        """Close when what has been written is sent."""
         self._transport.close()
-        if self._writable:  # else the client has as long to read a long answer as on a connection that stays
-            self._wait(_LINGER, self.abort)
+        if self._writable:
+            self._last()
+
+    def _last(self) -> None:
+        """The client has as long to read what is left of an answer as on a connection that stays."""
+        left = self._transport.get_write_buffer_size()
+        self._wait(self._limits.read_timeout if left else _LINGER, self.abort)
 
     def abort(self) -> None:
         self._transport.abort()
