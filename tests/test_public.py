@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,22 @@ def test_public_names() -> None:
         assert getattr(bessemer, name) is not None
     with pytest.raises(AttributeError, match="nosuch"):
         bessemer.nosuch  # noqa: B018
+
+
+def test_a_project_of_defaults_imports_no_plug_in(tmp_path: Path) -> None:
+    """Every command reads the project file: what watches and explains is not imported for that."""
+    (tmp_path / "bessemer.yaml").write_text("data: a.csv\ntarget: y\n")
+    code = "import sys, json, bessemer; bessemer.Project('.'); print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    found = set(json.loads(done.stdout))
+    assert "bessemer.monitor.plugins" in found
+    assert "bessemer.explain.plugins" in found
+    assert {"duckdb", "onnxruntime", "pandas", "scipy", "sklearn"} & found == set()
+    assert [
+        m for m in found if m.startswith(("bessemer.monitor.watchers.", "bessemer.explain.explainers."))
+    ] == []
 
 
 @pytest.mark.parametrize("program", ["import bessemer", "from bessemer.cli import main; main(['--help'])"])

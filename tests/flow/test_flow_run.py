@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from tests_support import write_project
+from tests_support import first_rows, write_project
 
 import bessemer as bessemer_module
 
@@ -140,7 +140,7 @@ def test_runs_show_report_and_clean(telco: dict[str, Any], bessemer: Any, tmp_pa
 def test_other_tasks(
     table: str, target: str, task: str, metric: str, worst: float, shared: Path, tmp_path: Path, bessemer: Any
 ) -> None:
-    write_project(tmp_path, data=str(shared / table / "test.csv"), target=target)
+    write_project(tmp_path, data=first_rows(shared / table / "test.csv", tmp_path, 5000), target=target)
     done = bessemer("run", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     run = json.loads(done.stdout)

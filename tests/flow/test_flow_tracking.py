@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +10,23 @@ import pytest
 from tests_support import write_project
 
 from bessemer.tracking import flat
+from patience import until
 
 pytestmark = pytest.mark.slow
 
 
-def finished(client: Any, seconds: float = 60) -> Any:
-    """The one run of the store, when its worker has ended it: a run does not wait for its trackers."""
-    deadline = time.monotonic() + seconds
-    while True:
-        experiments = [e.experiment_id for e in client.search_experiments() if e.name == "test"]
-        runs = client.search_runs(experiments) if experiments else []
-        if (runs and runs[0].info.status != "RUNNING") or time.monotonic() > deadline:
-            assert len(runs) == 1
-            return runs[0]
-        time.sleep(0.5)
+@pytest.fixture(autouse=True)
+def _tracked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a user has it: other tests leave tracking out."""
+    monkeypatch.delenv("BESSEMER_TRACK")
+
+
+def finished(client: Any, folder: Path) -> Any:
+    """The one run of the store, when its worker has told all of it: a run does not wait for its trackers."""
+    until(lambda: not list((folder / ".bessemer").glob("track-*.jsonl")), "the end of the worker")
+    experiments = [e.experiment_id for e in client.search_experiments() if e.name == "test"]
+    (run,) = client.search_runs(experiments)
+    return run
 
 
 def test_a_run_is_in_mlflow_and_tensorboard(shared: Path, tmp_path: Path, bessemer: Any) -> None:
@@ -39,7 +41,7 @@ def test_a_run_is_in_mlflow_and_tensorboard(shared: Path, tmp_path: Path, bessem
     assert done.returncode == 0, done.stderr
     run = json.loads(done.stdout)
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/.bessemer/mlflow.db")
-    tracked = finished(client)
+    tracked = finished(client, tmp_path)
     assert tracked.info.run_name == run["run"]
     assert tracked.info.status == "FINISHED"
     assert tracked.data.params["train.rounds"] == "30"
@@ -53,7 +55,9 @@ def test_a_run_is_in_mlflow_and_tensorboard(shared: Path, tmp_path: Path, bessem
     assert curves
     assert len(board.Scalars(curves[0])) > 5
     assert bessemer("run", cwd=tmp_path).returncode == 0
-    assert finished(client).info.run_id == tracked.info.run_id, "a run from the cache is not tracked again"
+    assert finished(client, tmp_path).info.run_id == tracked.info.run_id, (
+        "a run from the cache is not tracked again"
+    )
 
 
 def test_settings_become_dotted_names() -> None:

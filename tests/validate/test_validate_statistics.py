@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from bessemer.core import canonical
 from bessemer.core.stage import Context
 from bessemer.core.store import Store
+from bessemer.validate import layout
 from bessemer.validate import statistics as module
 from bessemer.validate.contract import read
 from bessemer.validate.infer import infer
@@ -115,6 +116,46 @@ def test_sampled_quantiles_are_near(monkeypatch: pytest.MonkeyPatch) -> None:
     facts = one(values, pa.float64())
     for level, found in facts["quantiles"].items():
         assert (values < found).mean() == pytest.approx(float(level), abs=0.01)
+
+
+def columns_of_all_kinds(rows: int) -> pa.Table:
+    """Values missing, huge, infinite, constant, and none at all; names that SQL and templates read otherwise."""
+    rng = np.random.default_rng(3)
+    some = rng.random(rows) < 0.1
+    numbers = rng.normal(size=rows)
+    return pa.table(
+        {
+            'a "quoted" name': pa.array(numbers, mask=some),
+            "{x} %s": pa.array(numbers * 1e300),
+            "infinite": pa.array(np.where(some, -np.inf, numbers)),
+            "all infinite": pa.array(np.full(rows, np.inf)),
+            "0.1": pa.array([0.1] * rows, pa.float64()),
+            "none": pa.array([None] * rows, pa.float64()),
+            "large": pa.array(rng.integers(-(2**62), 2**62, rows), mask=some),
+            "few": pa.array(rng.integers(0, 5, rows)),
+            "texts": pa.array([f"t{n}" for n in rng.integers(0, 300, rows)], pa.string(), mask=some),
+            "no text": pa.array([None] * rows, pa.string()),
+            "flag": pa.array(rng.random(rows) < 0.5, mask=some),
+            "time": pa.array(rng.integers(0, 10**15, rows), mask=some).cast(pa.timestamp("us")),
+        }
+    )
+
+
+@pytest.mark.parametrize("rows", [400, 1, 0])
+def test_facts_do_not_depend_on_how_columns_are_laid_out(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the last digit: side by side in the table, in narrow copies, and below one another."""
+    table = columns_of_all_kinds(rows)
+    beside = stats(table)
+    monkeypatch.setattr(layout, "_WIDE", 0)
+    monkeypatch.setattr(layout, "GROUP", 5)
+    monkeypatch.setattr(layout, "_MOST", 9)
+    below = stats(table)
+    monkeypatch.setattr(layout, "_FEW_ROWS", 0)
+    copied = stats(table)
+    for other in (below, copied):
+        assert canonical.dump_bytes(other.to_json()) == canonical.dump_bytes(beside.to_json())
+        assert list(other.columns) == table.column_names
+        assert other.categories == beside.categories
 
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=8)

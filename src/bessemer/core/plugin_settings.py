@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -21,12 +21,15 @@ class HasSettings(Protocol):
     Settings: type[Spec]
 
 
-def parse_named(value: Any, table: PluginTable[Any], noun: str, example: str) -> Named:
+def parse_named(
+    value: Any, table: PluginTable[Any], noun: str, example: str, usual: Collection[str] = ()
+) -> Named:
     """`[ale, {lime: {rows: 3}}]` as a mapping from the name to its settings, which are checked.
 
     Args:
         noun: what one is called, with its article: 'an explainer'.
         example: some names.
+        usual: those that are right as they are: where nothing is set, nothing of theirs is imported to check it.
 
     Raises:
         ValueError: it is no such list, a name is unknown, or settings are wrong; the text says how to mend it.
@@ -39,7 +42,9 @@ def parse_named(value: Any, table: PluginTable[Any], noun: str, example: str) ->
         if not isinstance(named, dict):
             raise ValueError(f"{entry!r} is not {noun}: write its name, or {{name: {{setting: value}}}}")
         for name, settings in named.items():
-            asked[str(name)] = checked_settings(str(name), {} if settings is None else settings, table, noun)
+            settings = {} if settings is None else settings
+            right = settings == {} and name in usual
+            asked[str(name)] = settings if right else checked_settings(str(name), settings, table, noun)
     return asked
 
 

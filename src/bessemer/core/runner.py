@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bessemer.core import canonical
+from bessemer.core import canonical, scans
 from bessemer.core.artifact import ArtifactRef
 from bessemer.core.code import code_of
 from bessemer.core.errors import BessemerError, StoreError
@@ -91,7 +91,7 @@ class Runner:
         self.results: list[StageResult] = []
         self.artifacts: dict[str, ArtifactRef] = {}
         self._memo: dict[str, str] = dict(store.record("memo", "fingerprints") or {})
-        self._scans: dict[str, str] = dict(store.record("memo", "code") or {})
+        self._scans = scans.known()
 
     def run(self) -> dict[str, ArtifactRef]:
         """Run every row of the plan and give the artifacts by name.
@@ -210,7 +210,6 @@ class Runner:
         self.store.write_record("keys", result.key, record)
         self.store.write_record("latest", row.name, {"parts": parts})
         self.store.write_record("memo", "fingerprints", self._memo)
-        self.store.write_record("memo", "code", self._scans)
 
     def _finish(self, row: StageRow, result: StageResult) -> None:
         self.results.append(result)
@@ -233,8 +232,11 @@ class Runner:
 
     # keys --------------------------------------------------------------------------------------------
     def _key_parts(self, row: StageRow) -> dict[str, Any]:
+        before = len(self._scans)
         code = code_of(row.module, self._scans)
         spec_code = code_of(row.spec.partition(":")[0], self._scans)
+        if len(self._scans) > before:
+            scans.keep(self._scans)
         return {
             "stage": row.name,
             "code": {**code.files, **spec_code.files},

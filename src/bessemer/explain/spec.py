@@ -28,7 +28,7 @@ def parse_explainers(value: Any) -> dict[str, dict[str, Any]]:
     >>> parse_explainers(["permutation", {"permutation": {"repeats": 9}}])
     {'permutation': {'repeats': 9}}
     """
-    return parse_named(value, EXPLAINERS, "an explainer", ", ".join(USUAL))
+    return parse_named(value, EXPLAINERS, "an explainer", ", ".join(USUAL), USUAL)
 
 
 class ExplainSpec(Spec):

@@ -42,11 +42,15 @@ def _watchers(value: Any) -> Named:
     (False, {'odds': 2.0}, True)
     """
     if not isinstance(value, dict):
-        return parse_named(value, WATCHERS, "a watcher", ", ".join(USUAL_WATCHERS))
+        return _named(value)
     out = {name for name, settings in value.items() if settings is False}
     wanted = [{name: {} if settings in (True, False) else settings} for name, settings in value.items()]
-    found = {**_usual_watchers(), **parse_named(wanted, WATCHERS, "a watcher", ", ".join(USUAL_WATCHERS))}
+    found = {**_usual_watchers(), **_named(wanted)}
     return {name: settings for name, settings in found.items() if name not in out}
+
+
+def _named(value: Any) -> Named:
+    return parse_named(value, WATCHERS, "a watcher", ", ".join(USUAL_WATCHERS), USUAL_WATCHERS)
 
 
 def _check_season(name: str, settings: Any, every: float) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from bessemer.core.sql import quote
 from bessemer.engines.table import Table
 from bessemer.validate.facts import LEVELS, bin_edges, finish, scale_of
-from bessemer.validate.statistics import SAMPLE, Column, Statistics
+from bessemer.validate.layout import Column
+from bessemer.validate.statistics import SAMPLE, Statistics
 
 if TYPE_CHECKING:
     from bessemer.core.stage import Context

@@ -7,13 +7,14 @@ thread, the rest are counts, extremes and sketches whose order does not matter. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bessemer.core.sql import quote
 from bessemer.validate.facts import LEVELS, bin_edges, finish, scale_of
+from bessemer.validate.layout import Column, Layout, Question, Questions, laid_out
 
 if TYPE_CHECKING:
     from bessemer.core.stage import Context
@@ -22,11 +23,8 @@ SAMPLE = 500_000
 EXACT = 10_000  # distinct values are counted exactly up to here
 _TOP = 20
 _CATEGORIES = 50
-_GROUP = 200
 _FEW = 40  # the time of distinct counts grows with the square of their number in one query
 _AT_ONCE = 5  # and so does that of aggregates with a filter, each of which copies what all others read
-
-Column = tuple[str, str]  # name, DuckDB type
 
 
 @dataclass
@@ -47,32 +45,17 @@ class Describer:
     def __init__(self, connection: Any, relation: str, columns: Sequence[Column], ctx: Context) -> None:
         self.connection, self.relation, self.columns, self.ctx = connection, relation, columns, ctx
         self.rows = int(connection.execute(f"SELECT count(*) FROM {relation}").fetchone()[0])
-        self.result = Statistics(self.rows)
+        self.result = Statistics(self.rows, {name: {} for name, _ in columns})
 
     def run(self) -> Statistics:
         with self.ctx.progress("statistics", len(self.columns)) as bar:
-            for group in _groups(self.columns, _GROUP):
-                with self._narrow(group):
-                    self._describe(group)
+            for group, layout in laid_out(self.connection, self.relation, self.columns, self.rows):
+                self.layout: Layout = layout
+                self._describe(group)
                 bar.advance(len(group))
         for name, kind in self.columns:
             finish(self.result.columns[name], kind)
         return self.result
-
-    @contextmanager
-    def _narrow(self, group: Sequence[Column]) -> Iterator[None]:
-        """Of a very wide table, a copy of the group's columns: each query on the whole would bind all columns."""
-        if len(self.columns) <= 2 * _GROUP:
-            yield
-            return
-        whole, self.relation = self.relation, '"narrow part"'
-        listed = ", ".join(quote(name) for name, _ in group)
-        self.connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {self.relation} AS SELECT {listed} FROM {whole}"
-        )
-        yield
-        self.connection.execute(f"DROP TABLE {self.relation}")
-        self.relation = whole
 
     def _describe(self, group: Sequence[Column]) -> None:
         numbers = [c for c in group if c[1] in ("BIGINT", "DOUBLE", "TIMESTAMP")]
@@ -81,38 +64,29 @@ class Describer:
         with self._one_thread():
             self._means(numbers)
             self._spread(numbers)
-        for part in _groups(numbers, _FEW):
-            self._distinct(part)
-            self._quantiles(part)
-        for part in _groups(texts, _FEW):
-            self._values(part)
+        self._distinct(numbers)
+        self._quantiles(numbers)
+        self._values(texts)
 
-    def _facts(self, columns: Sequence[Column], expressions: Callable[[str, str], dict[str, str]]) -> None:
-        """Compute named expressions for each column of a group, and put the values among the column's facts."""
-        for part in _groups(columns, _AT_ONCE):
-            wanted = [(name, expressions(name, kind)) for name, kind in part]
-            listed = ", ".join(expression for _, named in wanted for expression in named.values())
-            if not listed:
-                continue
-            values = iter(self.connection.execute(f"SELECT {listed} FROM {self.relation}").fetchone())
-            for name, named in wanted:
-                self.result.columns.setdefault(name, {}).update({key: next(values) for key in named})
+    def _facts(self, columns: Sequence[Column], questions: Questions, at_once: int = _AT_ONCE) -> None:
+        """Ask what is to be asked of each column of a group, and put the answers among the column's facts."""
+        for name, facts in self.layout.ask(columns, questions, at_once):
+            self.result.columns[name].update(facts)
 
     def _basic(self, columns: Sequence[Column]) -> None:
-        def expressions(name: str, kind: str) -> dict[str, str]:
-            c = quote(name)
-            named = {"count": f"count({c})", "distinct": f"approx_count_distinct({c})"}
+        def questions(name: str, kind: str) -> Question:
+            named = {"count": "count({c})", "distinct": "approx_count_distinct({c})"}
             if kind in ("BIGINT", "DOUBLE", "TIMESTAMP"):
-                value, finite = _number(name, kind)
+                value, finite = _number(kind)
                 named |= {"min": f"min({value}){finite}", "max": f"max({value}){finite}"}
             if kind == "DOUBLE":
-                named["infinite"] = f"coalesce(count_if(isinf({c})), 0)"
+                named["infinite"] = "coalesce(count_if(isinf({c})), 0)"
             if kind == "VARCHAR":
-                long = f"length({c})"
-                named["length"] = f"[CAST(min({long}) AS DOUBLE), sum({long}) / count({c}), max({long})]"
-            return named
+                long = "length({c})"
+                named["length"] = f"[CAST(min({long}) AS DOUBLE), sum({long}) / count({{c}}), max({long})]"
+            return Question(named)
 
-        self._facts(columns, expressions)
+        self._facts(columns, questions)
         for name, kind in columns:
             facts = self.result.columns[name]
             facts |= {
@@ -127,75 +101,65 @@ class Describer:
     def _means(self, columns: Sequence[Column]) -> None:
         """Scaled where the sum of huge values would overflow; whole numbers are summed exactly, in 128 bits."""
 
-        def expressions(name: str, kind: str) -> dict[str, str]:
+        def questions(name: str, kind: str) -> Question:
             facts = self.result.columns[name]
             if kind == "TIMESTAMP" or facts["min"] is None:
-                return {}
-            value, finite = _number(name, kind)
-            facts["scale"] = scale = scale_of(facts)
+                return Question({})
+            value, finite = _number(kind)
+            facts["scale"] = scale_of(facts)
             if kind == "BIGINT":
-                return {"mean": f"CAST(sum({value}) AS DOUBLE) / count({value}) / {scale!r}"}
-            return {"mean": f"avg(CAST({value} AS DOUBLE) / {scale!r}){finite}"}
+                mean = f"CAST(sum({value}) AS DOUBLE) / count({value}) / {{scale}}"
+            else:
+                mean = f"avg(CAST({value} AS DOUBLE) / {{scale}}){finite}"
+            return Question({"mean": mean}, {"scale": facts["scale"]})
 
-        self._facts(columns, expressions)
+        self._facts(columns, questions)
 
     def _spread(self, columns: Sequence[Column]) -> None:
         """Standard deviation around the known mean (two passes lose no digits), and histogram."""
 
-        def expressions(name: str, kind: str) -> dict[str, str]:
+        def questions(name: str, kind: str) -> Question:
             facts = self.result.columns[name]
             named: dict[str, str] = {}
-            value, finite = _number(name, kind)
+            constants: dict[str, float | list[float]] = {}
             if facts["min"] is None:
-                return named
+                return Question(named)
+            value, finite = _number(kind)
             if "mean" in facts:
-                centred = (
-                    f"CAST({value} AS DOUBLE) / {facts['scale']!r} - CAST('{facts['mean']!r}' AS DOUBLE)"
-                )
+                centred = f"CAST({value} AS DOUBLE) / {{scale}} - {{mean}}"
                 named["squares"] = f"sum(({centred}) ** 2){finite}"
+                constants |= {"scale": facts["scale"], "mean": facts["mean"]}
             facts["edges"] = edges = bin_edges(facts["min"], facts["max"], whole=kind != "DOUBLE")
             if len(edges) > 1:
-                bins = f"CAST('{edges[1:]}' AS DOUBLE[])"
-                named["bins"] = f"histogram(CAST({value} AS DOUBLE), {bins}){finite}"
-            return named
+                named["bins"] = f"histogram(CAST({value} AS DOUBLE), {{edges}}){finite}"
+                constants["edges"] = edges[1:]
+            return Question(named, constants)
 
-        self._facts(columns, expressions)
+        self._facts(columns, questions)
 
     def _distinct(self, columns: Sequence[Column]) -> None:
         few = [(name, kind) for name, kind in columns if self.result.columns[name]["distinct"] <= EXACT * 1.1]
         # A list is quicker to set up than a hash table: it counts where there are many columns and few rows.
         way = "len(list_distinct(list({c})))" if self.rows <= EXACT else "count(DISTINCT {c})"
-        self._facts(few, lambda name, kind: {"exact": way.replace("{c}", quote(name))})
+        self._facts(few, lambda name, kind: Question({"exact": way}), _FEW)
 
     def _quantiles(self, columns: Sequence[Column]) -> None:
-        names = [(name, kind) for name, kind in columns if self.result.columns[name]["min"] is not None]
-        if not names:
-            return
-        parts = [_number(name, kind) for name, kind in names]
-        listed = ", ".join(f"quantile_disc({value}, {list(LEVELS)}){finite}" for value, finite in parts)
-        row = self.connection.execute(
-            f"SELECT {listed} FROM {self._sample([n for n, _ in names])}"
-        ).fetchone()
-        for (name, _), values in zip(names, row, strict=True):
-            self.result.columns[name]["levels"] = values
+        def questions(name: str, kind: str) -> Question:
+            value, finite = _number(kind)
+            return Question({"levels": f"quantile_disc({value}, {list(LEVELS)}){finite}"})
 
-    def _sample(self, names: Sequence[str]) -> str:
-        """About SAMPLE rows, spread evenly: a row is taken by its number (multiplicative hash, Knuth 6.4)."""
-        if self.rows <= SAMPLE:
-            return self.relation
-        taken = int(2**32 * SAMPLE / self.rows)
-        listed = ", ".join(quote(name) for name in names)
-        numbered = f'SELECT {listed}, row_number() OVER () AS "row number" FROM {self.relation}'
-        return f'(SELECT * FROM ({numbered}) WHERE ("row number" * 2654435761) % 4294967296 < {taken})'
+        there = [(name, kind) for name, kind in columns if self.result.columns[name]["min"] is not None]
+        taken = None if self.rows <= SAMPLE else int(2**32 * SAMPLE / self.rows)
+        for name, facts in self.layout.ask(there, questions, _FEW, taken):
+            self.result.columns[name].update(facts)
 
     def _values(self, columns: Sequence[Column]) -> None:
-        few = [name for name, _ in columns if self.result.columns[name]["distinct"] <= EXACT * 1.1]
-        if few:
-            listed = ", ".join(f"histogram({quote(name)})" for name in few)
-            row = self.connection.execute(f"SELECT {listed} FROM {self.relation}").fetchone()
-            for name, counts in zip(few, row, strict=True):
-                self._few(name, counts or {})
-        for name in (name for name, _ in columns if name not in few):
+        few = [(name, kind) for name, kind in columns if self.result.columns[name]["distinct"] <= EXACT * 1.1]
+        for name, facts in self.layout.ask(
+            few, lambda name, kind: Question({"counts": "histogram({c})"}), _FEW
+        ):
+            self._few(name, facts["counts"] or {})
+        for name in (name for name, kind in columns if (name, kind) not in few):
             c = quote(name)
             query = f"SELECT {c}, count(*) FROM {self.relation} WHERE {c} IS NOT NULL GROUP BY 1"
             top = self.connection.execute(f"{query} ORDER BY 2 DESC, 1 LIMIT {_TOP}").fetchall()
@@ -215,16 +179,11 @@ class Describer:
         self.connection.execute(f"SET threads = {self.ctx.threads}")
 
 
-def _groups(columns: Sequence[Column], size: int) -> Iterator[Sequence[Column]]:
-    return (columns[i : i + size] for i in range(0, len(columns), size))
-
-
-def _number(name: str, kind: str) -> tuple[str, str]:
-    """The column as a number, and the filter that leaves infinities out."""
-    c = quote(name)
+def _number(kind: str) -> tuple[str, str]:
+    """SQL of a column as a number, and the filter that leaves infinities out."""
     if kind == "TIMESTAMP":
-        return f"epoch_us({c})", ""
-    return c, f" FILTER (WHERE isfinite({c}))" if kind == "DOUBLE" else ""
+        return "epoch_us({c})", ""
+    return "{c}", " FILTER (WHERE isfinite({c}))" if kind == "DOUBLE" else ""
 
 
 def describe(connection: Any, relation: str, columns: Sequence[Column], ctx: Context) -> Statistics:

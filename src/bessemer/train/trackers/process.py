@@ -36,15 +36,17 @@ class TrackConfig:
 
 
 def configure(spec: TrackSpec, *, run: str, project: str, folder: Path) -> TrackConfig:
-    """The trackers that the project file asks for. `auto` means: where the package is installed.
+    """The trackers that the project file asks for. `auto` means: where the package is installed, and the environment
+    does not say `BESSEMER_TRACK=off`.
 
     An address for a tracker that is not installed stays in, so that it is warned of.
     """
     wanted = {"mlflow": spec.mlflow, "tensorboard": spec.tensorboard}
+    off = os.environ.get("BESSEMER_TRACK") == "off"
     kept = {
         name: setting
         for name, setting in wanted.items()
-        if setting != "off" and not (setting == "auto" and TRACKERS.ref(name).missing())
+        if setting != "off" and not (setting == "auto" and (off or TRACKERS.ref(name).missing()))
     }
     return TrackConfig(run, project, str(folder.absolute()), kept)
 
