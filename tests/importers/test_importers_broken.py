@@ -173,7 +173,11 @@ JUNK = st.one_of(
 
 @pytest.mark.parametrize("whole", [LUDWIG, IGEL], ids=["ludwig", "igel"])
 @given(data=st.data())
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_any_value_anywhere_is_translated_listed_or_refused(
     whole: Any, data: st.DataObject, tmp_path: Path
 ) -> None:

@@ -23,7 +23,7 @@ model_type: gbm
 def call(*args: str, cwd: Path) -> Any:
     return subprocess.run(
         [sys.executable, "-m", "bessemer", "import", *args], cwd=cwd, env={**os.environ, "COLUMNS": "200"},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 

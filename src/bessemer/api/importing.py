@@ -1,9 +1,10 @@
-"""Project files of other tools, turned into ours."""
+"""Project files of other tools, turned into ours; models of other libraries, turned into packages."""
 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ from bessemer.core.store import write_atomic
 from bessemer.flow import sections
 
 if TYPE_CHECKING:
+    from bessemer.core.run import Run
+    from bessemer.core.runner import Sink
+    from bessemer.core.signature import Signature
     from bessemer.importers.findings import Finding
 
 
@@ -86,3 +90,108 @@ def import_project(
         raise EnvironmentFault(f"cannot write {path}: {error.strerror}", fix="--output FILE") from None
     write_atomic(path, made.text.encode("utf-8"))
     return Imported(path, made.tool, made.target, made.findings)
+
+
+@dataclass(frozen=True)
+class ImportedModel:
+    """A package that was made of another library's model.
+
+    form: what the file was, in words. signature: its columns, its task and its classes.
+    lacks: member -> what the package does not say, as nobody has shown it data; {} where data was given.
+    project, run: of the flow that judged it, where data was given.
+    """
+
+    path: Path
+    form: str
+    signature: Signature
+    notes: tuple[str, ...] = ()
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    project: Path | None = None
+    run: Run | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "package": str(self.path),
+            "format": self.form,
+            "task": self.signature.task,
+            "target": self.signature.target,
+            "classes": list(self.signature.classes),
+            "inputs": [one.name for one in self.signature.inputs],
+            "notes": list(self.notes),
+            "lacks": dict(self.lacks),
+            **({"project": str(self.project)} if self.project is not None else {}),
+            **({"metrics": self.run.metrics} if self.run is not None else {}),
+        }
+
+
+def is_model(file: str | Path) -> bool:
+    """Whether a file is a model of another library, by what is in it.
+
+    Raises:
+        FormatError: it is one that is refused unopened (a pickle, say); the error says how to convert it.
+        UsageError: it cannot be read.
+    """
+    from bessemer.importers.models.formats import format_of
+
+    return bool(format_of(Path(file)))
+
+
+def import_model(
+    file: str | Path,
+    *,
+    data: str = "",
+    target: str = "",
+    name: str = "",
+    columns: Iterable[str] = (),
+    classes: Iterable[str] = (),
+    output: str | Path = "",
+    force: bool = False,
+    sinks: Iterable[Sink] = (),
+) -> ImportedModel:
+    """Turn a trained model of another library into a signed package.
+
+    Args:
+        file: LightGBM text, XGBoost JSON or UBJSON, CatBoost JSON, skops, safetensors or ONNX; found by its content.
+        data, target: rows with the model's columns, and the column that it predicts: it is then evaluated, explained
+            and profiled by the whole flow, in a project that is written beside the package.
+        name: of the package; the file's by default.
+        columns, classes: names of its columns and classes, in its order, where its file does not say them.
+        output: the package to write; NAME.bsm by default.
+        force: replace what is there.
+        sinks: told of everything that happens in the flow.
+
+    Raises:
+        FormatError: the file is refused, damaged, or holds what has no counterpart.
+        UsageError: no model; something is there already; what is asked for does not fit the model.
+        BessemerError: what stopped the flow.
+    """
+    from bessemer.importers.models.assemble import LACKS
+    from bessemer.importers.models.door import package_of
+    from bessemer.importers.models.foreign import Asked
+    from bessemer.importers.models.project import GIVEN, folder_of, project_text
+
+    path, name = Path(file), name or Path(file).name.partition(".")[0] or "model"
+    out, asked = Path(output or f"{name}.bsm"), Asked(tuple(columns), tuple(classes))
+    folder = folder_of(out)
+    for there in (out, *([folder] if data else [])):
+        if there.exists() and not force:
+            raise UsageError(f"{there} is there already", fix="give --force to replace it, or --output FILE")
+    if bool(data) and not target:
+        raise UsageError("--data needs --target", fix="name the column that the model predicts")
+    if not data:
+        made = package_of(path, out, name=name, target=target or "target", asked=asked)
+        return ImportedModel(out, made.title, made.signature, made.notes, LACKS)
+    from bessemer.api.project import Project
+    from bessemer.importers.draft import relative
+    from bessemer.package.read import read_package
+
+    folder.mkdir(parents=True, exist_ok=True)
+    made = package_of(path, folder / GIVEN, name=name, target=target, asked=asked)
+    text = project_text(made.signature, name=name, data=relative(data, Path(), folder), target=target)
+    write_atomic(folder / project_file.FILE, text.encode("utf-8"))
+    project = Project(folder)
+    run = project.run(sinks=sinks)
+    assert run.package is not None
+    write_atomic(out, run.package.read_bytes())
+    signature = read_package(out).signature
+    return ImportedModel(out, made.title, signature, made.notes, {}, folder / project_file.FILE, run)

@@ -165,9 +165,13 @@ def check_columns(spec: PrepareSpec, columns: Mapping[str, str], shared: Mapping
 def fingerprint(
     spec: PrepareSpec, project_dir: Path, memo: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """The digests of the pretrained models' files, which the stage reads from outside the store."""
+    """The digests of a given package and of pretrained models' files, which the stage reads from outside the store."""
     from bessemer.core.store import file_digest
+    from bessemer.package.given import given_digest
     from bessemer.prepare.transforms.embedding_folder import READ
+
+    if spec.given is not None:
+        return {f"given {spec.given}": given_digest(project_dir / spec.given)}
 
     taken = (spec.embedding_of(name) for name, said in spec.columns.items() if said.kind == "embedding")
     folders = dict.fromkeys(said.model for said in taken if said.model is not None)

@@ -153,6 +153,10 @@ class PrepareSpec(Spec):
     split: SplitSpec = Field(
         default_factory=SplitSpec, description="how rows are split into train, valid and test"
     )
+    given: str | None = Field(
+        None,
+        description="a package (.bsm), from the project's folder, whose features are taken; with `train.given`",
+    )
     derive: dict[str, str] = Field(
         default_factory=dict,
         description="new features as SQL scalar expressions: name -> expression over the columns",
@@ -209,6 +213,16 @@ class PrepareSpec(Spec):
             for name, said in self.columns.items()
         }
         return self.model_copy(update={"columns": columns, "embedding": self.embedding.located(folder)})
+
+    @model_validator(mode="after")
+    def _given_alone(self) -> PrepareSpec:
+        own = self.model_fields_set - {"split", "given", "weight"}
+        if self.given is not None and own:
+            raise ValueError(
+                f"given: the features are those of the package, and {' and '.join(sorted(own))} would make others: "
+                "leave one of them out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_models(self) -> PrepareSpec:

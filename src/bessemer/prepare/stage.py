@@ -14,6 +14,7 @@ from bessemer.prepare.assemble import Preprocessor, assemble
 from bessemer.prepare.check import check
 from bessemer.prepare.engine_rows import train_rows
 from bessemer.prepare.fit import fit_columns
+from bessemer.prepare.given import given_preprocessor
 from bessemer.prepare.labelled import Labelled, open_labelled
 from bessemer.prepare.leakage import warn_of_leaks
 from bessemer.prepare.matrix import write_matrix, write_weights
@@ -38,8 +39,10 @@ def run(spec: PrepareSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
     with ctx.connect() as connection:
         folds = _folds(spec, connection, paths["train"], int(ctx.rng("folds").integers(2**32)))
         with train_rows(connection, spec, data, split, paths, folds, ctx) as learnt:
-            fit = fit_columns(spec, data, derived, learnt, ctx)
-    preprocessor = assemble(data, fit, derived)
+            if spec.given is not None:
+                preprocessor = given_preprocessor(spec, data, learnt, ctx.project_dir, ctx)
+            else:
+                preprocessor = assemble(data, fit_columns(spec, data, derived, learnt, ctx), derived)
     files, rows = _matrix(spec, data, preprocessor, paths, folds, ctx)
     facts = {
         "rows": rows,

@@ -60,23 +60,27 @@ class ModelText:
         return "\n".join([*self.header, f"tree_sizes={sizes}", "", "".join(blocks) + _END, "", ""])
 
 
-def parse(text: str) -> ModelText:
+def parse(text: str, *, categories: bool = False) -> ModelText:
     """The model that `Booster.model_to_string` wrote.
 
+    Args:
+        categories: whether trees may split by sets of categories, which the neutral form has no word for.
+
     Raises:
-        ValueError: a categorical or linear tree, which the ONNX twin cannot express.
+        ValueError: a tree with linear leaves, or with categories where they are not allowed.
     """
     top, *rest = text.partition(_END)[0].split("\nTree=")
     header = tuple(line for line in top.splitlines() if line and not line.startswith("tree_sizes="))
     per_iteration = next(int(h.split("=")[1]) for h in header if h.startswith("num_tree_per_iteration="))
-    trees = tuple(_tree(block) for block in rest)
+    trees = tuple(_tree(block, categories) for block in rest)
     return ModelText(header, trees, per_iteration)
 
 
-def _tree(block: str) -> TextTree:
+def _tree(block: str, categories: bool) -> TextTree:
     lines = [line.partition("=") for line in block.splitlines()[1:] if line]
     fields = {name: value for name, _, value in lines}
-    if int(fields.get("num_cat", "0")) or int(fields.get("is_linear", "0")):
+    sets = int(fields.get("num_cat", "0")) and not categories
+    if sets or int(fields.get("is_linear", "0")):
         raise ValueError("categorical splits and linear leaves have no neutral form")
     return TextTree(fields)
 
@@ -103,6 +107,6 @@ def floor_float32(values: np.ndarray) -> np.ndarray:
     """
     with np.errstate(over="ignore"):
         near = values.astype(np.float32)
-    below = np.nextafter(near, np.float32(-np.inf))
+        below = np.nextafter(near, np.float32(-np.inf))
     result: np.ndarray = np.where(near.astype(np.float64) > values, below, near)
     return result

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xgboost
 
 from bessemer.core.errors import DataError
-from bessemer.package.trees.model import Tree, Trees
+from bessemer.package.trees.model import Trees
 from bessemer.package.trees.shapley import TreeShapley
 from bessemer.train.learners.boosting import Boosting
 from bessemer.train.learners.constant import prior
+from bessemer.train.learners.xgboost_trees import to_tree
 from bessemer.train.tree_model import TreeModel
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class XGBoostEngine:
         saved = json.loads(self._booster.save_raw("json"))
         trees = saved["learner"]["gradient_booster"]["model"]["trees"]
         k = self._problem.outputs
-        made = tuple(_tree(tree, i % k) for i, tree in enumerate(trees[: rounds * k]))
+        made = tuple(to_tree(tree, i % k) for i, tree in enumerate(trees[: rounds * k]))
         return Trees(made, np.zeros(k), self._features)
 
 
@@ -104,36 +105,3 @@ def _objective(problem: Problem) -> dict[str, Any]:
 def _finite(X: np.ndarray) -> np.ndarray:
     """XGBoost refuses infinity; beyond every threshold there is nothing to tell it from the largest float32."""
     return np.clip(X, -_FLOAT_MAX, _FLOAT_MAX) if np.isinf(X).any() else X
-
-
-def _tree(saved: Mapping[str, Any], target: int) -> Tree:
-    """`x < t` goes left in XGBoost: for a float32 that is `x <= ` the float32 before t."""
-    left = np.array(saved["left_children"], dtype=np.int64)
-    right = np.array(saved["right_children"], dtype=np.int64)
-    order = _top_down(left, right)
-    branch = left[order] >= 0
-    number = np.empty(len(left), dtype=np.int32)
-    number[order[branch]] = np.arange(branch.sum())
-    number[order[~branch]] = -1 - np.arange((~branch).sum())
-    inner, leaf = order[branch], order[~branch]
-    condition = np.array(saved["split_conditions"], dtype=np.float32)
-    return Tree(
-        feature=np.array(saved["split_indices"], dtype=np.int32)[inner],
-        threshold=np.nextafter(condition[inner], np.float32(-np.inf)),
-        missing_left=np.array(saved["default_left"], dtype=bool)[inner],
-        left=number[left[inner]],
-        right=number[right[inner]],
-        value=condition[leaf].astype(np.float64)[:, None],
-        cover=np.array(saved["sum_hessian"], dtype=np.float64)[leaf],
-        target=target,
-    )
-
-
-def _top_down(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The nodes that can be reached, parents first: pruned nodes stay in XGBoost's arrays."""
-    found: list[int] = [0]
-    sides: Sequence[tuple[int, int]] = list(zip(left.tolist(), right.tolist(), strict=True))
-    for node in found:
-        if sides[node][0] >= 0:
-            found.extend(sides[node])
-    return np.array(found, dtype=np.int64)

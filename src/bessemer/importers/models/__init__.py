@@ -1,0 +1,1 @@
+"""Trained models of other libraries, turned into packages: a file a format, behind one table."""

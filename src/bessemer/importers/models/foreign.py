@@ -1,0 +1,132 @@
+"""What a model of another library is, once it has been read: named columns, features, and a native model of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bessemer.core.errors import FormatError, UsageError
+from bessemer.core.signature import DType, Task
+from bessemer.core.sql import quote
+from bessemer.package.remote.text import harmless
+from bessemer.prepare.transforms.base import Column, Feature, Plain
+from bessemer.prepare.transforms.categorical import FittedCategorical
+from bessemer.train.learner import Native
+
+#: Largest file that is read, in bytes: JSON and text take ten times as much memory while they are parsed.
+LARGEST = 2**28
+#: Most columns of a model, and most values of all tables of categories.
+MOST_COLUMNS, MOST_VALUES = 100_000, 50_000_000
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the caller says of the model, where its file does not.
+
+    columns: names of its columns, in its order. classes: names of its classes, in its order.
+    """
+
+    columns: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Input:
+    """A raw column, and the features that are made of it, which stand side by side."""
+
+    column: Column
+    fitted: Plain | FittedCategorical
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A model that was read.
+
+    learner: what kind it is, in a word. inputs: their features, one after the other, are what the native model takes.
+    classes: in the order of the model's outputs; () for a number. params: facts about the model.
+    notes: what is worth saying of how it was read.
+    """
+
+    learner: str
+    task: Task
+    classes: tuple[Any, ...]
+    inputs: tuple[Input, ...]
+    native: Native
+    params: Mapping[str, Any] = field(default_factory=dict)
+    iterations: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def refused(what: str, why: str = "", fix: str = "") -> FormatError:
+    """The error for a model that is not taken; what its file says of itself may mean harm to a terminal."""
+    fix = fix or "export the model again, by the library that trained it"
+    lines = "\n".join(harmless(line) for line in fix.splitlines())
+    return FormatError(harmless(what), why=harmless(why), fix=lines)
+
+
+def number(name: str) -> Input:
+    """A column of numbers, as it is."""
+    return Input(_column(name, "number"), Plain(Feature(name, name, "number", f"the value of {name}")))
+
+
+def numbers(names: Sequence[str]) -> tuple[Input, ...]:
+    return tuple(number(name) for name in names)
+
+
+def column(name: str, dtype: DType, fitted: FittedCategorical) -> Input:
+    """A column of categories, with what makes features of it."""
+    return Input(_column(name, dtype), fitted)
+
+
+def _column(name: str, dtype: DType) -> Column:
+    return Column(name, dtype, quote(name), (name,))
+
+
+def named(asked: Asked, said: Sequence[str], count: int) -> tuple[str, ...]:
+    """The names of a model's columns: those that were asked for, else those the file says, else numbered ones.
+
+    Raises:
+        UsageError: not as many as the model takes, one of them twice, or with what is not printed.
+        FormatError: too many of them.
+    """
+    if not 0 < count <= MOST_COLUMNS:
+        raise refused(f"the model takes {count:,} columns", f"1 to {MOST_COLUMNS:,} can be imported")
+    names = asked.columns or (tuple(map(str, said)) if len(said) == count else ())
+    names = names or tuple(f"f{i}" for i in range(count))
+    if len(names) != count:
+        raise UsageError(
+            f"--columns names {len(names)} columns, and the model takes {count}",
+            fix="name each column once, in the order in which the model was trained",
+        )
+    seen: set[str] = set()
+    for name in names:
+        if name in seen or not name or not name.isprintable():
+            raise UsageError(
+                f"two columns of the model are named '{name}'"
+                if name in seen
+                else f"a column of the model has a name that nobody can read: '{harmless(name)}'",
+                fix="name the columns: --columns a,b,c",
+            )
+        seen.add(name)
+    return names
+
+
+def classes_of(asked: Asked, said: Sequence[Any], count: int) -> tuple[Any, ...]:
+    """The names of a model's classes: those asked for, else those the file says, else 0, 1, 2...
+
+    Raises:
+        UsageError: not as many as the model has, one of them twice, or with what is not printed.
+    """
+    found: tuple[Any, ...] = asked.classes or tuple(said) or tuple(range(count))
+    if unread := next((one for one in found if isinstance(one, str) and not one.isprintable()), None):
+        raise UsageError(
+            f"a class of the model has a name that nobody can read: '{harmless(unread)}'",
+            fix="name the classes: --classes no,yes",
+        )
+    if len(found) != count or len(set(map(str, found))) != count:
+        raise UsageError(
+            f"the model has {count} classes, and {len(set(map(str, found)))} different ones are named",
+            fix="name each class once, in the order of the model's outputs: --classes no,yes",
+        )
+    return found

@@ -1,0 +1,93 @@
+"""What the outputs of a foreign ONNX graph mean: a number, or probabilities of classes, as exporters write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bessemer.importers.models.foreign import refused
+from bessemer.package.onnx_format import DOUBLE, FLOAT, INT64, STRING, all_nodes
+
+_FLOATS, _LABELS = (FLOAT, DOUBLE), (INT64, STRING, 6, 9)  # 6: int32, 9: bool
+_CLASS_NAMES = (
+    "classlabels_strings", "classlabels_int64s", "classlabels_ints",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Answers:
+    """value: the output that says most. labels: whether another one says a class. classes: as the graph names them.
+
+    ends: the operator that makes `value`.
+    """
+
+    value: str
+    labels: bool
+    classes: tuple[Any, ...]
+    ends: str
+
+
+def answers_of(model: Any) -> Answers:
+    """Look at the outputs; a ZipMap, which makes dictionaries of probabilities, is taken off the graph.
+
+    Raises:
+        FormatError: no output is understood, or more than one could be meant.
+    """
+    graph = model.graph
+    producer = {name: node for node in graph.node for name in node.output if name}
+    classes: tuple[Any, ...] = ()
+    found, labels = [], False
+    for output in graph.output:
+        node = producer.get(output.name)
+        if node is not None and node.op_type == "ZipMap":
+            classes = next(_named([node]), ())
+            found.append(node.input[0])
+        elif output.type.tensor_type.elem_type in _FLOATS:
+            found.append(output.name)
+        elif output.type.tensor_type.elem_type in _LABELS:
+            labels = True
+        else:
+            raise refused(f"the output '{output.name}' of the ONNX graph is no tensor of numbers or classes")
+    if not found:
+        raise refused(
+            "the ONNX graph has no output of numbers",
+            "it says classes alone, without probabilities" if labels else "",
+            "export it with its probabilities",
+        )
+    value = _chosen(found)
+    _take_off(model, value)
+    ends = producer[value].op_type if value in producer else ""
+    return Answers(value, labels or bool(classes), classes or next(_named(all_nodes(graph)), ()), ends)
+
+
+def _chosen(found: Sequence[str]) -> str:
+    if len(found) == 1:
+        return found[0]
+    told = [name for name in found if "prob" in name.lower()]
+    if len(told) != 1:
+        raise refused(
+            f"the ONNX graph has {len(found)} outputs of numbers: {', '.join(found[:5])}",
+            "which one is the prediction is not said",
+            "export it with one of them",
+        )
+    return told[0]
+
+
+def _named(nodes: Any) -> Iterator[tuple[Any, ...]]:
+    """The names of classes that operators carry."""
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.name in _CLASS_NAMES:
+                names = [one.decode("utf-8") for one in attribute.strings] or list(attribute.ints)
+                if names:
+                    yield tuple(names)
+
+
+def _take_off(model: Any, value: str) -> None:
+    """Leave the value as the only output, of whatever shape it is, and no ZipMap."""
+    kept = [node for node in model.graph.node if node.op_type != "ZipMap"]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    del model.graph.output[:]
+    model.graph.output.add(name=value)

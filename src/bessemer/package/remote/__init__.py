@@ -1,0 +1,1 @@
+"""Models on servers, ours or anybody's, asked over HTTP for their answers alone."""

@@ -1,0 +1,119 @@
+"""ONNX of skl2onnx and onnxmltools (`onnx/make.py` makes the files), and graphs that are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from import_model_support import agree, imported
+from onnx import TensorProto, helper
+
+from bessemer.core.errors import BessemerError, FormatError
+
+FILES = Path(__file__).parent / "onnx"
+CLASSES: dict[str, Any] = {
+    "logistic_zipmap": (0, 1), "logistic_words": ("low", "mid", "top"), "forest_tensor": ("low", "mid", "top"),
+    "boosted_number": (), "linear_number": (), "perceptron": (0, 1, 2), "named_columns": (0, 1),
+    "lightgbm_zipmap": (0, 1), "lightgbm_many": (0, 1, 2), "lightgbm_number": (),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_it_says_what_the_library_says(name: str, tmp_path: Path) -> None:
+    kept = np.load(FILES / f"{name}.npz", allow_pickle=False)
+    (tmp_path / "model").write_bytes((FILES / f"{name}.onnx").read_bytes())
+    model = imported(tmp_path / "model")
+    assert model.classes == CLASSES[name]
+    names = [field.name for field in model.signature.inputs]
+    assert names == (["a", "b"] if name == "named_columns" else [f"f{i}" for i in range(8)])
+    agree(model, pd.DataFrame(kept["rows"][:, : len(names)], columns=names), kept["answers"])
+
+
+def graph(
+    *nodes: Any,
+    x: Any = ("N", 2),
+    y: Any = ("N", 1),
+    element: int = TensorProto.FLOAT,
+    opset: int = 18,
+    **more: Any,
+) -> bytes:
+    inputs = [helper.make_tensor_value_info("x", element, list(x))]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, list(y))]
+    made = helper.make_graph(list(nodes), "g", inputs, outputs, **more)
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.ml", 3)]
+    return helper.make_model(made, opset_imports=opsets, ir_version=8).SerializeToString()
+
+
+def weights(values: Any) -> Any:
+    return onnx.numpy_helper.from_array(np.array(values, dtype=np.float32), "w")
+
+
+SUM = helper.make_node("MatMul", ["x", "w"], ["s"])
+
+
+def test_a_sigmoid_at_the_end_is_a_probability(tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(
+        graph(SUM, helper.make_node("Sigmoid", ["s"], ["y"]), initializer=[weights([[1], [-2]])])
+    )
+    rows = pd.DataFrame({"f0": [0.5, 2.0, -9.0], "f1": [1.0, 0.0, 9.0]})
+    p = 1 / (1 + np.exp(-(rows["f0"] - 2 * rows["f1"])))
+    agree(imported(tmp_path / "m"), rows, np.stack([1 - p, p], axis=1))
+
+
+def test_scores_of_classes_are_taken_where_these_are_named(tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(
+        graph(
+            helper.make_node("MatMul", ["x", "w"], ["y"]),
+            y=("N", 3),
+            initializer=[weights([[1, 2, 3], [0, -1, 1]])],
+        )
+    )
+    with pytest.raises(FormatError, match="3 numbers that are no probabilities"):
+        imported(tmp_path / "m")
+    rows = pd.DataFrame({"f0": [0.5, 2.0], "f1": [1.0, 0.0]})
+    scores = rows.to_numpy() @ np.array([[1, 2, 3], [0, -1, 1]])
+    chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    agree(imported(tmp_path / "m", classes=["a", "b", "c"]), rows, chances)
+
+
+def test_older_operators_are_brought_to_ours(tmp_path: Path) -> None:
+    squeezed = [SUM, helper.make_node("Squeeze", ["s"], ["y"], axes=[1])]
+    (tmp_path / "m").write_bytes(graph(*squeezed, y=("N",), opset=11, initializer=[weights([[1], [-2]])]))
+    rows = pd.DataFrame({"f0": [0.5, 2.0], "f1": [1.0, 0.0]})
+    agree(imported(tmp_path / "m"), rows, rows["f0"] - 2 * rows["f1"])
+
+
+def outside() -> bytes:
+    tensor = weights([[1], [2]])
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    return graph(helper.make_node("MatMul", ["x", "w"], ["y"]), initializer=[tensor])
+
+
+IDENTITY = helper.make_node("Identity", ["x"], ["y"])
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (outside(), "reads data outside"),
+        (graph(helper.make_node("Anything", ["x"], ["y"], domain="evil")), "foreign operators"),
+        (graph(helper.make_node("Nothing", ["x"], ["y"])), "onnxruntime cannot run|cannot be brought"),
+        (graph(IDENTITY, x=("N", 3, 4)), "has 3 dimensions"),
+        (graph(helper.make_node("Cast", ["x"], ["y"], to=1), element=TensorProto.STRING), "takes texts"),
+        (graph(IDENTITY, x=("N", "K")), "does not say how many columns"),
+        (graph(helper.make_node("ReduceSum", ["x"], ["y"], keepdims=1)), "answers 32 rows"),
+        (graph(IDENTITY, opset=9999), "cannot be brought"),
+        (graph(IDENTITY)[:40], "no ONNX model"),
+    ],
+    ids=["outside", "domain", "operator", "images", "texts", "width", "rows", "newer", "cut"],
+)
+def test_what_is_not_understood_is_refused_with_words(data: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(data)
+    with pytest.raises(BessemerError, match=said):
+        imported(tmp_path / "m")
