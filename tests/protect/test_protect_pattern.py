@@ -20,7 +20,7 @@ def smooth(side: int, channels: int) -> np.ndarray:
 
 
 def marked(image: np.ndarray, key: int = 1, **settings: float) -> np.ndarray:
-    return Pattern(PatternSettings(**settings))._marked(image, Draw(bytes([key] * 32)))
+    return Pattern(PatternSettings(**settings)).marked(image, Draw(bytes([key] * 32)))
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -20,7 +20,10 @@ from bessemer.protect.protocol import Draw
 
 @dataclass(frozen=True)
 class Made:
-    """All that the keys of a mark follow from, beside the owner's key. pool: the digest of the training rows."""
+    """All that the keys of a mark follow from, beside the owner's key. pool: the digest of the training rows.
+
+    marker, settings: its name and what is said of it; of several their names and the settings of each by its name.
+    """
 
     name: str
     marker: str
@@ -47,8 +50,10 @@ def committed(
     task: Task,
     answers: Sequence[Any],
     edges: Sequence[float],
+    material: Mapping[str, str] | None = None,
 ) -> tuple[Certificate, np.ndarray]:
-    """The certificate of some covers, and the (n,) label of each."""
+    """The certificate of some covers, and the (n,) label of each. material: the hashes of files that the owner keeps
+    beside the keys, by their names."""
     secret = made.secret(owner_key)
     salts = [salt_of(secret, place) for place in range(len(covers))]
     root = Tree(
@@ -66,11 +71,21 @@ def committed(
         made.bits,
     )
     labels = [label_of(root, place, salt, bare.choices) for place, salt in enumerate(salts)]
-    return replace(bare, commitment=_commitment(secret, made, bare)), np.array(labels, dtype=np.int64)
+    commitment = _commitment(secret, made, bare, material or {})
+    return replace(bare, commitment=commitment), np.array(labels, dtype=np.int64)
+
+
+def hashes(material: Mapping[str, bytes]) -> dict[str, str]:
+    """SHA-256 of each file, hex."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in material.items()}
 
 
 def check_opened(
-    owner_key: bytes, made: Made, covers: Sequence[Mapping[str, Any]], said: Certificate
+    owner_key: bytes,
+    made: Made,
+    covers: Sequence[Mapping[str, Any]],
+    said: Certificate,
+    material: Mapping[str, str] | None = None,
 ) -> np.ndarray:
     """The (n,) labels of keys that a certificate commits to.
 
@@ -82,7 +97,7 @@ def check_opened(
             f"the certificate is of owner {said.owner[:16]}, and this owner key is {owner_id(owner_key)[:16]}",
             fix="use the key that the model was marked with (BESSEMER_OWNER_KEY, or the one in the config folder)",
         )
-    own, labels = committed(owner_key, made, covers, said.task, said.answers, said.edges)
+    own, labels = committed(owner_key, made, covers, said.task, said.answers, said.edges, material)
     if own != said:
         raise UsageError(
             "the certificate does not commit to these keys",
@@ -92,7 +107,9 @@ def check_opened(
     return labels
 
 
-def _commitment(secret: bytes, made: Made, bare: Certificate) -> str:
+def _commitment(secret: bytes, made: Made, bare: Certificate, material: Mapping[str, str]) -> str:
     salt = Draw(secret).bytes("commitment")
-    told = canonical.dump_bytes({"certificate": bare.to_json(), "made": made})
-    return hashlib.sha256(salt + told).hexdigest()
+    told: dict[str, Any] = {"certificate": bare.to_json(), "made": made}
+    if material:  # a mark without any commits as it always did
+        told["material"] = dict(material)
+    return hashlib.sha256(salt + canonical.dump_bytes(told)).hexdigest()

@@ -2,6 +2,7 @@
 
     owner/marks/ROOT/keys.parquet   the raw rows
     owner/marks/ROOT/mark.json      what they follow from, and the certificate
+    owner/marks/ROOT/NAME           what else was made for them, as the encoder of `blind`; mark.json has its hash
     owner/marks/ROOT/shown.json     the blocks that were shown: written before a block leaves this machine
     owner/marks/ROOT/shown.lock     held while a block is taken
 
@@ -24,7 +25,7 @@ from bessemer.core.lock import Busy, exclusive
 from bessemer.core.store import explained, write_atomic
 from bessemer.package.certificate import MEMBER, Certificate
 from bessemer.package.keys import write_secret
-from bessemer.protect.commit import Made, check_opened
+from bessemer.protect.commit import Made, check_opened, hashes
 from bessemer.protect.covers import rows_as_json
 from bessemer.protect.owner import owner_folder, owner_key
 
@@ -60,10 +61,12 @@ def keep(keys: Artifact, certificate: Artifact) -> Path:
     """Keep the keys of a run, once; gives the folder."""
     said = Certificate.from_json(certificate.json(MEMBER))
     folder = _folder(said)
-    made = keys.json("keys.json")["made"]
+    facts = keys.json("keys.json")
+    material = facts.get("material", {})
     if not (folder / "mark.json").exists():
-        write_secret(folder / "keys.parquet", keys.bytes("keys.parquet"))
-        facts = {"made": made, "certificate": said.to_json()}
+        for name in ("keys.parquet", *material):
+            write_secret(folder / name, keys.bytes(name))
+        facts = {"made": facts["made"], "material": material, "certificate": said.to_json()}
         write_secret(folder / "mark.json", canonical.dump_bytes(facts, indent=1))
     return folder
 
@@ -82,30 +85,35 @@ def open_mark(certificate: Certificate) -> Mark:
             why=f"there is no {folder}",
             fix="bessemer watermark embed in the project that the package is of, which takes them from its cache",
         )
-    rows, made = _kept(folder)
+    rows, made, material = _kept(folder)
     key = owner_key()
-    return Mark(certificate, rows, check_opened(key, made, rows, certificate), made.secret(key))
+    labels = check_opened(key, made, rows, certificate, material)
+    return Mark(certificate, rows, labels, made.secret(key))
 
 
-def _kept(folder: Path) -> tuple[list[dict[str, Any]], Made]:
-    """The raw rows, and what they follow from."""
+def _kept(folder: Path) -> tuple[list[dict[str, Any]], Made, dict[str, str]]:
+    """The raw rows, what they follow from, and the hashes of what else is kept."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with explained("reading", folder):
             rows = rows_as_json(pq.read_table(folder / "keys.parquet"))
-            made = Made(**json.loads((folder / "mark.json").read_text(encoding="utf-8"))["made"])
+            facts = json.loads((folder / "mark.json").read_text(encoding="utf-8"))
+            made, material = Made(**facts["made"]), dict(facts.get("material", {}))
+            found = hashes({name: (folder / Path(name).name).read_bytes() for name in material})
         if not rows or len(rows) != made.keys:
             raise ValueError(f"{len(rows)} rows in keys.parquet, {made.keys} keys in mark.json")
+        if changed := [name for name, one in material.items() if found[name] != one]:
+            raise ValueError(f"{changed[0]} is not what mark.json has the hash of")
     except (OSError, ValueError, TypeError, KeyError, RecursionError, pa.ArrowException) as error:
         raise StoreError(
             f"the keys in '{folder}' are damaged",
             why=(str(error).splitlines() or [type(error).__name__])[0],
-            fix="take keys.parquet and mark.json from a copy; or move these two away, leave shown.json where it is, "
+            fix="take the files from a copy; or move all but shown.json away, "
             "and run `bessemer watermark embed` in the project that the package is of",
         ) from None
-    return rows, made
+    return rows, made, material
 
 
 def shown(certificate: Certificate) -> list[int]:

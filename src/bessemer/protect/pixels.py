@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bessemer.core.media import without_header
-from bessemer.package.images import image_facts
+from bessemer.package.image_pixels import read_image, write_image
 
 if TYPE_CHECKING:
     from bessemer.protect.protocol import Pool
 
+__all__ = ["image_column", "places_with_image", "psnr", "read_image", "ssim", "write_image"]
+
 #: Constants of the structural similarity for values from 0 to 1, and the side of its windows.
-_C1, _C2, _WINDOW = 0.01**2, 0.03**2, 7
+C1, C2, WINDOW = 0.01**2, 0.03**2, 7
 #: Rows whose images are looked for at once.
 _ROWS = 256
 
@@ -39,34 +38,6 @@ def places_with_image(pool: Pool, column: str) -> np.ndarray:
     return np.flatnonzero(np.concatenate([one.to_numpy(zero_copy_only=False) for one in there]))
 
 
-def read_image(text: str) -> np.ndarray:
-    """(H, W, C) float64 from 0 to 1, C of 1 (grey) or 3.
-
-    Raises:
-        NoImage: the text is no base64 of an image.
-
-    >>> read_image(write_image(np.full((2, 3, 1), 0.2))).shape
-    (2, 3, 1)
-    """
-    from PIL import Image
-
-    channels = image_facts(text).channels
-    body = without_header(text).translate({45: "+", 95: "/"})
-    with Image.open(io.BytesIO(base64.b64decode(body + "=="))) as image:
-        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"), dtype=np.float64) / 255
-    return pixels.reshape(*pixels.shape[:2], channels)
-
-
-def write_image(pixels: np.ndarray) -> str:
-    """The base64 of a PNG file of (H, W, C) pixels from 0 to 1, rounded to 256 levels."""
-    from PIL import Image
-
-    levels = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
-    content = io.BytesIO()
-    Image.fromarray(levels[..., 0] if levels.shape[2] == 1 else levels).save(content, "PNG")
-    return base64.b64encode(content.getvalue()).decode("ascii")
-
-
 def psnr(one: np.ndarray, other: np.ndarray) -> float:
     """The peak signal-to-noise ratio of two images from 0 to 1, in dB; infinite where they are equal.
 
@@ -84,7 +55,7 @@ def ssim(one: np.ndarray, other: np.ndarray) -> float:
     >>> ssim(np.eye(8)[..., None], np.eye(8)[..., None])
     1.0
     """
-    side = min(_WINDOW, *one.shape[:2])
+    side = min(WINDOW, *one.shape[:2])
 
     def windows(image: np.ndarray) -> np.ndarray:
         return np.lib.stride_tricks.sliding_window_view(image, (side, side), axis=(0, 1))
@@ -94,5 +65,5 @@ def ssim(one: np.ndarray, other: np.ndarray) -> float:
     centred_a, centred_b = a - mean_a[..., None, None], b - mean_b[..., None, None]
     spread = (centred_a**2).mean(axis=(-2, -1)) + (centred_b**2).mean(axis=(-2, -1))
     together = (centred_a * centred_b).mean(axis=(-2, -1))
-    found = (2 * mean_a * mean_b + _C1) * (2 * together + _C2)
-    return float(np.mean(found / ((mean_a**2 + mean_b**2 + _C1) * (spread + _C2))))
+    found = (2 * mean_a * mean_b + C1) * (2 * together + C2)
+    return float(np.mean(found / ((mean_a**2 + mean_b**2 + C1) * (spread + C2))))

@@ -21,6 +21,12 @@ MARKERS: PluginTable[Marker] = PluginTable(
             "bessemer.protect.markers.pattern:Pattern",
             summary="images with a faint pattern that only the key knows",
         ),
+        "blind": PluginRef(
+            "bessemer.protect.markers.blind:Blind",
+            extra="torch",
+            requires=("torch", "safetensors"),
+            summary="images that a trained encoder changed so that they look ordinary",
+        ),
     },
 )
 

@@ -107,7 +107,11 @@ class Pool:
 
 
 class Marker(Protocol):
-    """One family of covers. Settings: what the project file may say of it."""
+    """One family of covers. Settings: what the project file may say of it.
+
+    A marker that trains something may have `material`, file name -> content, once its covers are made: the owner keeps
+    it beside the keys, and the certificate commits to its hash.
+    """
 
     Settings: ClassVar[type[Spec]]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from bessemer.core.plugin_settings import checked_settings
+from bessemer.core.plugin_settings import parse_named
 from bessemer.core.spec import Spec
 from bessemer.protect.plugins import MARKERS
 
@@ -14,27 +14,32 @@ Marked = dict[str, dict[str, Any]]
 
 
 def parse_marker(value: Any) -> Marked | None:
-    """`crossover` or `{crossover: {columns: [age]}}` as a mapping from the one name to its settings.
+    """`crossover`, `{crossover: {columns: [age]}}` or a list of several as a mapping from names to settings.
 
-    >>> parse_marker("crossover"), parse_marker(None)
-    ({'crossover': {}}, None)
+    >>> parse_marker("crossover"), parse_marker(["blind", {"pattern": {"psnr": 30}}])
+    ({'crossover': {}}, {'blind': {}, 'pattern': {'psnr': 30}})
     """
     if value is None:
         return None
-    named = {value: None} if isinstance(value, str) else value
-    if not isinstance(named, dict) or len(named) != 1:
-        raise ValueError(f"{value!r} is not one marker: write its name, or {{name: {{setting: value}}}}")
-    ((name, settings),) = named.items()
-    given = {} if settings is None else settings
-    return {str(name): checked_settings(str(name), given, MARKERS, "a marker")}
+    asked = parse_named([value] if isinstance(value, str) else value, MARKERS, "a marker", "blind, pattern")
+    if not asked:
+        raise ValueError("no marker is named: write one, or leave `mark` out")
+    return asked
 
 
 class ProtectSpec(Spec):
     """Whether and how the model is marked as its owner's; nothing is done when nothing is said."""
 
     mark: Annotated[
-        Marked | None, BeforeValidator(parse_marker, json_schema_input_type=str | dict[str, Any] | None)
-    ] = Field(None, description="the marker, a name or {name: {setting: value}}; left out, nothing is marked")
+        Marked | None,
+        BeforeValidator(
+            parse_marker, json_schema_input_type=str | list[str | dict[str, Any]] | dict[str, Any] | None
+        ),
+    ] = Field(
+        None,
+        description="the marker, a name or {name: {setting: value}}, or a list of several, who share the keys; left "
+        "out, nothing is marked",
+    )
     keys: Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"] = Field(
         "auto",
         description="key rows of one dispute; auto takes as many as still prove the claim when two fifths of the "

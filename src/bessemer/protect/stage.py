@@ -14,12 +14,13 @@ import numpy as np
 
 from bessemer.core import canonical
 from bessemer.core.artifact import ArtifactRef
-from bessemer.core.errors import DataError, Fault, ProjectError
+from bessemer.core.errors import DataError
 from bessemer.core.plugin_settings import opened
 from bessemer.core.stage import Context
 from bessemer.package.certificate import MEMBER, Certificate
-from bessemer.protect.commit import Made, committed
+from bessemer.protect.commit import Made, committed, hashes
 from bessemer.protect.covers import features_of, rows_as_json
+from bessemer.protect.families import check_families, covers_of, name_of
 from bessemer.protect.owner import owner_key
 from bessemer.protect.plugins import MARKERS
 from bessemer.protect.protocol import Draw, Pool
@@ -55,19 +56,17 @@ def run(spec: ProtectSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
     key = owner_key()
     splits, preprocessor = ctx.open(inputs["splits"]), ctx.open(inputs["preprocessor"])
     pool = Pool(splits, preprocessor)
-    ((name, marker),) = opened(spec.mark, MARKERS).items()
-    if why := marker.refuses(pool):
-        raise ProjectError(
-            [Fault(f"protect.mark.{name}", None, why, "choose another marker, or leave `mark` out")]
-        )
+    markers = opened(spec.mark, MARKERS)
+    check_families(markers, pool)
     answers, edges, values = _answers(pool, spec)
-    made = _made(spec, name, pool, len(answers) or len(edges) + 1, ctx)
-    covers = _covers(marker, pool, made, key, ctx)
-    certificate, labels = committed(key, made, rows_as_json(covers), pool.task, answers, edges)
+    made = _made(spec, pool, len(answers) or len(edges) + 1, ctx)
+    covers, material = _covers(markers, pool, made, key, ctx)
+    rows = rows_as_json(covers)
+    certificate, labels = committed(key, made, rows, pool.task, answers, edges, hashes(material))
     y = labels.astype(np.float64) if values is None else values[labels]
     _tell(certificate, len(pool), ctx)
     return {
-        "keys": _stored(spec, made, covers, features_of(pool, covers), y, ctx),
+        "keys": _stored(spec, made, covers, material, features_of(pool, covers), y, ctx),
         "certificate": ctx.store.put(
             "certificate",
             {MEMBER: canonical.dump_bytes(certificate.to_json(), indent=1)},
@@ -96,13 +95,13 @@ def _answers(pool: Pool, spec: ProtectSpec) -> tuple[list[Any], list[float], np.
     return [], edges.tolist(), np.array([np.median(y[parts == part]) for part in range(spec.bins)])
 
 
-def _made(spec: ProtectSpec, marker: str, pool: Pool, choices: int, ctx: Context) -> Made:
+def _made(spec: ProtectSpec, pool: Pool, choices: int, ctx: Context) -> Made:
     block = tries_to_claim(choices, 1 - _LOST, spec.bits) if spec.keys == "auto" else spec.keys
     assert spec.mark is not None
     return Made(
         name=str(ctx.shared.get("name", "")),
-        marker=marker,
-        settings=spec.mark[marker],
+        marker=name_of(spec.mark),
+        settings=next(iter(spec.mark.values())) if len(spec.mark) == 1 else spec.mark,
         pool=pool.splits.files["train.parquet"].digest,
         keys=block * spec.disputes,
         block=block,
@@ -110,25 +109,40 @@ def _made(spec: ProtectSpec, marker: str, pool: Pool, choices: int, ctx: Context
     )
 
 
-def _covers(marker: Marker, pool: Pool, made: Made, key: bytes, ctx: Context) -> pa.Table:
+def _covers(
+    markers: Mapping[str, Marker], pool: Pool, made: Made, key: bytes, ctx: Context
+) -> tuple[pa.Table, dict[str, bytes]]:
     if made.keys > len(pool):
         raise DataError(
             f"{made.keys} key rows beside {len(pool)} training rows would teach the model little else",
             fix="set `protect: {keys: ...}` or `disputes` to less, or get more rows",
         )
     with ctx.progress("keys", made.keys) as bar:
-        return marker.covers(pool, made.keys, Draw(made.secret(key)), ctx, bar.advance)
+        return covers_of(markers, pool, made.keys, Draw(made.secret(key)), ctx, bar.advance)
 
 
 def _stored(
-    spec: ProtectSpec, made: Made, covers: pa.Table, X: np.ndarray, y: np.ndarray, ctx: Context
+    spec: ProtectSpec,
+    made: Made,
+    covers: pa.Table,
+    material: Mapping[str, bytes],
+    X: np.ndarray,
+    y: np.ndarray,
+    ctx: Context,
 ) -> ArtifactRef:
     import pyarrow.parquet as pq
 
     path = ctx.temporary("keys.parquet")
     pq.write_table(covers, path, compression="zstd")
-    facts = {"keys": made.keys, "weight": spec.weight, "copies": spec.copies, "made": canonical.plain(made)}
+    facts = {
+        "keys": made.keys,
+        "weight": spec.weight,
+        "copies": spec.copies,
+        "made": canonical.plain(made),
+        "material": hashes(material),
+    }
     files: dict[str, Any] = {
+        **material,
         "keys.parquet": path,
         "keys.X.npy": _npy(X),
         "keys.y.npy": _npy(y),

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from bessemer.core.errors import DataError
 from bessemer.core.spec import Spec
 
 if TYPE_CHECKING:
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 
     from bessemer.core.stage import Context
     from bessemer.protect.protocol import Draw, Pool
-
-#: Covers that are made for each that is needed: some turn out to be alike.
-_SPARE = 1.25
 
 
 class PatternSettings(Spec):
@@ -47,11 +43,9 @@ class Pattern:
         self.settings = settings
 
     def refuses(self, pool: Pool) -> str:
-        from bessemer.protect.pixels import image_column
+        from bessemer.protect.markers.imaged import refusal
 
-        if not image_column(pool):
-            return "the model reads no column of images; tables are marked with `crossover`"
-        return ""
+        return refusal(pool)
 
     def covers(self, pool: Pool, n: int, draw: Draw, ctx: Context, advance: Callable[[], None]) -> pa.Table:
         """`n` rows whose image has the pattern, all else as it was.
@@ -59,46 +53,14 @@ class Pattern:
         Raises:
             DataError: too few rows have an image.
         """
-        import pyarrow as pa
+        from bessemer.protect.markers.imaged import chosen_rows, with_images
+        from bessemer.protect.pixels import image_column, read_image
 
-        from bessemer.protect.covers import features_of, new_rows
-        from bessemer.protect.pixels import (
-            image_column,
-            places_with_image,
-            psnr,
-            read_image,
-            ssim,
-            write_image,
-        )
+        rows = pool.rows(chosen_rows(pool, n, draw))
+        originals = map(read_image, rows[image_column(pool)].to_pylist())
+        return with_images(rows, ((one, self.marked(one, draw)) for one in originals), pool, n, ctx, advance)
 
-        column = image_column(pool)
-        order = draw.rng("rows").permutation(places_with_image(pool, column))[: max(n + 8, round(n * _SPARE))]
-        rows = pool.rows(order)
-        made, apart = [], []
-        for original in rows[column].to_pylist():
-            before = read_image(original)
-            text = write_image(self._marked(before, draw))
-            after = read_image(text)
-            made.append(text)
-            apart.append((psnr(before, after), ssim(before, after)))
-            advance()
-        field = rows.schema.field(column)
-        where = rows.column_names.index(column)
-        table = rows.set_column(where, field, pa.array(made, field.type))
-        fresh = new_rows(pool, features_of(pool, table))
-        if len(fresh) < n:
-            raise DataError(
-                f"only {len(fresh)} of {n} key images could be made",
-                why="too few training rows have an image, or they are too alike",
-                fix="set `protect: {keys: ...}` or `disputes` to less",
-            )
-        noise, alike = np.median([apart[place] for place in fresh[:n]], axis=0)
-        ctx.note(
-            f"covers are apart from their images by a PSNR of {noise:.1f} dB and an SSIM of {alike:.3f} (medians)"
-        )
-        return table.take(fresh[:n])
-
-    def _marked(self, image: np.ndarray, draw: Draw) -> np.ndarray:
+    def marked(self, image: np.ndarray, draw: Draw) -> np.ndarray:
         """The image with the pattern, as faint as asked for: what black and white cut off is made up for."""
         signs = draw.rng("pattern").choice([-1.0, 1.0], (self.settings.squares, self.settings.squares))
         height, width = image.shape[:2]
