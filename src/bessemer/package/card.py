@@ -79,6 +79,8 @@ def _model(signature: Signature, info: Mapping[str, Any]) -> str:
     if judge := info.get("outliers"):
         held = _number(judge.get("held_out"))
         lines.append(f"- Outliers: {_text(judge.get('method'))}, ranked among {held} rows that were held out")
+    if private := info.get("private"):
+        lines += _private(private)
     if signature.classes:
         shown = ", ".join(_text(c) for c in signature.classes[:_SHOWN])
         lines.insert(1, f"- Classes: {shown}")
@@ -91,6 +93,22 @@ def _model(signature: Signature, info: Mapping[str, Any]) -> str:
                     f"- Training rows were weighed so that {columns} and the classes are independent"
                 )
     return "## Model\n\n" + "\n".join(lines)
+
+
+def _private(promised: Mapping[str, Any]) -> list[str]:
+    """What private training promises, and what that does not cover."""
+    noise = (
+        "of a key that was not kept"
+        if promised.get("secure")
+        else "of the run's seed: who knows it knows the noise"
+    )
+    return [
+        f"- Differentially private: epsilon {_number(promised.get('epsilon'))} at delta "
+        f"{promised.get('delta', 0.0):g}, for {_text(promised.get('covers', ''))} "
+        f"({_text(promised.get('accountant', ''))} accountant, {_text(promised.get('sampling', ''))} sampling of "
+        f"{promised.get('sample_rate', 0.0):.2%} in each of {_number(promised.get('steps'))} steps; noise {noise})",
+        f"- Not covered by it: {_text('; '.join(promised.get('beyond', [])))}",
+    ]
 
 
 def _gates(evaluation: Mapping[str, Any], ignored: bool) -> str:

@@ -18,7 +18,8 @@ def wilson(events: float, rows: float, confidence: float) -> tuple[float, float]
     share = events / rows
     middle = (share + z * z / (2 * rows)) / (1 + z * z / rows)
     half = z / (1 + z * z / rows) * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # At 0 and 1 the ends are exact, which rounding must not hide.
+    return min(max(0.0, middle - half), share), max(min(1.0, middle + half), share)
 
 
 def chi_square_quantile(share: float, freedom: float) -> float:

@@ -120,7 +120,7 @@ def check_attack(kind: Any, settings: Mapping[str, Any], one: Victim, sample: Sa
     again = kind(kind.Settings.model_validate(dict(settings)))
     assert again.attack(one, sample, context(folder), lambda: None) == found
     assert len(advanced) == len(sample)
-    assert found.rows <= len(sample)
+    assert found.rows <= len(sample) or attack.kind == "privacy"  # which asks of training rows too
     assert found.measure
     assert found.curve
     budgets = [point.budget for point in found.curve if point.budget is not None]

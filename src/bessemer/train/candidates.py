@@ -19,6 +19,7 @@ from bessemer.train.metrics import Metric, output_of
 from bessemer.train.outcome import Candidate, Outcome
 from bessemer.train.params import resolved
 from bessemer.train.plugins import LEARNERS
+from bessemer.train.private import with_private
 from bessemer.train.robust import plainly, price, with_robust
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Trial:
         learner = LEARNERS.load(name)
         own = name == self.spec.learner
         given = with_robust(name, self.spec.params, self.spec.robust) if own else {}
+        given = with_private(name, given, self.spec.private) if own else given
         params = resolved(learner.PARAMS, given)
         rows = self.learnt if marked(name) else self.train
         begin = time.perf_counter()

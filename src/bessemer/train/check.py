@@ -33,10 +33,13 @@ def check_columns(spec: TrainSpec, columns: Mapping[str, str], shared: Mapping[s
 
 
 def fingerprint(spec: TrainSpec, project_dir: Path, memo: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The digests of the pretrained weights' files, which the stage reads from outside the store."""
+    """The digests of a given package and of pretrained weights' files, which the stage reads from outside the store."""
     from bessemer.core.store import file_digest
+    from bessemer.package.given import given_digest
     from bessemer.train.networks.encoders.paths import weights_of
 
+    if spec.given is not None:
+        return {f"given {spec.given}": given_digest(project_dir / spec.given)}
     paths = {name: project_dir / name for name in weights_of(spec.params)}
     return {
         f"weights {name}": file_digest(path)[0] if path.is_file() else "missing"

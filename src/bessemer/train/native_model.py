@@ -25,12 +25,16 @@ Curves = Mapping[str, list[tuple[int, float]]]
 
 @dataclass(frozen=True)
 class HeadModel:
-    """A model whose native form holds its ONNX head (kind `head`)."""
+    """A model whose native form holds its ONNX head (kind `head`).
+
+    private: what its training promises of single rows, where it was private.
+    """
 
     form: Native
     params: Mapping[str, Any]
     iterations: int
     curves: Curves = field(default_factory=dict)
+    private: Mapping[str, Any] | None = None
 
     @cached_property
     def _model(self) -> NativeModel:

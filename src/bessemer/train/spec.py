@@ -13,6 +13,7 @@ from bessemer.core.spec import Duration, Share, Spec
 from bessemer.train.comparators.plugins import COMPARATORS, compared_only
 from bessemer.train.outliers.plugins import OUTLIERS, USUAL
 from bessemer.train.plugins import LEARNERS
+from bessemer.train.private import PrivateSpec, parse_private, private_fault
 from bessemer.train.robust import parse_robust, robust_fault, with_robust
 from bessemer.train.search.plugins import SEARCHERS
 from bessemer.train.threshold import Threshold
@@ -127,6 +128,11 @@ class TrainSpec(Spec):
         None, description="a portfolio, a search and an ensemble within a budget: `2m`, or the settings below"
     )
 
+    given: str | None = Field(
+        None,
+        description="a package (.bsm) whose model is taken as it is, from the project's folder, with "
+        "`prepare: {given: ...}` of the same; nothing is trained but what it is compared with",
+    )
     learner: str = Field(
         "auto",
         description="`auto` (fits `linear` and `lightgbm`, ships the better one on the validation rows), or "
@@ -176,6 +182,14 @@ class TrainSpec(Spec):
         description="train the named learner against changed rows: `pgd`, `trades`, `noise`, or "
         "{method: {setting: value}}",
         examples=["pgd", {"trades": {"eps": 0.2}}],
+    )
+    private: Annotated[
+        PrivateSpec | None,
+        BeforeValidator(parse_private, json_schema_input_type=float | PrivateSpec | bool | None),
+    ] = Field(
+        None,
+        description="differential privacy of the training rows, for the named learner: epsilon, or the settings below",
+        examples=[3, {"epsilon": 3, "delta": 1e-6}],
     )
     calibrate: Literal["auto", "none", "sigmoid"] = Field(
         "auto",
@@ -238,6 +252,16 @@ class TrainSpec(Spec):
         return metric
 
     @model_validator(mode="after")
+    def _given_alone(self) -> TrainSpec:
+        trained = self.model_fields_set - {"given", "metric", "calibrate", "threshold", "outliers", "compare"}
+        if self.given is not None and trained:
+            raise ValueError(
+                f"given: the model is that of the package, and {' and '.join(sorted(trained))} would train another: "
+                "leave one of them out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _params_fit_the_learner(self) -> TrainSpec:
         if self.automl is not None and self.learner != "auto":
             raise ValueError(f"automl: tries several learners; say `automl: {{learners: [{self.learner}]}}`")
@@ -246,6 +270,8 @@ class TrainSpec(Spec):
                 "params: say which learner they are for: `learner: lightgbm` (`auto` tries several)"
             )
         if self.robust and (fault := robust_fault(self.learner, self.robust, self.params)):
+            raise ValueError(fault)
+        if fault := private_fault(self):
             raise ValueError(fault)
         if wrong := params_faults(self.learner, with_robust(self.learner, self.params, self.robust)):
             raise ValueError("; ".join(wrong))

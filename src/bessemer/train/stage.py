@@ -21,6 +21,7 @@ from bessemer.train.metrics import DEFAULT, PINBALL, Metric
 from bessemer.train.monotone import directions
 from bessemer.train.openmp import spin_briefly
 from bessemer.train.plugins import LEARNERS
+from bessemer.train.private import check_private
 from bessemer.train.reweigh import reweighed_parts
 from bessemer.train.weights import class_weights, weight_faults
 from bessemer.train.write import write_history, write_model, write_timings
@@ -57,6 +58,7 @@ def run(spec: TrainSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dic
             fix="see what `prepare` and `validate` left out: bessemer show",
         )
     problem, keys = _problem(spec, splits, preprocessor, train, valid, ctx), keys_of(inputs, ctx)
+    check_private(spec, train, keys)
     fingerprint = canonical.digest(
         {"spec": spec, "seed": ctx.seed, "inputs": {name: ref.digest for name, ref in inputs.items()}}
     )
@@ -65,6 +67,11 @@ def run(spec: TrainSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dic
 
         callbacks = _callbacks(spec, ctx, fingerprint, lambda name, step, value: None)
         outcome = fit_automl(spec, problem, splits, preprocessor, train, valid, callbacks, ctx, keys)
+    elif spec.given is not None:
+        from bessemer.train.given import judge_given
+
+        callbacks = _callbacks(spec, ctx, fingerprint, lambda name, step, value: None)
+        outcome = judge_given(Trial(spec, problem, train, valid, callbacks, keys), splits, preprocessor, ctx)
     else:
         with ctx.progress("train", spec.rounds) as bar:
             callbacks = _callbacks(spec, ctx, fingerprint, _round_reporter(ctx, bar.advance))

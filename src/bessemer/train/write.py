@@ -88,7 +88,8 @@ def _model_json(
     meta, features = splits.meta, preprocessor.json("features.json")
     chosen, task = outcome.chosen, outcome.problem.task
     output = output_of(task, chosen.calibration.score(chosen.margin))
-    return {
+    private = getattr(chosen.fitted, "private", None)
+    return ({"private": dict(private)} if private else {}) | {
         "learner": chosen.learner,
         "params": dict(chosen.fitted.params),
         "task": task,

@@ -87,6 +87,7 @@ function shortFacts(D) {
   return h("dl", { class: "facts" },
     fact("Target", D.target, [word(D.task), D.classes.length > 2 && `, ${plural(D.classes.length, "class", "classes")}`, has(D.positive) && `; ${text(D.positive)} is ${has(D.positive_share) ? percent(D.positive_share) : "the positive class"}`]),
     fact("Model", word(model.learner), [model.iterations > 0 && plural(model.iterations, "iteration"), model.calibration && model.calibration.method !== "none" && `${model.calibration.method} calibration`].filter(Boolean).join(", ")),
+    model.private && fact("Private", `epsilon ${num(model.private.epsilon)}`, `at delta ${num(model.private.delta)}, for ${model.private.covers}; not covered: ${list(model.private.beyond).join("; ")}${model.private.secure ? "" : "; whoever knows the run's seed knows the noise"}`),
     fact("Judged on", plural(D.evaluation.rows, "test row"), "never seen in training"),
     fact("Trained on", plural(rows.train || 0, "row"), rows.valid ? plural(rows.valid, "row") + " to tune and stop" : null),
     fact("Inputs", plural(D.columns_used, "column"), plural(D.features.length + D.features_left_out, "feature")));

@@ -56,6 +56,11 @@ def opened(value: Any, table: PluginTable[Any], *more: Any) -> Any:
     )
 
 
+def kind_of(value: Any, table: PluginTable[Any]) -> Any:
+    """The class of the plug-in that a name, or `{name: {setting: value}}`, means."""
+    return table.load(value if isinstance(value, str) else next(iter(value)))
+
+
 def encoders_of(sources: Sequence[Any], params: Mapping[str, Any]) -> list[Any]:
     """An encoder for each source: its column's own, or that of its kind.
 

@@ -20,7 +20,7 @@ from bessemer.train.native_model import HeadModel
 from bessemer.train.network_target import Target
 from bessemer.train.networks.augment import Augment
 from bessemer.train.networks.batch import Loss
-from bessemer.train.networks.choice import encoders_of, opened
+from bessemer.train.networks.choice import encoders_of, kind_of, opened
 from bessemer.train.networks.encoders.paths import located
 from bessemer.train.networks.export import to_onnx
 from bessemer.train.networks.feed import Feed
@@ -31,6 +31,7 @@ from bessemer.train.networks.net import Net, Shipped, build
 from bessemer.train.networks.objective import Objective, Plan
 from bessemer.train.networks.overfit import check_learns
 from bessemer.train.networks.plugins import OBJECTIVES
+from bessemer.train.networks.private import is_private, private_facts, promise, secret_seed
 from bessemer.train.networks.sampler import SAMPLERS
 from bessemer.train.networks.step import Stepper
 from bessemer.train.networks.training import Training
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 _ROWS_IN_ALL, _EPOCHS = 300_000, (10, 60)
 _RATES = {"adamw": 2e-3, "sgd": 0.05}
+_PRIVATE_RATES = {"adamw": 5e-3, "sgd": 0.5}
 
 
 def fit(
@@ -66,6 +68,11 @@ def chosen(rows: int, params: Mapping[str, Any]) -> dict[str, Any]:
         "batch_size": 64 if rows < 5000 else 128 if rows < 50_000 else 256,
         "learning_rate": _RATES[params["optimizer"]],
     }
+    if is_private(kind_of(params["objective"], OBJECTIVES)):  # noise is the same, however many rows share it
+        by_data |= {
+            "batch_size": min(max(rows // 4, 1), 1024),
+            "learning_rate": _PRIVATE_RATES[params["optimizer"]],
+        }
     return {name: by_data.get(name) if value is None else value for name, value in params.items()}
 
 
@@ -78,14 +85,15 @@ class Fit:
         _check(problem, params)
         self._params, self._callbacks, self._problem = params, callbacks, problem
         self._target = Target.of(problem, train)
-        seed = callbacks.seed("network")
+        seed = secret_seed(params["objective"], callbacks.seed("network"))
         self.inputs = Inputs(problem.blocks, sampled(train.X, seed), params["squeeze"])
         step_rows = min(params["batch_size"] * params["accumulate"], len(train))
         epochs = min(params["epochs"], callbacks.rounds)
-        plan = Plan(len(train), step_rows, epochs * max(1, len(train) // step_rows), seed)
+        kind = kind_of(params["objective"], OBJECTIVES)
+        sampler = SAMPLERS[kind.SAMPLER or params["sampler"]](train.y, step_rows, seed)
+        plan = Plan(len(train), step_rows, epochs * sampler.per_epoch, seed)
         self._objective: Objective = opened(params["objective"], OBJECTIVES, plan)
         self._loss = Loss(problem.task, problem.quantile, params["label_smoothing"])
-        sampler = SAMPLERS[self._objective.SAMPLER or params["sampler"]](train.y, step_rows, seed)
         augment = Augment.of(params)
         self.feed = Feed(train.X, self._target, sampler, params["batch_size"], augment, problem.blocks, seed)
         self.net = self._built(train)
@@ -95,6 +103,8 @@ class Fit:
         """The network, which says the prior."""
         mean, spread = self._target.scale
         first = (prior(self._problem, train.y, self._problem.row_weights(train)) - mean) / spread
+        if is_private(self._objective):
+            first = np.zeros_like(first)
         generator = torch.Generator().manual_seed(self._callbacks.seed("network/start"))
         params = located(self._params, self._callbacks.project_dir)
         encoders = encoders_of(self.inputs.sources, params)
@@ -118,9 +128,11 @@ class Fit:
         training = self.training
         if not training.resume():
             training.state.learning_rate = self._rate()
-            if self._params["check"] != "none":
+            if self._params["check"] != "none" and not is_private(self._objective):
                 self._check_learns(training.state.learning_rate)
         training.run()
+        if private := private_facts(self._objective, training.progress.step):
+            self._callbacks.note(promise(private))
         if skipped := training.skipped:
             self._callbacks.note(f"{skipped} steps were left out: their loss or gradient was not finite")
         if training.judge.blind:
@@ -160,7 +172,9 @@ class Fit:
         content = canonical.dump_bytes({"baseline": baseline}) + b"\n" + graph
         params = {**self._params, "learning_rate": state.learning_rate}
         curves = {name: [(int(e), v) for e, v in points] for name, points in sorted(state.curves.items())}
-        return HeadModel(Native("head", "network.head", content), params, judge.best_epoch, curves)
+        native = Native("head", "network.head", content)
+        private = private_facts(self._objective, self.training.progress.step)
+        return HeadModel(native, params, judge.best_epoch, curves, private)
 
 
 def _check(problem: Problem, params: Mapping[str, Any]) -> None:

@@ -36,6 +36,7 @@ class Objective(Protocol):
 
     Settings: what `params` may say of it.
     SAMPLER: the sampler that it takes for granted, or '' for any.
+    A true `PRIVATE` beside them says that training rows may show in nothing but the gradients (`private.is_private`).
     """
 
     Settings: ClassVar[type[Spec]]

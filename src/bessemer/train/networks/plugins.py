@@ -95,5 +95,11 @@ OBJECTIVES: PluginTable[Objective] = PluginTable(
             requires=("torch",),
             summary="robust: the loss of rows with noise on them",
         ),
+        "private": PluginRef(
+            "bessemer.train.networks.private:Private",
+            extra="private",
+            requires=("torch", "opacus"),
+            summary="private: gradients of single rows, shortened, and noise on their sum",
+        ),
     },
 )

@@ -13,6 +13,7 @@ from bessemer.train.networks.guard import Guard
 from bessemer.train.networks.net import Net
 from bessemer.train.networks.objective import Objective
 from bessemer.train.networks.optimizer import follow, optimizer_of
+from bessemer.train.networks.private import is_private
 
 
 class Stepper:
@@ -22,6 +23,8 @@ class Stepper:
         self.net, self.optimizer = net, optimizer_of(params["optimizer"], net)
         self.guard = Guard(net, params["clip"])
         self._objective, self._loss, self._decay = objective, loss, float(params["weight_decay"])
+        #: Whether the loss of the training rows may be told.
+        self.tells = not is_private(objective)
         self._generator = torch.Generator()
         seed_dropout(net, self._generator)
         net.bfloat16 = params["precision"] == "bfloat16"

@@ -118,7 +118,7 @@ class Training:
     def _end_epoch(self) -> None:
         state, guard = self.state, self.stepper.guard
         state.epoch += 1
-        if state.counted:
+        if state.counted and self.stepper.tells:
             self._point("train_loss", state.loss / state.counted)
         state.loss, state.counted = 0.0, 0
         value = self.judge.look(self.judged, state.epoch)
