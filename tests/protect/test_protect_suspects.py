@@ -16,8 +16,9 @@ from bessemer.core.errors import UsageError
 from bessemer.core.signature import Field, Signature
 from bessemer.package.certificate import Certificate
 from bessemer.package.graph import GraphBuilder, serialize
-from bessemer.protect.suspects.said import said_of
-from bessemer.protect.suspects.suspect import Door, Marked, open_suspect
+from bessemer.package.remote.client import Door
+from bessemer.package.remote.said import said_of
+from bessemer.protect.suspects.suspect import Marked, open_suspect
 
 FIELDS = (Field("age", "number", "float32"), Field("town", "string", "string"))
 ROWS = [

@@ -67,6 +67,10 @@ def command(
             f"metrics  {at.url}/metrics",
         ]
         lines += [f"gRPC     {at.grpc}"] if at.grpc else []
+        if spec.ownership is not None:
+            lines.append(
+                f"marked   {spec.ownership.share:.2%} of rows are answered with a wrong class, on purpose"
+            )
         out.print("".join(f"  {line}\n" for line in [*lines, "stop     Ctrl-C"]), soft_wrap=True, end="")
 
     Supervisor(packages, spec, trust, folder).run(ready)
@@ -95,9 +99,16 @@ def _settings(project: Path | None, options: dict[str, Any]) -> tuple[ServeSpec,
 
         base, folder = Project(found).file.sections["serve"], Path(found).parent
     try:
-        return ServeSpec.model_validate_json(json.dumps({**base.model_dump(mode="json"), **options})), folder
+        spec = ServeSpec.model_validate_json(json.dumps({**base.model_dump(mode="json"), **options}))
     except ValidationError as error:
         item = error.errors()[0]
         raise UsageError(
             f"--{item['loc'][0]} {item['input']}: {item['msg']}", fix="bessemer serve --help"
         ) from None
+    if spec.ownership is not None:
+        from bessemer.package.answer_key import mark_key
+
+        key = (folder / spec.ownership.key).absolute()
+        mark_key(key)  # one that cannot be read is told now, not by each process
+        spec = spec.model_copy(update={"ownership": spec.ownership.model_copy(update={"key": str(key)})})
+    return spec, folder

@@ -94,7 +94,24 @@ def embed(project: Path, as_json: bool) -> None:
 @click.option(
     "--bits",
     type=click.IntRange(16, 256),
-    help="With --evidence: a claim takes 2^-BITS at most, or less where the certificate says so.  [default: 64]",
+    help="With --evidence: a claim takes 2^-BITS at most, or less where the certificate says so; with --answers: a "
+    "claim takes 2^-BITS.  [default: 64]",
+)
+@click.option(
+    "--answers",
+    type=click.Path(path_type=Path),
+    help="The prediction log of a server with `ownership`: verify by the answers that it altered.",
+)
+@click.option(
+    "--answers-key",
+    type=click.Path(path_type=Path),
+    help="With --answers: the server's key of these.  [default: the project's]",
+)
+@click.option(
+    "--share", default="", help="With --answers: the share that was altered.  [default: the project's]"
+)
+@click.option(
+    "--client", "clients", multiple=True, help="With --answers: this client; may be repeated.  [default: all]"
 )
 @click.option("--dialect", default="", help="Of an address: plain, v1, v2 or mlflow.  [default: by its path]")
 @click.option("--key-env", default="", help="The environment variable that has the key for the address.")
@@ -106,6 +123,10 @@ def verify(
     key: Path | None,
     evidence: Path | None,
     bits: int | None,
+    answers: Path | None,
+    answers_key: Path | None,
+    share: str,
+    clients: tuple[str, ...],
     dialect: str,
     key_env: str,
     timeout: str,
@@ -118,15 +139,23 @@ def verify(
     from bessemer.cli._console import print_json
     from bessemer.core.errors import UsageError
     from bessemer.core.secrets import secret
-    from bessemer.protect.suspects.suspect import Door
+    from bessemer.package.remote.client import Door
     from bessemer.protect.verify import JUDGE_BITS, verify_by_evidence, verify_by_owner
 
-    if bits is not None and evidence is None:
+    if bits is not None and evidence is None and answers is None:
         raise UsageError(
             "--bits is for who judges by --evidence", fix="set `protect: {bits: ...}` for your own"
         )
-    release = _release(package, key)
     door = Door(dialect, secret(key_env, "the key for the address") if key_env else "", _seconds(timeout))
+    if answers is not None:
+        from bessemer.cli._watermark_answers import verify_answers
+
+        given = answers_key, _share(share)
+        verify_answers(
+            suspect, _package(package), key, answers, given, clients, bits or JUDGE_BITS, door, as_json
+        )
+        return
+    release = _release(package, key)
     if evidence is not None:
         verdict, how = verify_by_evidence(release, suspect, evidence, door, bits or JUDGE_BITS)
     else:
@@ -206,8 +235,13 @@ def _survival_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _release(package: Path | None, key: Path | None) -> Release:
-    from bessemer.core.errors import UsageError
     from bessemer.protect.verify import open_release
+
+    return open_release(_package(package), key)
+
+
+def _package(package: Path | None) -> Path:
+    from bessemer.core.errors import UsageError
 
     if package is None:
         from bessemer.api import Project
@@ -215,7 +249,20 @@ def _release(package: Path | None, key: Path | None) -> Release:
         package = Path(Project().show().package or "")
         if not package.is_file():
             raise UsageError("the last run has no package", fix="name the marked model's with --package FILE")
-    return open_release(package, key)
+    return package
+
+
+def _share(text: str) -> float | None:
+    from bessemer.core.errors import UsageError
+    from bessemer.core.spec import parse_share
+
+    try:
+        found = parse_share(text) if text else None
+    except ValueError as error:
+        raise UsageError(f"--share {text}: {error}", fix="--share 0.5%") from None
+    if found is not None and not 0 < found <= 1:
+        raise UsageError(f"--share {text}: it is no share of rows", fix="--share 0.5%")
+    return found
 
 
 def _facts(release: Release) -> dict[str, Any]:

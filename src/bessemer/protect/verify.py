@@ -14,9 +14,10 @@ from bessemer.core.errors import PackageError, UsageError
 from bessemer.core.store import replacing
 from bessemer.package.certificate import MEMBER, Certificate, Verdict
 from bessemer.package.read import read_package
+from bessemer.package.remote.client import Door
 from bessemer.protect.evidence import check_evidence, evidence_of
 from bessemer.protect.marks import next_block, open_mark, shown
-from bessemer.protect.suspects.suspect import Door, Marked, open_suspect
+from bessemer.protect.suspects.suspect import Marked, open_suspect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

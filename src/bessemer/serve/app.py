@@ -223,6 +223,8 @@ class App:
             if principal.mark is not None:
                 principal.mark.check(batch)
             predictions = self.models.predictor(call.subject).predict(batch)
+            if call.subject.altered is not None:
+                predictions = call.subject.altered.on(principal.name, batch, predictions)
             if principal.mark is not None:
                 predictions = principal.mark.on(call.subject, predictions)
             return dialect.encode(call, batch, predictions)

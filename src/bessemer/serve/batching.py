@@ -326,7 +326,11 @@ class Lane:
         answers: list[tuple[Job, Response]] = []
         for job, found in zip(jobs, predictions, strict=True):
             try:
-                given = found if job.mark is None else job.mark.on(run.subject, found)
+                given = found
+                if run.subject.altered is not None:
+                    given = run.subject.altered.on(job.client, job.batch, given)
+                if job.mark is not None:
+                    given = job.mark.on(run.subject, given)
                 response = job.dialect.encode(job.call, job.batch, given)
             except RequestError as error:
                 response = job.dialect.error(error)

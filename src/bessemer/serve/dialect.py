@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from bessemer.core.errors import nearest
 from bessemer.core.signature import Signature
@@ -16,6 +16,9 @@ from bessemer.serve.row_writer import RowWriter
 from bessemer.serve.spec import ServeSpec
 from bessemer.serve.statistics import Statistics
 from bessemer.serve.wire import Batch, Predictions, Request, Response, to_json
+
+if TYPE_CHECKING:
+    from bessemer.serve.ownership.altered import AlteredAnswers
 
 _USUAL = ("prediction", "probability")
 _WITH_OUTLIERS = (*_USUAL, OUTLIER)
@@ -45,6 +48,7 @@ class Subject:
     loading: seconds that it took to open and warm it.
     ready: whether it takes requests (False while it is unloaded or the server stops).
     thresholds: of two classes, the probabilities from which on the second is predicted, that of any group of rows.
+    altered: what makes some answers wrong on purpose; None where none is.
     """
 
     name: str
@@ -61,6 +65,7 @@ class Subject:
     loading: float = 0.0
     ready: bool = True
     thresholds: tuple[float, ...] = ()
+    altered: AlteredAnswers | None = None
     statistics: Statistics = field(default_factory=Statistics)
 
     def __post_init__(self) -> None:
@@ -75,6 +80,8 @@ class Subject:
         Raises:
             RequestError: 403 where explanations are switched off, 501 where the model has none.
         """
+        if asked and self.altered is not None:
+            raise RequestError(403, "answers are not explained here")
         if self.spec.explain == "always":
             return bool(self.groups)
         if asked and self.spec.explain == "never":

@@ -43,6 +43,8 @@ def configuration(subject: Subject) -> dict[str, Any]:
     """The model's configuration, as far as a package and the server's settings have one (Triton's ModelConfig)."""
     signature = subject.signature
     told = {"version": subject.version, "task": signature.task, "learner": subject.learner}
+    if subject.altered is not None:
+        told["altered_answers"] = f"{subject.altered.alteration.share:g}"
     return {
         "name": subject.name,
         "platform": "onnxruntime_onnx",

@@ -130,7 +130,7 @@ class Predictor:
     def _feeds(self, batches: Sequence[Batch]) -> Mapping[str, Array]:
         """The tensors of all batches, one after the other."""
         fields = self.signature.inputs
-        each = [_own_feeds(batch, fields) for batch in batches]
+        each = [own_feeds(batch, fields) for batch in batches]
         if len(each) == 1:
             return each[0]
         return {field.name: np.concatenate([feeds[field.name] for feeds in each]) for field in fields}
@@ -151,7 +151,8 @@ class Predictor:
         )
 
 
-def _own_feeds(batch: Batch, fields: Sequence[Field]) -> Mapping[str, Array]:
+def own_feeds(batch: Batch, fields: Sequence[Field]) -> Mapping[str, Array]:
+    """The tensors of one batch, whatever it was read from."""
     tensors = batch.tensors([field.name for field in fields])
     if tensors is not None:
         return tensors

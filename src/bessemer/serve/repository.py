@@ -15,6 +15,7 @@ from bessemer.package.model import Model
 from bessemer.serve.batching import Job, Lane, Observer
 from bessemer.serve.dialect import Entry, Label, Subject
 from bessemer.serve.errors import RequestError
+from bessemer.serve.ownership.altered import altered_of
 from bessemer.serve.predictor import Predictor
 from bessemer.serve.spec import ServeSpec
 from bessemer.serve.telemetry.facts import ModelFacts, ServerFacts, models_of
@@ -67,7 +68,7 @@ def make_lane(
     begin = time.perf_counter()
     explainer = _explainer(model) if spec.explain != "never" else None
     predictor = Predictor(model.signature, model.session, explainer)
-    sample = model.sample[0] if model.sample else {}
+    sample, thresholds = model.sample[0] if model.sample else {}, _thresholds(model)
     subject = Subject(
         name=model.name,
         version=model.version,
@@ -79,7 +80,8 @@ def make_lane(
         digest=model.manifest.digest,
         learner=str(model.info.get("learner", "")),
         size=sum(member.size for member in model.manifest.members.values()),
-        thresholds=_thresholds(model),
+        thresholds=thresholds,
+        altered=altered_of(spec.ownership, model.name, model.signature, thresholds),
     )
     lane = Lane(subject, predictor, pool, spec.threads, observers)
     lane.warm()

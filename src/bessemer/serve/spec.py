@@ -10,6 +10,7 @@ from bessemer.core.spec import Duration, Size, Spec, parse_size
 from bessemer.serve.clipper_spec import ClipperSpec
 from bessemer.serve.guards.spec import AccessSpec, CorsSpec, TlsSpec
 from bessemer.serve.log.spec import LogSetting, LogSpec
+from bessemer.serve.ownership.spec import OwnershipSpec
 from bessemer.serve.telemetry.spec import TelemetrySpec
 
 __all__ = ["Explain", "LogSetting", "LogSpec", "ServeSpec", "Size", "parse_size"]
@@ -90,6 +91,11 @@ class ServeSpec(Spec):
         None,
         description="Log every prediction, or a sample, to Parquet: `true`, or the settings of the prediction log.",
     )
+    ownership: OwnershipSpec | None = Field(
+        None,
+        description="Answer a share of rows with a wrong class, which a copy of the model would learn. Off by "
+        "default; it takes the prediction log with all inputs, and classes.",
+    )
     telemetry: TelemetrySpec = Field(
         default_factory=TelemetrySpec,
         description="What the server tells of itself: metrics, an access log, OpenTelemetry.",
@@ -106,5 +112,19 @@ class ServeSpec(Spec):
         if asked and (self.tls is None or self.tls.client_ca is None):
             raise ValueError(
                 "`access.certificates` needs `tls.client_ca`: nobody else says whose certificates are good"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _marked_answers_can_be_told_again(self) -> Self:
+        if self.ownership is None:
+            return self
+        if self.log is None or self.log.columns.exclude or self.log.columns.hash:
+            raise ValueError(
+                "`ownership` needs `log: true` with all inputs: a suspect is asked for the rows that a client had asked"
+            )
+        if self.explain == "always":
+            raise ValueError(
+                "`ownership` does not go with `explain: always`: contributions would tell what is altered"
             )
         return self

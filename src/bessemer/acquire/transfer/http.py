@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bessemer.acquire.transfer.patience import Passing, Patience, retry_after
+from bessemer.acquire.transfer.patience import Passing, Patience
 from bessemer.core.errors import DataError
 from bessemer.core.redaction import without_password
+from bessemer.core.retry_after import retry_after
 
 if TYPE_CHECKING:
     import httpx

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from time import monotonic, sleep
 from typing import TypeVar
 
@@ -80,27 +78,6 @@ def persist(action: Callable[[], T], what: str, patience: Patience) -> T:
                 ) from passing
         sleep(wait)
     raise AssertionError("unreachable")
-
-
-def retry_after(header: str | None, now: dt.datetime | None = None) -> float | None:
-    """The seconds that a Retry-After header asks for: a number of them, or a date. None where it says neither.
-
-    >>> retry_after("7"), retry_after("soon")
-    (7.0, None)
-    >>> retry_after("Wed, 21 Oct 2015 07:28:05 GMT", dt.datetime(2015, 10, 21, 7, 28, tzinfo=dt.UTC))
-    5.0
-    """
-    if not header:
-        return None
-    if header.strip().isdecimal():
-        return float(header)
-    try:
-        when = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=dt.UTC)
-    return max(0.0, (when - (now or dt.datetime.now(dt.UTC))).total_seconds())
 
 
 class Pace:

@@ -13,8 +13,8 @@ from bessemer.core.errors import DataError, did_you_mean
 from bessemer.core.sql import quote
 from bessemer.monitor.scored import typed_input
 from bessemer.monitor.tables import opened
+from bessemer.package.answer_key import mark_key
 from bessemer.serve.guards.mark import mark_name
-from bessemer.serve.guards.suspects import mark_key
 from bessemer.stats.answer_mark import fold_of, marks_evidence, score_of, wave_of
 from bessemer.stats.arrays import Floats
 

@@ -83,8 +83,7 @@ def read_log(
             query += f" ORDER BY time DESC, prediction_id LIMIT {int(newest)}"
         if labels:
             query = _labelled(query, files, without)
-        if newest is not None:
-            query += " ORDER BY time DESC, prediction_id"
+            query += " ORDER BY time DESC, prediction_id" if newest is not None else ""
         if columns is not None:
             query = f"SELECT {', '.join(map(quote, columns))} FROM ({query})"
         reader = connection.sql(query).to_arrow_reader(_BATCH_ROWS)

@@ -11,11 +11,11 @@ import numpy as np
 
 from bessemer.core.errors import PackageError, UsageError
 from bessemer.package.records import rows_to_feeds
+from bessemer.package.remote.said import said_of
+from bessemer.package.remote.text import harmless
 from bessemer.package.runtime import open_session
 from bessemer.package.safety import check_graph
 from bessemer.package.session import GraphSession
-from bessemer.protect.suspects.said import said_of
-from bessemer.protect.suspects.text import harmless
 
 if TYPE_CHECKING:
     from bessemer.core.signature import Tensor

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bessemer.core.errors import UsageError
+from bessemer.package.remote.client import Door
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,15 +40,6 @@ class Suspect(Protocol):
         Raises:
             UsageError: it cannot be asked so; the error says why.
         """
-
-
-@dataclass(frozen=True)
-class Door:
-    """How a server is asked. dialect: '' to take it from the address. key: sent as a bearer token, or ''."""
-
-    dialect: str = ""
-    key: str = ""
-    timeout: float = 30.0
 
 
 def open_suspect(where: str, own: Marked, door: Door | None = None) -> Suspect:

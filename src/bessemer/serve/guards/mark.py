@@ -13,8 +13,6 @@ from bessemer.stats.answer_mark import mark_numbers, mark_shares, score_of, wave
 if TYPE_CHECKING:
     from bessemer.serve.dialect import Subject
 
-SHORTEST = 16
-
 
 class Mark:
     """What marks the answers of a client.

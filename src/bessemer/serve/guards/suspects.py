@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from bessemer.core.errors import BessemerError, UsageError
+from bessemer.core.errors import BessemerError
 from bessemer.core.suspects import ACTIONS, Suspect, SuspectsFile
+from bessemer.package.answer_key import mark_key
 from bessemer.serve.errors import RequestError
-from bessemer.serve.guards.mark import SHORTEST, Mark
+from bessemer.serve.guards.mark import Mark
 from bessemer.serve.guards.principal import Principal, Rate
 from bessemer.serve.guards.refusals import step_up
 from bessemer.serve.guards.spec import SuspectsSpec
@@ -150,25 +151,3 @@ def audited(error: RequestError, principal: Principal) -> RequestError:
     if principal.action:
         error.client, error.action = principal.name, principal.action
     return error
-
-
-def mark_key(path: Path) -> bytes:
-    """The key of the marks.
-
-    Raises:
-        UsageError: the file cannot be read, or the key is too short.
-    """
-    try:
-        key = path.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"cannot read the key of the marks '{path}'",
-            why=error.strerror or "",
-            fix=f"head -c 32 /dev/urandom > {path}",
-        ) from None
-    if len(key) < SHORTEST:
-        raise UsageError(
-            f"the key of the marks '{path}' has {len(key)} bytes",
-            fix=f"it has {SHORTEST} at least: head -c 32 /dev/urandom > {path}",
-        )
-    return key
