@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from bessemer.api.attacking import attack
 from bessemer.api.execution import BUILD, STATE
-from bessemer.api.importing import Imported, import_project
+from bessemer.api.importing import Imported, ImportedModel, import_model, import_project, is_model
 from bessemer.api.packages import explain, load, predict, verify
 from bessemer.api.project import Project
 from bessemer.api.scaffolding import scaffold
@@ -16,9 +17,13 @@ __all__ = [
     "BUILD",
     "STATE",
     "Imported",
+    "ImportedModel",
     "Project",
+    "attack",
     "explain",
+    "import_model",
     "import_project",
+    "is_model",
     "load",
     "predict",
     "scaffold",

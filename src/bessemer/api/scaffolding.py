@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
 from pathlib import Path
 
-from bessemer.api.execution import plan_of
-from bessemer.api.project import Project
+from bessemer.api.landing import landed
 from bessemer.core import project_file
-from bessemer.core.errors import ProjectError
-from bessemer.core.runner import Runner
 from bessemer.core.store import write_atomic
-from bessemer.core.table import upstream
-from bessemer.flow import STAGES
 
 
 def scaffold(name: str, *, data: str, target: str, folder: str | Path = ".", overwrite: bool = False) -> Path:
@@ -35,17 +28,7 @@ def scaffold(name: str, *, data: str, target: str, folder: str | Path = ".", ove
     place.mkdir(parents=True, exist_ok=True)
     if "://" not in data and not Path(data).is_absolute():
         data = os.path.relpath(data, place)
-    with tempfile.NamedTemporaryFile("w", dir=place, suffix=".yaml", encoding="utf-8") as file:
-        json.dump({"name": name, "data": data, "target": target}, file)
-        file.flush()
-        project = Project(file.name)
-        try:
-            raw = Runner(plan_of(project, upstream(STAGES, "acquire"), frozenset()), project.store).run()[
-                "raw"
-            ]
-        except ProjectError as error:
-            raise ProjectError(error.faults, "--target") from None
-    parquet = project.store.get(raw).path("data.parquet")
+    parquet = landed(name, data, target, place).path("data.parquet")
     rows, columns = made.look(parquet)
     text = made.project_text(name, data, target, rows, columns, made.classes(parquet, target))
     write_atomic(path, text.encode("utf-8"))

@@ -15,7 +15,9 @@ from bessemer.package.onnx_format import parse, serialize
 from bessemer.package.runtime import open_session
 
 if TYPE_CHECKING:
-    from bessemer.attack.protocol import Sample, Victim
+    import pyarrow as pa
+
+    from bessemer.attack.protocol import Oracle, Sample, Victim
     from bessemer.package.differentiable import Twin
 
 Floats32 = npt.NDArray[np.float32]
@@ -34,10 +36,16 @@ class Answers:
         part = behind(parse(victim.model.bytes("model.onnx")), FEATURES, ["score"])
         if part is None:
             raise FormatError("the graph's score is not computed from its features alone")
+        self._victim = victim
         self._session = open_session(serialize(part), 1)
         self.offset = _offsets(victim, sample)
         self.classes = max(2, len(victim.classes))
         self.asked = 0
+
+    def of_table(self, table: pa.Table, row: int) -> Floats32:
+        """Scores (n, K) of raw rows (n) that were made of one row of the sample."""
+        X = self._victim.session.run(table, [FEATURES])[FEATURES]
+        return self.scores(X, np.full(len(X), row))
 
     def scores(self, X: Floats32, rows: npt.NDArray[np.int64]) -> Floats32:
         """Scores (n, K) of features (n, F) that were made of these rows of the sample; the greatest is the answer."""
@@ -56,6 +64,28 @@ class Answers:
         """The class index that the graph says, (n,)."""
         found: npt.NDArray[np.int64] = self.scores(X, rows).argmax(axis=1)
         return found
+
+
+class AskedAnswers(Answers):
+    """The same of a model that is somewhere else: its oracle is asked for raw rows, with what was moved in them."""
+
+    def __init__(self, oracle: Oracle, victim: Victim, sample: Sample) -> None:
+        self._oracle, self._table = oracle, sample.table
+        self.offset, self.classes, self.asked = None, max(2, len(victim.classes)), 0
+
+    def of_table(self, table: pa.Table, row: int) -> Floats32:
+        self.asked += table.num_rows
+        return self._oracle.scores(table).astype(np.float32)
+
+    def scores(self, X: Floats32, rows: npt.NDArray[np.int64]) -> Floats32:
+        return self.of_table(self._oracle.table(X, self._table.take(rows)), 0)
+
+
+def answers_of(victim: Victim, sample: Sample) -> Answers:
+    """Whoever answers for a victim."""
+    if victim.oracle is not None:
+        return AskedAnswers(victim.oracle, victim, sample)
+    return Answers(victim, sample)
 
 
 def _offsets(victim: Victim, sample: Sample) -> Floats32 | None:

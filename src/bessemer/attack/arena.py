@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bessemer.attack.answers import Answers, check_twin, twin_of
+from bessemer.attack.answers import answers_of, check_twin, twin_of
 from bessemer.attack.frame import Frame
 from bessemer.attack.protocol import Sample, Victim
 from bessemer.attack.surface import Surface, surface_of
@@ -28,7 +28,7 @@ class Arena:
 
     def __init__(self, victim: Victim, sample: Sample, surface: Surface) -> None:
         self.victim, self.sample, self.surface = victim, sample, surface
-        self.answers = Answers(victim, sample)
+        self.answers = answers_of(victim, sample)
         self.y = sample.y.astype(np.int64)
         rows = np.arange(len(sample))
         self.right = self.answers.answers(sample.X, rows) == self.y

@@ -62,6 +62,18 @@ ATTACKS: PluginTable[Attack] = PluginTable(
             "bessemer.attack.attacks.query_search:QuerySearch",
             summary="tables: raw columns changed by questions alone, of any model",
         ),
+        "moeva": PluginRef(
+            "bessemer.attack.attacks.moeva:Moeva",
+            extra="attack",
+            requires=("pymoo",),
+            summary="tables: raw columns evolved from scores, of any model",
+        ),
+        "capgd": PluginRef(
+            "bessemer.attack.attacks.capgd:CAPGD",
+            extra="attack",
+            requires=("torch",),
+            summary="networks over tables: raw columns along a gradient, under the constraints",
+        ),
         "minimal": PluginRef(
             "bessemer.attack.attacks.minimal:Minimal",
             summary="trees: the nearest row that is answered otherwise, exactly",
@@ -69,6 +81,24 @@ ATTACKS: PluginTable[Attack] = PluginTable(
         "interval": PluginRef(
             "bessemer.attack.attacks.interval:Interval",
             summary="trees: a certificate, from the leaves that can be reached",
+        ),
+        "membership": PluginRef(
+            "bessemer.attack.attacks.membership:Membership",
+            extra="flow",
+            requires=("sklearn",),
+            summary="privacy: how well answers tell training rows from others, of any model",
+        ),
+        "extraction": PluginRef(
+            "bessemer.attack.attacks.extraction:Extraction",
+            extra="flow",
+            requires=("sklearn",),
+            summary="a copy of the model, learnt from its answers",
+        ),
+        "poisoning": PluginRef(
+            "bessemer.attack.attacks.poisoning:Poisoning",
+            extra="flow",
+            requires=("sklearn",),
+            summary="what wrong labels among the training rows would do",
         ),
     },
 )

@@ -31,6 +31,22 @@ Floats = npt.NDArray[np.float64]
 Kind = Literal["evasion", "certificate", "privacy", "extraction", "poisoning"]
 
 
+class Oracle(Protocol):
+    """A model that is somewhere else, and answers.
+
+    scores: whether it gives more than the class that it says.
+    """
+
+    @property
+    def gives_scores(self) -> bool: ...
+
+    def scores(self, table: pa.Table) -> Floats:
+        """(N, K) of raw rows, the greatest is what is said; 1 and 0 where it gives no scores."""
+
+    def table(self, X: npt.NDArray[np.float32], base: pa.Table) -> pa.Table:
+        """Raw rows with moved values (N, F) in the place of their own."""
+
+
 @dataclass(frozen=True)
 class Victim:
     """The model under attack: the bytes that ship.
@@ -39,6 +55,8 @@ class Victim:
     native: the model in its own form (`package.natives`), of the kind `facts["native"]["kind"]`.
     splits: for attacks that look at training rows (privacy, poisoning, what values a column has).
     constraints: by raw column, what an attacker may change of it; for attacks that change raw rows.
+    oracle: where the model is somewhere else and can only be asked; then `features` are what of its raw rows may be
+        moved (`raw_matrix`), and there is no graph.
     """
 
     facts: Mapping[str, Any]
@@ -47,6 +65,7 @@ class Victim:
     splits: Artifact
     preprocessor: Artifact
     constraints: Mapping[str, Limit] = field(default_factory=dict)
+    oracle: Oracle | None = None
 
     @property
     def task(self) -> Task:
@@ -79,18 +98,24 @@ class Victim:
         return self.model.bytes(self.facts["native"]["file"])
 
 
+#: What an attack asks of a model that it knows nothing else of.
+Asks = Literal["scores", "answers"]
+
+
 @dataclass(frozen=True)
 class Sample:
     """Test rows that are attacked.
 
     table: N raw rows; X: (N, F) float32 features; y: (N,) float64, the class index or the value.
     confidence: of the intervals of what is found.
+    others: where these are a part, all rows, which an attack may begin from.
     """
 
     table: pa.Table
     X: npt.NDArray[np.float32]
     y: Floats
     confidence: float = 0.95
+    others: Sample | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -143,6 +168,7 @@ class Attack(Protocol):
     """One way to attack a model, or to show that it cannot be.
 
     kind: what is found out. Settings: what the project file may say of it.
+    An attack that needs nothing but answers may say so by `ASKS: ClassVar[Asks]`; then it also runs against servers.
     """
 
     kind: ClassVar[Kind]

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from bessemer.attack.answers import Answers
+from bessemer.attack.answers import Answers, answers_of
 from bessemer.attack.columns import Column, Norm, changes, columns_of, distances, table_of, values_of
-from bessemer.package.head import FEATURES
 
 if TYPE_CHECKING:
     from bessemer.attack.protocol import Sample, Victim
@@ -48,8 +47,7 @@ class RawRows:
 
     def _scores(self, row: int, values: Floats) -> Floats:
         table = table_of(self.columns, values, self.sample.table.take([row] * len(values)))
-        X = self.victim.session.run(table, [FEATURES])[FEATURES]
-        return self.answers.scores(X, np.full(len(X), row)).astype(np.float64)
+        return self.answers.of_table(table, row).astype(np.float64)
 
     def said(self, row: int, values: Floats) -> int:
         """The class that is said of one change (C,) of a row; a question that is ours, and not counted."""
@@ -84,4 +82,4 @@ class RawRows:
 def raw_rows(victim: Victim, sample: Sample) -> RawRows:
     """The sample's rows, and the columns that may move."""
     columns = columns_of(victim, sample)
-    return RawRows(victim, sample, columns, values_of(columns, sample.table), Answers(victim, sample))
+    return RawRows(victim, sample, columns, values_of(columns, sample.table), answers_of(victim, sample))

@@ -6,7 +6,6 @@ Takes `model`, `splits` and `preprocessor`; gives `robustness`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,9 @@ from bessemer.attack.plugins import ATTACKS
 from bessemer.attack.protocol import Sample, Victim
 from bessemer.attack.sound import check_sound
 from bessemer.attack.spec import AttackSpec
+from bessemer.attack.trial import tried
 from bessemer.core import canonical
 from bessemer.core.artifact import ArtifactRef
-from bessemer.core.errors import FormatError
 from bessemer.core.parquet import rows_at
 from bessemer.core.plugin_settings import opened
 from bessemer.core.signature import Signature
@@ -48,23 +47,10 @@ def run(spec: AttackSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> di
         spec.constraints,
     )
     sample = drawn(victim, spec.rows, spec.confidence, ctx)
-    found: dict[str, Any] = {}
-    for name, attack in opened(spec.attacks, ATTACKS).items():
-        if why := attack.refuses(victim):
-            ctx.warn(f"{name} is left out: {why}")
-            found[name] = {"kind": attack.kind, "refused": why}
-            continue
-        try:
-            with ctx.progress(name, len(sample)) as bar:
-                result = attack.attack(victim, sample, ctx, bar.advance)
-        except (
-            FormatError
-        ) as error:  # what is attacked is not what ships: the text says how far apart they are
-            ctx.warn(f"{name} is left out: {error.what}")
-            found[name] = {"kind": attack.kind, "refused": error.what}
-            continue
-        told = {**asdict(result), "samples": result.samples[: spec.samples]}
-        found[name] = {"kind": attack.kind, "settings": spec.attacks[name], **told}
+    found = tried(opened(spec.attacks, ATTACKS), victim, sample, ctx, spec.samples)
+    for name, one in found.items():
+        if "refused" not in one:
+            one["settings"] = spec.attacks[name]
     check_sound(found)
     facts = {
         "rows": len(sample),

@@ -17,8 +17,8 @@ _OTHERS, _RANDOM = 20, 50
 def start(arena: Arena, frame: Frame, y: int, norm: Norm, rng: np.random.Generator) -> Moves | None:
     """A row (1, *shape) that the model answers otherwise: the nearest of the sample's own, with what moves of them in
     this row's place, else a random one; None where none of those does it."""
-    surface, sample = arena.surface, arena.sample
-    others = surface.placed(frame.base, surface.moved(sample.X[np.flatnonzero(arena.y != y)]))
+    surface, sample = arena.surface, arena.sample.others or arena.sample
+    others = surface.placed(frame.base, surface.moved(sample.X[np.flatnonzero(sample.y != y)]))
     near = surface.distance(frame.base, others, norm)
     tried = surface.moved(others[np.argsort(near, kind="stable")[:_OTHERS]])
     low, high = frame.bounds

@@ -28,7 +28,8 @@ class Surface:
     """Some columns of the matrix. In the unit of the attack a value is `(x - centre) / scale`, from `low` to `high`.
 
     places: (M,) int64. centre, scale, low, high: (M,) float32. features: F. image: (C, H, W) where the matrix is one
-    image and nothing else, else None. unit: what 1 is, in words.
+    image and nothing else, else None. unit: what 1 is, in words. step: (M,) of a value itself, where it moves by whole
+    steps only (whole numbers, levels of a pixel), 0 where it is free; None where all are.
 
     >>> one = np.ones(1, dtype=np.float32)
     >>> surface = Surface(np.array([1]), 2 * one, one * 0.5, -one, one, 3, None, "standard deviations")
@@ -44,6 +45,7 @@ class Surface:
     features: int
     image: tuple[int, int, int] | None
     unit: str
+    step: Floats32 | None = None
 
     @property
     def pixels(self) -> bool:
@@ -64,8 +66,17 @@ class Surface:
         found = np.broadcast_to(base, (len(moved), base.shape[1])).copy()
         values = np.clip(moved, self.low, self.high) * self.scale + self.centre
         own = found[:, self.places]
+        if self.step is not None:
+            values = self._stepped(own, values)
         found[:, self.places] = np.where(np.isfinite(own), values, own)
         return found
+
+    def _stepped(self, own: Floats32, values: Floats32) -> Floats32:
+        """Values as whole steps from a row's own, back towards it, so that no budget is passed."""
+        assert self.step is not None
+        step = np.where(self.step > 0, self.step, 1)
+        by = np.trunc((values - own) / step * (1 + 1e-4)) * step
+        return np.where(self.step > 0, own + by, values).astype(np.float32)
 
     def distance(self, before: Floats32, after: Floats32, norm: Norm) -> npt.NDArray[np.float64]:
         """How far each row was moved: (N, F) twice -> (N,)."""
@@ -77,6 +88,7 @@ class Surface:
 def surface_of(victim: Victim) -> Surface | None:
     """What may be moved of the victim's rows; None where there is nothing."""
     features = len(victim.features)
+    steps = np.array([one.get("step", 0) for one in victim.features], dtype=np.float32)
     images = [block for block in victim.blocks if block.kind == "image"]
     if images:
         places = np.concatenate([np.arange(block.start, block.stop) for block in images])
@@ -84,13 +96,21 @@ def surface_of(victim: Victim) -> Surface | None:
         alone = len(places) == features and len(images) == 1
         channels, height, width = images[0].shape
         image = (channels, height, width) if alone else None
-        return Surface(places, zero, one, zero, one, features, image, "pixel values, of 1")
+        return Surface(
+            places, zero, one, zero, one, features, image, "pixel values, of 1", _some(steps[places])
+        )
     numbers = [i for i, one in enumerate(victim.features) if one["kind"] == "number"]
     places = np.array(numbers, dtype=np.int64)
-    return _of_table(victim, places, features) if len(places) else None
+    return _of_table(victim, places, features, steps) if len(places) else None
 
 
-def _of_table(victim: Victim, places: npt.NDArray[np.int64], features: int) -> Surface | None:
+def _some(steps: Floats32) -> Floats32 | None:
+    return steps if steps.any() else None
+
+
+def _of_table(
+    victim: Victim, places: npt.NDArray[np.int64], features: int, steps: Floats32
+) -> Surface | None:
     X = np.load(victim.splits.path("train.X.npy"), mmap_mode="r", allow_pickle=False)
     rows = np.unique(np.linspace(0, len(X) - 1, min(len(X), _ROWS)).astype(np.int64))
     values = np.asarray(X[rows][:, places], dtype=np.float64)
@@ -102,4 +122,5 @@ def _of_table(victim: Victim, places: npt.NDArray[np.int64], features: int) -> S
     centre = np.nanmean(values, axis=0)
     low, high = ((f(values, axis=0) - centre) / spread for f in (np.nanmin, np.nanmax))
     centre, spread, low, high = (part.astype(np.float32) for part in (centre, spread, low, high))
-    return Surface(places, centre, spread, low, high, features, None, "standard deviations")
+    unit, step = "standard deviations", _some(steps[places])
+    return Surface(places, centre, spread, low, high, features, None, unit, step)

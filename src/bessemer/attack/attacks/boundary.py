@@ -5,7 +5,7 @@ Brendel, Rauber and Bethge, Decision-based adversarial attacks (2018).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -13,11 +13,14 @@ from bessemer.attack.arena import Arena, Moves, Norm, ask
 from bessemer.attack.frame import Frame
 from bessemer.attack.library import evasion, seeded
 from bessemer.attack.nets import DistanceAttack, NetSettings
+from bessemer.attack.protocol import Asks
 from bessemer.attack.start import start
 
 
 class Boundary(DistanceAttack):
     """Black box, from answers alone; it shortens the length of the change."""
+
+    ASKS: ClassVar[Asks] = "answers"
 
     class Settings(NetSettings):
         """How long."""

@@ -5,7 +5,7 @@ Chen, Jordan and Wainwright, HopSkipJumpAttack: a query-efficient decision-based
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -14,11 +14,14 @@ from bessemer.attack.arena import Arena, Moves, ask
 from bessemer.attack.frame import Frame
 from bessemer.attack.library import evasion, seeded
 from bessemer.attack.nets import DistanceAttack, NetSettings
+from bessemer.attack.protocol import Asks
 from bessemer.attack.start import start
 
 
 class HopSkipJump(DistanceAttack):
     """Black box, from answers alone."""
+
+    ASKS: ClassVar[Asks] = "answers"
 
     class Settings(NetSettings):
         """How long, and how many questions a guess costs."""

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from bessemer.attack.columns import Column
 from bessemer.attack.distance import DistanceSettings, within
-from bessemer.attack.protocol import Found, Kind, Sample, Victim, share_point
+from bessemer.attack.protocol import Asks, Found, Kind, Sample, Victim, share_point
 from bessemer.attack.raw import RawRows, raw_rows
 from bessemer.attack.sound import STANDING
 from bessemer.core.spec import Spec
@@ -40,6 +40,7 @@ class QuerySearch:
     """Black box, from scores; raw rows under the constraints."""
 
     kind: ClassVar[Kind] = "evasion"
+    ASKS: ClassVar[Asks] = "scores"
     Settings: ClassVar[type[Spec]] = QuerySearchSettings
 
     def __init__(self, settings: QuerySearchSettings) -> None:

@@ -5,7 +5,7 @@ Andriushchenko et al., Square attack: a query-efficient black-box attack via ran
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -14,7 +14,7 @@ from bessemer.attack.arena import Arena, Moves, Rows, ask
 from bessemer.attack.frame import Frame
 from bessemer.attack.library import evasion, seeded
 from bessemer.attack.nets import BudgetAttack, NetSettings
-from bessemer.attack.protocol import Victim
+from bessemer.attack.protocol import Asks, Victim
 from bessemer.attack.surface import surface_of
 
 #: By l_2 an image is cut into this many tiles each way, of two pixels at least.
@@ -23,6 +23,8 @@ _TILES = 5
 
 class Square(BudgetAttack):
     """Black box, from scores; images only."""
+
+    ASKS: ClassVar[Asks] = "scores"
 
     class Settings(NetSettings):
         """How long."""

@@ -5,7 +5,7 @@ Chen et al., ZOO: zeroth order optimization based black-box attacks (2017).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -14,10 +14,13 @@ from bessemer.attack.arena import Arena, Moves, Norm, ask
 from bessemer.attack.frame import Frame
 from bessemer.attack.library import evasion, seeded
 from bessemer.attack.nets import DistanceAttack, NetSettings
+from bessemer.attack.protocol import Asks
 
 
 class Zoo(DistanceAttack):
     """Black box, from scores; it shortens the length of the change."""
+
+    ASKS: ClassVar[Asks] = "scores"
 
     class Settings(NetSettings):
         """How long, and how finely."""
