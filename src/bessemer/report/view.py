@@ -47,7 +47,9 @@ def build(spec: ReportSpec, artifacts: Mapping[str, Artifact], ctx: Context) -> 
         "classes": classes,
         "positive": classes[1] if model["task"] == "binary" else None,
         "positive_share": positive_share(artifacts, classes) if model["task"] == "binary" else None,
-        "model": {key: model.get(key) for key in ("learner", "params", "iterations", "calibration", "private")},
+        "model": {
+            key: model.get(key) for key in ("learner", "params", "iterations", "calibration", "private")
+        },
         "features": features[:FEATURES],
         "features_left_out": max(0, len(features) - FEATURES),
         "columns_used": len(column_names(artifacts)),
