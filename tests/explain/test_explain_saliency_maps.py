@@ -119,6 +119,9 @@ def test_large_images_become_windows_that_keep_the_sum() -> None:
     assert len(found["image"]) == 3 * 13 * 9
     assert len(found["map"]) == 13 * 9
     assert np.sum(found["map"]) * found["scale"] == pytest.approx(parts.sum(), abs=60 * found["scale"])
+    by_pixel = parts.sum(axis=0)
+    assert found["raised"] == pytest.approx(by_pixel[by_pixel > 0].sum()), "of pixels, not of windows"
+    assert found["lowered"] == pytest.approx(by_pixel[by_pixel < 0].sum())
     corner = pixels[0, 48:, 32:].mean()
     assert found["image"][13 * 9 - 1] == pytest.approx(255 * corner, abs=0.51)
 

@@ -38,8 +38,8 @@ def test_a_map_is_drawn_beside_its_image(made: Callable[[str], Any], browser: An
     figure = opened.page.locator("figure.maps")
     assert figure.locator("canvas").count() == 2
     said = re.sub(r"\s+", " ", figure.inner_text())
-    assert "<b>photo</b>: the score for Ideal is raised by 2.000 " in said
-    assert "lowered by 1.00" in said
+    assert "<b>photo</b>: the score for Ideal is raised by 2 where" in said
+    assert "lowered by 1 where" in said
     drawing = "canvas => [...canvas.getContext('2d').getImageData(0, 0, 6, 4).data]"
     pixels = np.reshape(figure.locator("canvas").nth(1).evaluate(drawing), (4, 6, 4))
     for_it, against, nothing = pixels[1, 2], pixels[3, 5], pixels[0, 0]

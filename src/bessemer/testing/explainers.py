@@ -49,7 +49,8 @@ CONTENT: Mapping[str, str] = {
     "surrogate": '{"nodes": [{"column"?, "operator"?, "value"?, "yes"?, "no"?, "missing"?: yes|no, "score", '
     '"share", "class"?}], "fidelity", "low"?, "high"?}; node 0 is the root, yes and no are numbers of nodes',
     "maps": '{"rows": [{"row", "column", "shape": [channels, height, width], "image": [0 to 255, channels first], '
-    '"map": [-127 to 127, one a pixel], "scale": what 1 in the map is, "part": all of it, "class"?}]}',
+    '"map": [-127 to 127, one a pixel], "scale": what 1 in the map is, "raised", "lowered", "part": '
+    'the sums above 0, below 0 and of all, "class"?}]}',
 }
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     "importance": ("rows", "unit"),

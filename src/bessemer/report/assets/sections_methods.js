@@ -52,9 +52,7 @@ function attributionCard(D, row, example) {
 }
 
 function mapCard(D, row) {
-  const sums = [0, 0];
-  for (const v of list(row.map)) sums[v < 0 ? 1 : 0] += v * row.scale;
   const of = has(row.class) ? ` for ${text(row.class)}` : D.task === "binary" ? ` for ${text(D.positive)}` : "";
-  return h("figure", { class: "maps" }, picture(row, row.image, `${row.column} as the model sees it`), heat(row, `what its pixels add: ${signed(sums[0])} and ${signed(sums[1])}`),
-    h("figcaption", null, h("bdi", null, row.column), `: the score${of} is raised by ${num(sums[0])} where it is `, h("strong", { class: "for" }, "orange"), ` and lowered by ${num(-sums[1])} where it is `, h("strong", { class: "against" }, "blue"), "."));
+  return h("figure", { class: "maps" }, picture(row, row.image, `${row.column} as the model sees it`), heat(row, `what its pixels add: ${signed(row.raised)} and ${signed(row.lowered)}`),
+    h("figcaption", null, h("bdi", null, row.column), `: the score${of} is raised by ${num(row.raised)} where it is `, h("strong", { class: "for" }, "orange"), ` and lowered by ${num(-row.lowered)} where it is `, h("strong", { class: "against" }, "blue"), "."));
 }
