@@ -63,9 +63,10 @@ def _scan(file: Path) -> _Scan:
 
 
 def _scanned(file: Path, memo: MutableMapping[str, str]) -> _Scan:
-    """The scan of a file; parsed again only when its size or its time has changed."""
+    """The scan of a file; parsed again only when its size or a time has changed: of its content, which a copy may set
+    back, or of its inode, which nobody can."""
     facts = file.stat()
-    key = f"{file.relative_to(ROOT)}|{facts.st_size}|{facts.st_mtime_ns}|{facts.st_ino}"
+    key = f"{file.relative_to(ROOT)}|{facts.st_size}|{facts.st_mtime_ns}|{facts.st_ctime_ns}|{facts.st_ino}"
     if key not in memo:
         scan = _scan(file)
         memo[key] = "|".join([scan.digest, " ".join(scan.own), " ".join(scan.foreign)])

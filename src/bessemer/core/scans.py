@@ -20,7 +20,7 @@ def known() -> dict[str, str]:
     """What earlier scans found: `code.code_of` takes it and adds to it."""
     try:
         found = json.loads(_file().read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(found, dict):
         return {}

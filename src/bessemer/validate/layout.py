@@ -47,6 +47,9 @@ class Layout(Protocol):
             taken: how many rows of 2**32 are enough, where all rows would be too many.
         """
 
+    def source(self, name: str) -> str:
+        """What a query on one column alone selects it from."""
+
 
 class Beside:
     """The columns as they are in the relation: each question is asked of each column."""
@@ -68,6 +71,9 @@ class Beside:
             values = iter(self.connection.execute(f"SELECT {listed} FROM {relation}").fetchone())
             for name, question in part:
                 yield name, {fact: next(values) for fact in question.facts}
+
+    def source(self, name: str) -> str:
+        return self.relation
 
     def _sample(self, names: Sequence[str], taken: int) -> str:
         """Rows that are spread evenly: one is taken by its number (multiplicative hash, Knuth 6.4)."""
@@ -112,6 +118,11 @@ class Below:
             names = self.names[kind]
             for at, *values in self._query(kind, dict(facts), asked):
                 yield names[at], dict(zip(dict(facts), values, strict=True))
+
+    def source(self, name: str) -> str:
+        kind = next(kind for kind, names in self.names.items() if name in names)
+        at = self.names[kind].index(name)
+        return f"(SELECT v AS {quote(name)} FROM {_long(kind)} WHERE number = {at})"
 
     def _query(self, kind: str, facts: Mapping[str, str], asked: Mapping[str, Question]) -> Any:
         names = self.names[kind]

@@ -161,7 +161,7 @@ class Describer:
             self._few(name, facts["counts"] or {})
         for name in (name for name, kind in columns if (name, kind) not in few):
             c = quote(name)
-            query = f"SELECT {c}, count(*) FROM {self.relation} WHERE {c} IS NOT NULL GROUP BY 1"
+            query = f"SELECT {c}, count(*) FROM {self.layout.source(name)} WHERE {c} IS NOT NULL GROUP BY 1"
             top = self.connection.execute(f"{query} ORDER BY 2 DESC, 1 LIMIT {_TOP}").fetchall()
             self.result.columns[name]["top"] = [list(pair) for pair in top]
 
