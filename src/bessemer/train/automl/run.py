@@ -12,7 +12,7 @@ import numpy as np
 
 from bessemer.core.errors import BessemerError
 from bessemer.train.automl.bag import Bag, OutOfTime, Workshop
-from bessemer.train.automl.members import FIRST, FLOOR, LATER, ROUGH, Member, leaning, portfolio
+from bessemer.train.automl.members import FIRST, FLOOR, LATER, NETWORK, ROUGH, Member, leaning, portfolio
 from bessemer.train.automl.select import STEPS, select
 from bessemer.train.automl.size import fitted_to_budget
 from bessemer.train.automl.study import search
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 BOOSTING = ("lightgbm", "xgboost", "catboost", "hist_boosting")
 #: What a member of the floor may take of what is left: it may have more rounds to go than its first fold told.
 _FLOOR_SHARE = 0.35
+#: What a network may take of what is left: it comes first, and what it takes is not known before.
+_NETWORK_SHARE = 0.6
 #: With more than so many times fewer and larger rounds a boosted model is not worth its time.
 _STEPS = (1.3, 1.7, 2.5)
 #: What may need so much more than there is left is tried: its last fold is cut a little, or it takes less than thought.
@@ -197,7 +199,8 @@ class AutoML:
                 self._skip(member, "the budget was used", needed)
                 return None
             member = quicker
-        return self.fit(member)
+        most = _NETWORK_SHARE * left / self.shop.waves() if member == NETWORK else math.inf
+        return self.fit(member, most=most)
 
     def fit(self, member: Member, **options: Any) -> Bag | None:
         """Fit a member, whatever it takes, and remember it. None where that failed: it is among the skipped."""
