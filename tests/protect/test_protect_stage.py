@@ -157,7 +157,7 @@ def test_a_table_has_no_pattern(churn: Churn, tmp_path: Path, owner: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "mark", ["crosover", {"crossover": {"colums": 3}}, {"crossover": {}, "pattern": {}}, 3]
+    "mark", ["crosover", {"crossover": {"colums": 3}}, {"crossover": {}, "patern": {}}, {}, [], 3]
 )
 def test_a_mark_that_is_none_is_a_fault(mark: Any) -> None:
     with pytest.raises(ValueError, match="mark"):

@@ -25,7 +25,7 @@ def area_interval(area: float, inside: int, outside: int, confidence: float) -> 
     >>> [round(end, 3) for end in area_interval(0.5, 100, 100, 0.95)]
     [0.421, 0.579]
     >>> [round(end, 3) for end in area_interval(1.0, 100, 100, 0.95)]
-    [0.973, 1.0]
+    [0.98, 1.0]
     """
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     more = (inside + outside) / 2 - 1
