@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from trees_support import project, sample_of, small, victim_of
 
-from bessemer.attack.attacks.membership import Membership, MembershipSettings
+from bessemer.attack.attacks.membership import Membership, MembershipSettings, recognised
 from bessemer.attack.parts import odds_of
 from bessemer.stats.roc_interval import area_interval, recognised_at
 from bessemer.testing.attacks import check_attack, context
@@ -47,6 +48,31 @@ def test_a_rate_that_the_rows_cannot_tell_has_no_lower_end() -> None:
     value, low, high = recognised_at(np.ones(100), np.zeros(100), 0.001, 0.95)
     assert (value, low, high) == (1.0, 0.0, 1.0)
     assert recognised_at(np.ones(100), np.zeros(5000), 0.001, 0.95)[1] > 0.9
+
+
+@pytest.mark.parametrize(("proxies", "rate"), [(0, 0.1), (2, 0.1), (2, 0.02)])
+def test_the_note_of_too_few_rows_is_right_to_the_row(proxies: int, rate: float, tmp_path: Path) -> None:
+    """Where it ends, and not a row before, the interval of rows that are all recognised has a lower end."""
+    from types import SimpleNamespace
+
+    attack = Membership(MembershipSettings(proxies=proxies, rates=[rate]))
+    victim: Any = SimpleNamespace(splits=SimpleNamespace(meta={}))
+    names = ["by_loss", "calibrated"][: 1 + bool(proxies)]
+
+    def lower_end(others: int) -> tuple[float, tuple[str, ...]]:
+        scores = np.concatenate([np.ones(50), np.zeros(others)])
+        member = np.arange(50 + others) < 50
+        best, each, curve = recognised(dict.fromkeys(names, scores), member, [rate], 0.95)
+        return curve[1].low, attack._notes(best, 50, others, each, victim)
+
+    (note,) = (text for text in lower_end(5)[1] if "too few rows" in text)
+    needed = int(re.search(r"takes (\d+) test rows", note)[1])  # type: ignore[index]
+    low, notes = lower_end(needed - 1)
+    assert low == 0
+    assert any("too few rows" in text for text in notes)
+    low, notes = lower_end(needed)
+    assert low > 0
+    assert not any("too few rows" in text for text in notes)
 
 
 def test_equal_scores_recognise_nobody() -> None:

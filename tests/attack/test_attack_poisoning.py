@@ -10,6 +10,7 @@ import pytest
 from trees_support import sample_of, small
 
 from bessemer.attack.attacks.poisoning import Poisoning, PoisoningSettings, flipped, surest
+from bessemer.stats.intervals import wilson
 from bessemer.testing.attacks import check_attack
 
 
@@ -31,6 +32,10 @@ def test_wrong_labels_do_harm(proxy: str, tmp_path: Path) -> None:
     assert much.value < clean.value - 0.1
     assert much.value == min(much.more["by_random"], much.more["by_chosen"])
     assert proxy in found.measure
+    assert (clean.low, clean.high) == wilson(round(clean.value * found.rows), found.rows, 0.95)
+    assert (much.low, much.high) == wilson(round(much.value * found.rows), found.rows, 0.975), (
+        "the worse of two is worse by chance too"
+    )
     assert found.notes[0].startswith("not of the model that ships")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -112,7 +113,66 @@ def test_a_gate_of_what_was_left_out_or_not_tried_fails() -> None:
     assert "no column is an image" in gates[1]["why"]
 
 
-@pytest.mark.parametrize("text", ["0.6", ">= high", ">= 0.6 at much"])
+#: Of membership: an area of 0.55, and shares of rows recognised, each with its interval.
+GIVEN_AWAY = [
+    {"budget": None, "value": 0.55, "low": 0.5, "high": 0.6},
+    {"budget": 0.01, "value": 0.02, "low": 0.01, "high": 0.04},
+    {"budget": 0.1, "value": 0.12, "low": 0.09, "high": 0.16},
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "judged", "passed"),
+    [
+        ("<= 5% at 1%", 0.04, True),
+        ("<= 3% at 1%", 0.04, False),  # 2 % were found, and 4 % may be so
+        ("<= 20%", 0.16, True),  # of shares alone: the area is none
+        ("<= 15% at 0.1", 0.16, False),
+        ("<= 60% at area", 0.6, True),
+        ("< 60% at area", 0.6, False),
+        (">= 1% at 1%", 0.02, True),
+    ],
+)
+def test_what_is_given_away_is_judged_by_the_most_that_it_may_be(
+    text: str, judged: float, passed: bool
+) -> None:
+    found = {"kind": "privacy", "measure": "training rows recognised", "curve": GIVEN_AWAY}
+    (gate,) = judge({"membership": text}, {"membership": found})
+    assert (gate["value"], gate["passed"]) == (judged, passed)
+    assert ("judged by its upper end" in gate["why"]) is text.startswith("<")
+    assert ("the area" in gate["why"]) is ("area" in text)
+
+
+def test_few_rows_pass_no_gate_of_privacy(tmp_path: Path) -> None:
+    """Of 60 other rows nobody knows what one in a thousand of all is like, though none is recognised here."""
+    from trees_support import sample_of, small
+
+    from bessemer.attack.attacks.membership import Membership, MembershipSettings
+
+    one = small(tmp_path, 3, classes=3)
+    sample = sample_of(one, 20, tmp_path / "drawn")
+    found = Membership(MembershipSettings(proxies=0)).attack(
+        one, sample, context(tmp_path / "run"), lambda: None
+    )
+    curve = [{"budget": p.budget, "value": p.value, "low": p.low, "high": p.high} for p in found.curve]
+    (gate,) = judge(
+        {"membership": "<= 5% at 0.1%"},
+        {"membership": {"kind": "privacy", "measure": found.measure, "curve": curve}},
+    )
+    assert curve[1]["value"] <= 0.05
+    assert not gate["passed"]
+
+
+@pytest.mark.parametrize("page", ["attack", "privacy"])
+def test_gates_in_the_docs_are_gates(page: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / f"{page}.md").read_text("utf-8")
+    found = re.findall(r"\"([<>]=? ?[0-9.]+%?(?: at [^\"]*)?)\"", text)
+    assert found
+    for gate in found:
+        parse_gate(gate)
+
+
+@pytest.mark.parametrize("text", ["0.6", ">= high", ">= 0.6 at much", ">= 0.6 at inf", ">= 0.6 at %"])
 def test_what_is_no_gate_is_said(text: str) -> None:
     with pytest.raises(ValueError, match="write"):
         parse_gate(text)

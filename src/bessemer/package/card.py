@@ -97,17 +97,14 @@ def _model(signature: Signature, info: Mapping[str, Any]) -> str:
 
 def _private(promised: Mapping[str, Any]) -> list[str]:
     """What private training promises, and what that does not cover."""
-    noise = (
-        "of a key that was not kept"
-        if promised.get("secure")
-        else "of the run's seed: who knows it knows the noise"
-    )
     return [
         f"- Differentially private: epsilon {_number(promised.get('epsilon'))} at delta "
         f"{promised.get('delta', 0.0):g}, for {_text(promised.get('covers', ''))} "
         f"({_text(promised.get('accountant', ''))} accountant, {_text(promised.get('sampling', ''))} sampling of "
-        f"{promised.get('sample_rate', 0.0):.2%} in each of {_number(promised.get('steps'))} steps; noise {noise})",
+        f"{promised.get('sample_rate', 0.0):.2%} in each of {_number(promised.get('steps'))} steps; "
+        "noise of a secret that its maker keeps: who has that can take the noise away)",
         f"- Not covered by it: {_text('; '.join(promised.get('beyond', [])))}",
+        "- Epsilons of all models that learnt from the same rows add up.",
     ]
 
 

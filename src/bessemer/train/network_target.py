@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bessemer.core.errors import UsageError
+
 if TYPE_CHECKING:
     from bessemer.train.learner import Part, Problem
 
@@ -22,6 +24,7 @@ class Target:
     weight: (N,) float32 of mean 1.
     scale: mean and spread of a number.
     bounds: the least and the greatest number.
+    Of private training these follow from settings (`public`).
     """
 
     values: Tensor
@@ -40,6 +43,29 @@ class Target:
         spread = math.sqrt(float(np.average((train.y - mean) ** 2, weights=weight))) or 1.0
         standard = torch.from_numpy(((train.y - mean) / spread).astype(np.float32))
         return cls(standard, as_tensor, (mean, spread), (float(train.y.min()), float(train.y.max())))
+
+    @classmethod
+    def public(cls, problem: Problem, train: Part, target_range: tuple[float, float] | None) -> Target:
+        """The same for private training: each row's by itself, with nothing that is taken from all rows together.
+
+        target_range: within which a number is put, and which its scale follows from.
+
+        Raises:
+            UsageError: the target is a number and there is no range.
+        """
+        found = problem.row_weights(train)
+        weight = torch.from_numpy((np.ones(len(train)) if found is None else found).astype(np.float32))
+        if problem.task != "regression":
+            return cls(torch.from_numpy(train.y.astype(np.int64)), weight)
+        if target_range is None:
+            raise UsageError(
+                "private: the target is a number, and its mean and range may not be taken from the rows",
+                fix="say within which it lies: private: {epsilon: 3, target_range: [0, 100]}",
+            )
+        low, high = target_range
+        centre, half = (low + high) / 2, (high - low) / 2
+        standard = torch.from_numpy(((np.clip(train.y, low, high) - centre) / half).astype(np.float32))
+        return cls(standard, weight, (centre, half), target_range)
 
     def margin(self, output: np.ndarray) -> np.ndarray:
         """The network's outputs (N, K') as margins, float64."""

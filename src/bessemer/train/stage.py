@@ -58,7 +58,7 @@ def run(spec: TrainSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dic
             fix="see what `prepare` and `validate` left out: bessemer show",
         )
     problem, keys = _problem(spec, splits, preprocessor, train, valid, ctx), keys_of(inputs, ctx)
-    check_private(spec, train, keys)
+    check_private(spec, problem.task, train, valid, keys)
     fingerprint = canonical.digest(
         {"spec": spec, "seed": ctx.seed, "inputs": {name: ref.digest for name, ref in inputs.items()}}
     )
@@ -150,7 +150,7 @@ def _problem(
         task,
         len(classes),
         usable,
-        class_weights(spec.class_weight, classes, train.y),
+        class_weights(spec.class_weight, classes, train.y, as_said=spec.private is not None),
         directions(spec.monotone, preprocessor.json("features.json")),
         spec.quantile,
         blocks_of(preprocessor.meta),

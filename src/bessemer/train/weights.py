@@ -11,11 +11,16 @@ from bessemer.core.errors import Fault, did_you_mean
 
 
 def class_weights(
-    wanted: Literal["none", "balanced"] | Mapping[Any, float], classes: Sequence[Any], y: np.ndarray
+    wanted: Literal["none", "balanced"] | Mapping[Any, float],
+    classes: Sequence[Any],
+    y: np.ndarray,
+    *,
+    as_said: bool = False,
 ) -> tuple[float, ...] | None:
     """A weight for each class, such that the training rows weigh 1 on average; None where all count the same.
 
     `balanced` is N / (K * rows of the class), King and Zeng (2001). A class that is not named counts 1.
+    as_said: named weights as they are, whatever rows there are.
 
     >>> class_weights("balanced", ["a", "b"], np.array([0.0, 0, 0, 1]))
     (0.6666666666666666, 2.0)
@@ -28,6 +33,8 @@ def class_weights(
         weights = np.array([named.get(_key(c), 1.0) for c in classes], dtype=np.float64)
     else:
         weights = 1 / np.maximum(counts, 1)
+    if as_said and wanted != "balanced":
+        return tuple(float(w) for w in weights)
     mean = float(np.sum(weights * counts)) / max(1, len(y))
     return tuple(float(w) for w in weights / mean)
 

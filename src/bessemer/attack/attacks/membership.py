@@ -88,7 +88,7 @@ class Membership:
         notes = self._notes(best, int(member.sum()), int((~member).sum()), each, victim)
         return Found("training rows recognised", _UNIT, len(y), curve, notes)
 
-    def _notes(self, best: str, own: int, others: int, confidence: float, victim: Victim) -> tuple[str, ...]:
+    def _notes(self, best: str, own: int, others: int, each: float, victim: Victim) -> tuple[str, ...]:
         notes = [
             f"the stronger attack is counted: {best.replace('_', ' ')}"
             if self.settings.proxies
@@ -96,7 +96,7 @@ class Membership:
             f"{own} training rows against {others} test rows, both with their right answers; an attacker with "
             "models of the learner's own kind may find more",
         ]
-        needed = math.ceil(math.log((1 - confidence) / 4) / math.log1p(-min(self.settings.rates)))
+        needed = math.ceil(math.log((1 - each) / 4) / math.log1p(-min(self.settings.rates)))
         if others < needed:
             notes.append(
                 f"too few rows: of a share of {min(self.settings.rates):.2%} nothing can be said from below, "

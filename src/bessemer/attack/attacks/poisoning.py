@@ -73,11 +73,12 @@ class Poisoning:
             says = classifier(kind, train.X, flipped, scores.shape[1], seed)
             return int((says(sample.X).argmax(axis=1) == sample.y).sum())
 
+        worse = 1 - (1 - sample.confidence) / len(orders)  # the worse of several is worse by chance too
         points = [share_point(0.0, right(labels), len(sample), sample.confidence)]
         for share in sorted(set(self.settings.shares)):
             hits = {how: right(flipped(labels, *order, share)) for how, order in orders.items()}
             more = {f"by_{how}": count / len(sample) for how, count in hits.items()}
-            points.append(share_point(share, min(hits.values()), len(sample), sample.confidence, **more))
+            points.append(share_point(share, min(hits.values()), len(sample), worse, **more))
         for _ in range(len(sample)):
             advance()
         return Found(
@@ -88,7 +89,8 @@ class Poisoning:
             (
                 f"not of the model that ships, which is right for {float((shipped == sample.y).mean()):.1%} of these "
                 f"rows: a small model learnt from {len(train)} training rows",
-                "by chance, and of the rows that the model is surest of; the worse one counts",
+                "by chance, and of the rows that the model is surest of; the worse one counts, and intervals allow "
+                "for that",
             ),
         )
 

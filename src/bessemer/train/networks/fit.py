@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from bessemer._version import __version__
 from bessemer.core import canonical
 from bessemer.core.errors import UsageError
 from bessemer.package.graph import serialize
@@ -31,11 +33,13 @@ from bessemer.train.networks.net import Net, Shipped, build
 from bessemer.train.networks.objective import Objective, Plan
 from bessemer.train.networks.overfit import check_learns
 from bessemer.train.networks.plugins import OBJECTIVES
-from bessemer.train.networks.private import is_private, private_facts, promise, secret_seed
+from bessemer.train.networks.private import is_private, private_facts, promise
+from bessemer.train.networks.private_noise import step_key
+from bessemer.train.networks.private_secret import run_secret
 from bessemer.train.networks.sampler import SAMPLERS
 from bessemer.train.networks.step import Stepper
 from bessemer.train.networks.training import Training
-from bessemer.train.networks.values import restore
+from bessemer.train.networks.values import arrays_of, restore
 
 if TYPE_CHECKING:
     from bessemer.train.learner import Callbacks, Part, Problem
@@ -84,33 +88,57 @@ class Fit:
     ) -> None:
         _check(problem, params)
         self._params, self._callbacks, self._problem = params, callbacks, problem
-        self._target = Target.of(problem, train)
-        seed = secret_seed(params["objective"], callbacks.seed("network"))
+        kind = kind_of(params["objective"], OBJECTIVES)
+        self._private = is_private(kind)
+        self._target = _target(problem, train, params["objective"], private=self._private)
+        seed = callbacks.seed("network")
         self.inputs = Inputs(problem.blocks, sampled(train.X, seed), params["squeeze"])
+        self.net = self._built(train)
+        own = self._secret(seed) if self._private else seed
         step_rows = min(params["batch_size"] * params["accumulate"], len(train))
         epochs = min(params["epochs"], callbacks.rounds)
-        kind = kind_of(params["objective"], OBJECTIVES)
-        sampler = SAMPLERS[kind.SAMPLER or params["sampler"]](train.y, step_rows, seed)
-        plan = Plan(len(train), step_rows, epochs * sampler.per_epoch, seed)
+        sampler = SAMPLERS[kind.SAMPLER or params["sampler"]](train.y, step_rows, own)
+        plan = Plan(len(train), step_rows, epochs * sampler.per_epoch, own)
         self._objective: Objective = opened(params["objective"], OBJECTIVES, plan)
         self._loss = Loss(problem.task, problem.quantile, params["label_smoothing"])
         augment = Augment.of(params)
         self.feed = Feed(train.X, self._target, sampler, params["batch_size"], augment, problem.blocks, seed)
-        self.net = self._built(train)
-        self.training = self._trained(valid)
+        self.training = self._trained(valid, f"{callbacks.fingerprint}{self._mark(own)}")
 
     def _built(self, train: Part) -> Net:
         """The network, which says the prior."""
         mean, spread = self._target.scale
         first = (prior(self._problem, train.y, self._problem.row_weights(train)) - mean) / spread
-        if is_private(self._objective):
+        if self._private:
             first = np.zeros_like(first)
         generator = torch.Generator().manual_seed(self._callbacks.seed("network/start"))
         params = located(self._params, self._callbacks.project_dir)
         encoders = encoders_of(self.inputs.sources, params)
         return build(self.inputs, encoders, np.asarray(first), self._params, generator)
 
-    def _trained(self, valid: Part) -> Training:
+    def _secret(self, seed: int) -> int:
+        """What noise and rows of private training follow from: another wherever a step could be another."""
+        start = hashlib.sha256()
+        for name, values in sorted(arrays_of(self.net).items()):
+            start.update(
+                f"{name} {values.dtype} {values.shape}".encode() + np.ascontiguousarray(values).tobytes()
+            )
+        return run_secret(
+            {
+                "fingerprint": self._callbacks.fingerprint,
+                "seed": seed,
+                "params": self._params,
+                "rounds": self._callbacks.rounds,
+                "start": start.hexdigest(),
+                "versions": [__version__, torch.__version__],
+            }
+        )
+
+    def _mark(self, secret: int) -> str:
+        """Names the secret in the checkpoint, so that a run with another one does not go on there."""
+        return f"/{step_key(secret, 'checkpoint', 0).hex()}" if self._private else ""
+
+    def _trained(self, valid: Part, fingerprint: str) -> Training:
         """The training before its first step."""
         place = Path(self._callbacks.workdir) / "network.npz"
         return Training(
@@ -120,7 +148,7 @@ class Fit:
             Judge(self._problem, valid, self._target),
             self._params,
             self._problem.metric.name,
-            Checkpoints(place, self._callbacks.fingerprint),
+            Checkpoints(place, fingerprint),
             self._callbacks,
         )
 
@@ -128,7 +156,7 @@ class Fit:
         training = self.training
         if not training.resume():
             training.state.learning_rate = self._rate()
-            if self._params["check"] != "none" and not is_private(self._objective):
+            if self._params["check"] != "none" and not self._private:
                 self._check_learns(training.state.learning_rate)
         training.run()
         if private := private_facts(self._objective, training.progress.step):
@@ -175,6 +203,14 @@ class Fit:
         native = Native("head", "network.head", content)
         private = private_facts(self._objective, self.training.progress.step)
         return HeadModel(native, params, judge.best_epoch, curves, private)
+
+
+def _target(problem: Problem, train: Part, objective: Any, *, private: bool) -> Target:
+    if not private:
+        return Target.of(problem, train)
+    settings = next(iter(objective.values())) if isinstance(objective, Mapping) else {}
+    found = (settings or {}).get("target_range")
+    return Target.public(problem, train, None if found is None else (float(found[0]), float(found[1])))
 
 
 def _check(problem: Problem, params: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ class Plan:
     """What is known before the first step.
 
     rows: training rows. step_rows: rows of a step, all its parts together. steps: as many as were asked for.
-    seed: of the run, 31 bits.
+    seed: of the run, 31 bits; of private training 256 bits that only this user can compute.
     """
 
     rows: int

@@ -6,7 +6,6 @@ did. The sum is divided by the rows that a step has on average: how many it has 
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -23,7 +22,7 @@ from bessemer.train.networks.dropout import seed_dropout
 from bessemer.train.networks.net import Net
 from bessemer.train.networks.objective import Plan
 from bessemer.train.networks.private_accounting import Budget, budget_of
-from bessemer.train.networks.private_noise import noise_key, normals, secure_normals
+from bessemer.train.networks.private_noise import normals, step_key
 from bessemer.train.private import PrivateSpec
 
 #: Values of all rows' gradients that are in memory at once.
@@ -31,14 +30,15 @@ _VALUES = 2**24
 #: What the guarantee is of, in words: for `model.json`, the card and the report.
 COVERS = "the network's weights; each training row, as one row more or less"
 BEYOND = (
-    "statistics that preprocessing, scaling and row weights take from the training rows",
+    "statistics of the training rows that preprocessing and the scaling of features take, and how many rows there "
+    "are: these are taken as public",
     "validation and test rows, which choose the epoch, calibrate and judge",
     "the baselines' figures, and what else travels with the model: reference, contract, report, explanations",
 )
 
 
 class Private:
-    """The clipped gradients of single rows, and noise."""
+    """The clipped gradients of single rows, and noise that follows from the plan's secret seed and the step."""
 
     SAMPLER: ClassVar[str] = "poisson"
     PRIVATE: ClassVar[bool] = True
@@ -71,18 +71,21 @@ class Private:
         if step >= self._plan.steps:
             raise AssertionError(f"step {step} is beyond the {self._plan.steps} that were accounted for")
         trained = [p for p in net.parameters() if p.requires_grad]
-        draw = secure_normals if self._settings.secure else normals
-        noise = torch.from_numpy(draw(noise_key(self._plan.seed, step), sum(p.numel() for p in trained)))
-        noise *= self.budget.noise * self._settings.max_grad_norm / self._plan.step_rows
+        drawn = normals(step_key(self._plan.seed, "noise", step), sum(p.numel() for p in trained))
+        noise = torch.from_numpy(
+            drawn * self.budget.noise * self._settings.max_grad_norm / self._plan.step_rows
+        )
         for p, own in zip(trained, noise.split([p.numel() for p in trained]), strict=True):
-            _add(p, own.view_as(p).float())
+            hidden = own.view_as(p)  # float64: what is added up is rounded once
+            p.grad = (hidden if p.grad is None else p.grad.double() + hidden).float()
 
     def facts(self, taken: int) -> dict[str, Any]:
         """What is promised, for `model.json`. taken: steps."""
         own, budget = self._settings, self.budget
         return {
-            **own.model_dump(),
+            **own.model_dump(mode="json"),
             "asked": own.epsilon,
+            "accountant": budget.accountant,
             "epsilon": budget.epsilon,
             "noise_multiplier": budget.noise,
             "sampling": "poisson",
@@ -112,12 +115,6 @@ def promise(facts: Mapping[str, Any]) -> str:
         f"noise of {facts['noise_multiplier']:.3g} on {facts['sample_rate']:.1%} of {facts['rows']} rows in each of "
         f"{facts['steps']} steps"
     )
-
-
-def secret_seed(objective: Any, seed: int) -> int:
-    """The run's seed, or where training is to be secure one of 256 bits that nobody is told."""
-    named = objective.get("private") if isinstance(objective, Mapping) else None
-    return secrets.randbits(256) if named and named.get("secure") else seed
 
 
 def row_gradients(

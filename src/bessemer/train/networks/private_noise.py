@@ -1,44 +1,46 @@
-"""Normal noise from a stream cipher: who does not know the key cannot tell it from chance, nor compute it again."""
+"""Chance from a stream cipher: who does not know the secret cannot tell it from chance, nor compute it again."""
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 
 import numpy as np
 import numpy.typing as npt
 
-#: Draws that are added up where noise has to be secure.
+Floats = npt.NDArray[np.float64]
+
+#: Draws that are added up for each value of noise.
 _SUMMED = 4
 
 
-def noise_key(seed: int, step: int) -> bytes:
-    """The key of a step's noise, 32 bytes; another in every step.
+def step_key(secret: int, use: str, step: int) -> bytes:
+    """The key of a step, 32 bytes; another for every use and in every step. secret: below 2**256.
 
-    >>> len(noise_key(7, 0)), noise_key(7, 0) == noise_key(7, 1)
+    >>> len(step_key(7, "noise", 0)), step_key(7, "noise", 0) == step_key(7, "noise", 1)
     (32, False)
     """
-    return hashlib.sha256(f"bessemer/private/{seed}/{step}".encode()).digest()
+    return hmac.digest(secret.to_bytes(32), f"bessemer/private/{use}/{step}".encode(), "sha256")
 
 
-def normals(key: bytes, count: int) -> npt.NDArray[np.float64]:
-    """Standard normal values (count,) by inversion of a ChaCha20 stream: each from 53 bits, within 8.3 of 0.
+def uniforms(key: bytes, count: int) -> Floats:
+    """Values (count,) between 0 and 1, neither of them among these, each of 53 bits of a ChaCha20 stream.
 
-    >>> bool((normals(bytes(32), 3) == normals(bytes(32), 4)[:3]).all())
+    >>> bool((uniforms(bytes(32), 3) == uniforms(bytes(32), 4)[:3]).all())
     True
     """
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
-    from scipy.special import ndtri
 
     cipher = Cipher(algorithms.ChaCha20(key, bytes(16)), mode=None).encryptor()
     words = np.frombuffer(cipher.update(bytes(8 * count)), dtype="<u8")
-    values: npt.NDArray[np.float64] = ndtri(((words >> 11) + 0.5) * 2.0**-53)
-    return values
+    return ((words >> 11).astype(np.float64) + 0.5) * 2.0**-53
 
 
-def secure_normals(key: bytes, count: int) -> npt.NDArray[np.float64]:
-    """The same, each the sum of four draws: which floats can come out gives away next to nothing of what noise was
-    added to (Mironov 2012; Holohan and Braghin 2021).
+def normals(key: bytes, count: int) -> Floats:
+    """Standard normal values (count,), each the sum of four by inversion, so that fewer roundings of floats show
+    through (Holohan and Braghin 2021); within 16.6 of 0.
     """
-    drawn = normals(key, _SUMMED * count).reshape(_SUMMED, count)
-    values: npt.NDArray[np.float64] = drawn.sum(axis=0) / np.sqrt(_SUMMED)
+    from scipy.special import ndtri
+
+    drawn = ndtri(uniforms(key, _SUMMED * count)).reshape(_SUMMED, count)
+    values: Floats = drawn.sum(axis=0) / np.sqrt(_SUMMED)
     return values

@@ -7,6 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from bessemer.train.networks.private_noise import step_key, uniforms
+
 
 class Shuffled:
     """Every row once an epoch, in another order each time; those that do not fill a step are left out of it.
@@ -61,9 +63,11 @@ class Balanced:
 class Poisson:
     """Each row by itself with the same chance, so steps differ in size: what the accounting of private training asks.
 
+    seed: up to 256 bits, which private training keeps secret.
+
     >>> sampler = Poisson(np.zeros(1000), step_rows=100, seed=7)
     >>> [len(sampler.rows(step)) for step in range(4)]
-    [103, 97, 103, 97]
+    [98, 104, 96, 86]
     """
 
     def __init__(self, y: np.ndarray, step_rows: int, seed: int) -> None:
@@ -73,7 +77,7 @@ class Poisson:
 
     def rows(self, step: int) -> np.ndarray:
         """(M,) int64, in the order of the rows; M may be 0."""
-        return np.flatnonzero(np.random.default_rng([self._seed, step]).random(self._count) < self._chance)
+        return np.flatnonzero(uniforms(step_key(self._seed, "rows", step), self._count) < self._chance)
 
 
 Sampler = Shuffled | Balanced | Poisson

@@ -30,7 +30,9 @@ class Stepper:
         net.bfloat16 = params["precision"] == "bfloat16"
 
     def take(self, parts: Iterable[Batch], step: int, rate: float, decays: float = 1.0) -> float:
-        """The step's mean loss. Nothing has changed where it, or the gradient, is not finite (`guard.in_a_row`).
+        """The step's mean loss; 0 where it may not be told, so that it is in no checkpoint either.
+
+        Nothing has changed where it, or the gradient, is not finite (`guard.in_a_row`).
 
         decays: factor of the weight decay.
         """
@@ -43,4 +45,4 @@ class Stepper:
         self._objective.finish(self.net, step)
         if self.guard.admit(loss):
             follow(self.optimizer, rate, self._decay * decays)
-        return loss
+        return loss if self.tells else 0.0
