@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 from trees_support import project, sample_of, small, victim_of
@@ -66,6 +67,28 @@ def test_rows_become_numbers_and_rows_again(tmp_path: Path) -> None:
     made = table_of(rows.columns, rows.values, rows.sample.table)
     np.testing.assert_array_equal(values_of(rows.columns, made), rows.values)
     assert made["c"].to_pylist() == rows.sample.table["c"].to_pylist()
+
+
+def test_what_is_not_moved_stays_as_it_was() -> None:
+    table = pa.table(
+        {
+            "n": pa.array([2**53 + 1, 7, None], pa.int64()),
+            "x": [np.inf, 0.1, None],
+            "c": pa.array(["", "a", None]).dictionary_encode(),
+        }
+    )
+    columns = (
+        Column("n", "integer", Limit()),
+        Column("x", "number", Limit()),
+        Column("c", "category", Limit(), levels=("a", "b"), known=2),
+    )
+    plain = table.set_column(2, "c", table["c"].cast(pa.string()))
+    values = values_of(columns, table)
+    assert table_of(columns, values, table).equals(plain)
+    values[1] = [9.0, 0.5, 1.0]
+    moved = table_of(columns, values, table)
+    assert moved.schema == plain.schema
+    assert moved.to_pydict() == {"n": [2**53 + 1, 9, None], "x": [np.inf, 0.5, None], "c": ["", "b", None]}
 
 
 @pytest.mark.parametrize("norm", ["l0", "l1", "l_inf"])

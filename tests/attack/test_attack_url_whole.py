@@ -133,3 +133,18 @@ def test_a_server_that_refuses_is_said(folder: Path, served: tuple[str, str]) ->
         attack(f"{served[0]}/predict", str(folder / "rows.csv"), "Churn", rows=2)
     with pytest.raises(UsageError, match="so few questions"):
         attack(f"{served[0]}/predict", str(folder / "rows.csv"), "Churn", asking=Asking(questions=0))
+
+
+def test_features_of_a_package_are_not_moved_where_its_columns_are_constrained(
+    folder: Path, package: str
+) -> None:
+    walk = {"boundary": {"budgets": [0.25], "steps": 1}}
+    found = attack(
+        package,
+        str(folder / "rows.csv"),
+        attacks=[SEARCH, walk],
+        rows=2,
+        constraints={"tenure": {"increase_only": True}},
+    )["attacks"]
+    assert "constraints of 'tenure'" in found["boundary"]["refused"]
+    assert found["query_search"]["rows"] == 2

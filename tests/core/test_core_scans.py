@@ -53,8 +53,7 @@ def test_one_that_changed_is(cache: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b"", b"\xff", b"[" * 200_000, b"[1]", b'{"stage.py|1|2|3": 5}', b'{"stage.py|1|2|3": "a|b"}']
+    "content", [b"", b"\xff", b"[" * 200_000, b"[1]", b'{"stage.py|1|2|3": 5}', b'{"stage.py|1|2|3": "a|b"}']
 )
 def test_damaged_it_is_nothing(content: bytes, cache: Path) -> None:
     scans.keep({"stage.py|1|2|3": "digest||"})

@@ -182,3 +182,46 @@ def test_families_take_turns_in_every_block(digits: tuple[Project, Pool], tmp_pa
     X, own = features_of(pool, covers), np.array(pool.features)
     nearest = np.array([np.abs(own - row).mean(axis=1).min() for row in X])
     assert nearest[1::2].min() > nearest[0::2].max()
+
+
+def test_another_logo_is_another_mark(digits: tuple[Project, Pool], tmp_path: Path, owner: Path) -> None:
+    """Under one path too: by salts and base images that two marks share, one would give away the other."""
+    import base64
+
+    from bessemer.protect.commit import Made
+    from bessemer.protect.spec import ProtectSpec
+    from bessemer.protect.stage import run
+
+    _, pool = digits
+    spec = ProtectSpec.model_validate({"mark": {"blind": {**QUICK, "logo": "logo.png"}}, "keys": 20})
+    ctx = context(digits[0], tmp_path / "work")
+    inputs = {"splits": pool.splits.ref, "preprocessor": pool.preprocessor.ref}
+    slope = np.linspace(0, 1, 8)[None, :, None].repeat(8, axis=0)
+    secrets, told = [], []
+    for logo in (slope, slope[:, ::-1], slope):
+        (ctx.project_dir / "logo.png").write_bytes(base64.b64decode(write_image(logo)))
+        keys = ctx.open(run(spec, inputs, ctx)["keys"])
+        told.append(keys.ref.digest)
+        secrets.append(Made(**keys.json("keys.json")["made"]).secret(b"o" * 32))
+    assert secrets[0] != secrets[1]
+    assert told[0] != told[1]
+    assert (secrets[0], told[0]) == (secrets[2], told[2])
+
+
+def test_a_mark_without_files_is_what_it_always_was() -> None:
+    """Keys that are kept since before a logo's content counted still open their certificates."""
+    from bessemer.core import canonical
+    from bessemer.protect.commit import Made
+
+    made = Made("shop", "crossover", {}, "pool", 30, 10, 64)
+    kept = {
+        "name": "shop",
+        "marker": "crossover",
+        "settings": {},
+        "pool": "pool",
+        "keys": 30,
+        "block": 10,
+        "bits": 64,
+    }
+    assert made.to_json() == kept
+    assert made.secret(b"o" * 32) == Draw(b"o" * 32).bytes("mark", canonical.digest(kept))

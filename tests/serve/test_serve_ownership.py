@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from click.testing import CliRunner
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from bessemer.cli import group
 from bessemer.core.errors import UsageError
 from bessemer.core.signature import Field
 from bessemer.package.altered_answers import Alteration, row_texts, wrong_class
+from bessemer.package.graph import GraphBuilder, serialize
 from bessemer.serve.app import App
-from bessemer.serve.ownership.altered import AlteredAnswers, reflected
+from bessemer.serve.ownership.altered import AlteredAnswers
 from bessemer.serve.ownership.spec import OwnershipSpec
+from bessemer.serve.ownership.turned import Head, head_of, turned
 from bessemer.serve.server import make_app
 from bessemer.serve.spec import ServeSpec
 from bessemer.serve.wire import Batch, Predictions, Request
@@ -137,33 +141,105 @@ def test_a_wrong_class_is_another_one(shift: int, classes: int, data: Any) -> No
     assert wrong_class(true, shift, classes) in set(range(classes)) - {true}
 
 
-@given(st.floats(0, 1), st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.booleans())
-def test_a_reflected_probability_is_on_the_other_side_of_every_threshold(
-    p: float, one: float, other: float, up: bool
+def head(task: Any) -> Head:
+    return head_of(tiny_model(task).contents.bytes("model.onnx"), "tiny")
+
+
+@pytest.fixture(scope="module")
+def logistic() -> Head:
+    """What the graphs of the flow end in: both probabilities from the score, each by its own Sigmoid."""
+    g = GraphBuilder("own")
+    score = g.op("Identity", [g.input("margin", "float32", ("N", 1))], name="score")
+    both = [g.op("Sigmoid", [g.op("Neg", [score])]), g.op("Sigmoid", [score])]
+    g.output(g.op("Concat", both, axis=1, name="probability"), "float32", ("N", 2))
+    g.output(score, "float32", ("N", 1))
+    return head_of(serialize(g.model()), "own")
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.floats(-40, 40, width=32), min_size=1, max_size=9),
+    st.floats(0.01, 0.99),
+    st.floats(0.01, 0.99),
+)
+def test_a_reflected_score_is_beyond_every_threshold_and_its_probability_that_of_the_graph(
+    logistic: Head, scores: list[float], one: float, other: float
 ) -> None:
     least, most = sorted((one, other))
-    found = np.float32(reflected(p, least, most, up=up))
-    assert 0 <= found <= 1
-    assert found >= np.float32(most) if up else found < np.float32(least)
+    for wrong in (0, 1):
+        to = np.full(len(scores), wrong)
+        made, probability = turned(logistic, np.float32(scores)[:, None], 1 - to, to, least, most)
+        second = probability[:, 1]
+        assert (second > np.float32(most)).all() if wrong else (second < np.float32(least)).all()
+        assert np.array_equal(probability, logistic(made))
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.tuples(*[st.sampled_from([-2.5, 0.0, 0.0, 1.0, 30.0])] * 3), min_size=1, max_size=9),
+    st.data(),
+)
+def test_of_several_classes_the_other_one_is_first(scores: list[Any], data: Any) -> None:
+    given_scores = np.float32(scores)
+    own = given_scores.argmax(axis=1)
+    wrong = (own + np.array([data.draw(st.integers(1, 2)) for _ in scores])) % 3
+    made, probability = turned(head("multiclass"), given_scores, own, wrong, 0.5, 0.5)
+    assert probability.argmax(axis=1).tolist() == wrong.tolist()
+    assert np.array_equal(probability, head("multiclass")(made))
+
+
+def test_at_one_half_a_score_changes_its_sign_and_nothing_else(logistic: Head) -> None:
+    scores = np.float32([[0.7], [1.3e-5], [11.0]])
+    made, _ = turned(logistic, scores, np.ones(3, int), np.zeros(3, int), 0.5, 0.5)
+    assert np.array_equal(made, -scores)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_every_answer_is_what_the_graph_makes_of_its_score(task: Any, tmp_path: Path) -> None:
+    """Altered or not, to the last bit: or the bits would say which were altered. Asked alone or with others, for the
+    score or without it."""
+    app = make_app(tiny_model(task), spec(tmp_path))
+    tensors = [
+        {"name": name, "datatype": kind, "data": data, "shape": [len(ROWS), 1]}
+        for name, kind, data in [
+            ("tenure", "FP32", [row["tenure"] for row in ROWS]),
+            ("monthly charges", "FP32", [row["monthly charges"] for row in ROWS]),
+            ("autopay", "FP32", [float(row["autopay"]) for row in ROWS]),
+            ("contract", "BYTES", ["One year"] * len(ROWS)),
+            ("désactivé", "INT64", [-(2**63)] * len(ROWS)),
+        ]
+    ]
+    wanted = [{"name": name} for name in ("prediction", "probability", "score")]
+    _, body = asked(app, "/v2/models/tiny/infer", {"inputs": tensors, "outputs": wanted})
+    found = {one["name"]: one for one in body["outputs"]}
+    score, probability = (
+        np.array(found[name]["data"], np.float32).reshape(found[name]["shape"])
+        for name in ("score", "probability")
+    )
+    _, honest = asked(make_app(tiny_model(task), ServeSpec()), "/v2/models/tiny/infer", {"inputs": tensors})
+    true = next(one["data"] for one in honest["outputs"] if one["name"] == "prediction")
+    assert true != found["prediction"]["data"], "some are altered"
+    assert np.array_equal(probability, head(task)(score))
+    for told, row in zip(plain(app), probability, strict=True):
+        assert np.float32(list(told["probability"].values())).tolist() == row.tolist()
 
 
 def test_a_threshold_of_its_own_is_kept() -> None:
     """A probability of 0.4 that said yes must not say no at 0.6."""
     signature = tiny_signature("binary")
-    answers = AlteredAnswers(Alteration(KEY, "tiny", 1.0), signature, (0.3,))
-    said = Predictions(
-        {
-            "prediction": np.array(["yes", "no"], object),
-            "probability": np.float32([[0.6, 0.4], [0.8, 0.2]]),
-            "score": np.float32([[-0.405], [-1.386]]),
-        }
-    )
+    answers = AlteredAnswers(Alteration(KEY, "tiny", 1.0), signature, (0.3,), head("binary"))
+    score = np.float32([[-0.405], [-1.386]])
+    outputs = {
+        "prediction": np.array(["yes", "no"], object),
+        "probability": head("binary")(score),
+        "score": score,
+    }
+    said = Predictions(outputs)
     batch = Batch(2, [(8, 70.5, True, "One year", None), (3, 70.5, True, "One year", None)])
     found = answers.on("shop", batch, said).outputs
     assert found["prediction"].tolist() == ["no", "yes"]
     assert found["probability"][0, 1] < 0.3 <= found["probability"][1, 1]
-    second = found["probability"][:, 1]
-    assert found["score"][:, 0] == pytest.approx(np.log(second / (1 - second)), abs=1e-4)
+    assert np.array_equal(found["probability"], head("binary")(found["score"]))
     assert said.outputs["prediction"].tolist() == ["yes", "no"], "what the log and the shadows see stays true"
 
 
@@ -211,3 +287,15 @@ def test_a_key_that_is_short_or_absent_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot read the key"):
         make_app(tiny_model("binary"), settings)
     assert OwnershipSpec(key="k").share == 0.005
+
+
+def test_settings_that_do_not_go_together_are_told_by_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "answers.key").write_bytes(KEY)
+    said = {"log": True, "ownership": {"key": "answers.key"}}
+    (tmp_path / "bessemer.yaml").write_text(json.dumps({"data": "x.csv", "target": "y", "serve": said}))
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(group, ["serve", "tiny.bsm", "--explain", "always"])
+    assert isinstance(done.exception, UsageError)
+    assert "do not go together: `ownership` does not go with `explain: always`" in str(done.exception)

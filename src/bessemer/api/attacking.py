@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bessemer.api.landing import landed
-from bessemer.core.errors import DataError, MissingExtra, UsageError
+from bessemer.core.errors import DataError, MissingExtra, ProjectError, UsageError
 from bessemer.core.redaction import remember_environment
 
 if TYPE_CHECKING:
@@ -20,12 +20,21 @@ if TYPE_CHECKING:
 
     from bessemer.attack.protocol import Attack, Sample, Victim
     from bessemer.attack.spec import AttackSpec
+    from bessemer.core.signature import DType, Field
     from bessemer.core.stage import Context, Emit
     from bessemer.package.remote.client import Door
     from bessemer.package.remote.purse import Purse
 
 #: Rows of the data that are read, at most: they say what values a column has, and are drawn from.
 MOST_ROWS = 10_000
+#: The types of landed columns, as constraints are checked against them.
+_SQL_TYPES: Mapping[DType, str] = {
+    "boolean": "BOOLEAN",
+    "integer": "BIGINT",
+    "number": "DOUBLE",
+    "string": "VARCHAR",
+    "timestamp": "TIMESTAMP",
+}
 #: Classes of a target, at most: more are no classes.
 _CLASSES = 1000
 
@@ -70,7 +79,8 @@ def attack(
         `rows`, `confidence`, `attacks` (as in `robustness.json`), `asked` (rows that a server was sent) and `target`.
 
     Raises:
-        UsageError: it cannot be attacked so. DataError: the rows cannot be read, or have no right answers.
+        UsageError: it cannot be attacked so. ProjectError: constraints, or the settings of an attack, name a column
+            that is not there or that takes none. DataError: the rows cannot be read, or have no right answers.
         PackageError: the package is refused. MissingExtra: an attack that is named needs a library.
     """
     remember_environment()
@@ -131,6 +141,7 @@ def _package(
             f"no row says what is right: '{model.signature.target}' is missing",
             fix="an attack is held against right answers: give rows that have them",
         )
+    _check_columns(spec, model.signature.inputs)
     (rows,) = typed([given.filter(known)], model.signature.inputs)
     victim = of_package(model, rows, y[known], spec.constraints, ctx)
     return {"target": f"{model.name} {model.version}", **_tried(victim, spec, ctx, None)}
@@ -142,18 +153,27 @@ def _server(
     from bessemer.attack.outside import inputs_of, of_server
     from bessemer.package.remote.client import Client, Door
     from bessemer.package.remote.purse import Purse, SpentError
+    from bessemer.package.remote.text import shown_url
 
     if not label:
         raise UsageError("which column has the right answers?", fix="name it with --target COLUMN")
     rows, y, classes = _labelled(data, label, ctx)
     inputs = inputs_of(rows)
+    _check_columns(spec, inputs)
     purse = Purse(asking.questions, asking.per_second)
     client = Client(url, inputs, asking.door or Door(), purse)
     victim = of_server(client, inputs, rows, y, classes, spec.constraints, ctx)
     try:
-        return {"target": url, **_tried(victim, spec, ctx, purse), "asked": purse.asked}
+        return {"target": shown_url(url), **_tried(victim, spec, ctx, purse), "asked": purse.asked}
     except SpentError as error:  # before any attack began
         raise UsageError(f"the server cannot be attacked with so few questions: {error}") from None
+
+
+def _check_columns(spec: AttackSpec, inputs: Sequence[Field]) -> None:
+    from bessemer.attack.check import check_columns
+
+    if faults := check_columns(spec, {one.name: _SQL_TYPES[one.dtype] for one in inputs}, {}):
+        raise ProjectError(faults, "the attack")
 
 
 def _labelled(data: str, label: str, ctx: Context) -> tuple[pa.Table, Any, list[Any]]:
@@ -212,6 +232,7 @@ def _fitting(
 ) -> tuple[dict[str, Attack], dict[str, dict[str, Any]]]:
     """The attacks that fit, and by name why others do not; those that nobody named and that only a library lacks for
     are among the others."""
+    from bessemer.attack.outside import unkept
     from bessemer.attack.plugins import ATTACKS
 
     if victim.oracle is not None:  # so that it is known what it answers with
@@ -227,7 +248,7 @@ def _fitting(
             refused[name] = {"kind": "evasion", "refused": f"{error.what}: {error.fix}"}
             continue
         one: Attack = kind(kind.Settings.model_validate(spec.attacks.get(name, {})))
-        if why := _unfit(kind, victim) or one.refuses(victim):
+        if why := _unfit(kind, victim) or one.refuses(victim) or unkept(one, victim):
             refused[name] = {"kind": kind.kind, "refused": why}
         else:
             fit[name] = one

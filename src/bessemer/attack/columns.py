@@ -156,21 +156,42 @@ def values_of(columns: Sequence[Column], table: pa.Table) -> Floats:
 
 
 def table_of(columns: Sequence[Column], values: Floats, base: pa.Table) -> pa.Table:
-    """Raw rows with the values (N, C) in their columns; `base` has N rows, and the columns that stay."""
+    """Raw rows with the values (N, C) in their columns; `base` has N rows, and the columns that stay.
+
+    What is not moved stays exactly as it is in `base`, also where a float64 does not hold it, and whole numbers stay
+    whole numbers.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table, before = base, values_of(columns, base)
+    for c, column in enumerate(columns):
+        own, raw = values[:, c], base.column(column.name)
+        if pa.types.is_dictionary(raw.type):
+            raw = raw.cast(raw.type.value_type)
+        made = (
+            _ordered_array(column, own, raw.type) if column.ordered else _levels_array(column, own, raw.type)
+        )
+        if column.ordered and made.type != raw.type:
+            raw = raw.cast(made.type, safe=False)
+        same = (own == before[:, c]) | (np.isnan(own) & np.isnan(before[:, c]))
+        kept = pc.if_else(pa.array(same), raw, made)
+        table = table.set_column(table.schema.get_field_index(column.name), column.name, kept)
+    return table
+
+
+def _ordered_array(column: Column, own: Floats, kind: pa.DataType) -> pa.Array:
     import pyarrow as pa
 
-    table = base
-    for c, column in enumerate(columns):
-        own = values[:, c]
-        missing = np.isnan(own)
-        if column.ordered:
-            made = pa.array(own, mask=missing)
-        else:
-            made = pa.array(
-                [None if gone else column.levels[int(v)] for v, gone in zip(own, missing, strict=True)]
-            )
-        table = table.set_column(table.schema.get_field_index(column.name), column.name, made)
-    return table
+    whole = column.kind == "integer" and pa.types.is_integer(kind)
+    fits = whole or pa.types.is_floating(kind)
+    return pa.array(np.rint(own) if whole else own, mask=np.isnan(own)).cast(kind if fits else pa.float64())
+
+
+def _levels_array(column: Column, own: Floats, kind: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array([None if value != value else column.levels[int(value)] for value in own.tolist()], kind)
 
 
 def distances(columns: Sequence[Column], before: Floats, after: Floats, norm: Norm) -> Floats:

@@ -16,9 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bessemer.attack.constraints import Constraints, Limit
+from bessemer.attack.nets import NetAttack
 from bessemer.attack.oracle import ServerOracle
-from bessemer.attack.protocol import Sample, Victim
+from bessemer.attack.protocol import Attack, Sample, Victim
 from bessemer.attack.raw_matrix import raw_matrix
+from bessemer.attack.surface import surface_of
 from bessemer.core import canonical
 from bessemer.core.blocks import Block
 from bessemer.core.media import is_image
@@ -134,6 +136,25 @@ def part(sample: Sample, rows: npt.NDArray[np.int64]) -> Sample:
     """Some of a sample's rows; an attack may begin from the others."""
     few = Sample(sample.table.take(rows), sample.X[rows], sample.y[rows], sample.confidence)
     return replace(few, others=sample.others or sample)
+
+
+def unkept(attack: Attack, victim: Victim) -> str:
+    """Why an attack would not keep to the constraints; '' where it does, or cannot break them.
+
+    Attacks on features (`nets`) know none: a server's columns that are immutable are not among what they move, nor is
+    anything but pixels where they move pixels.
+    """
+    if not isinstance(attack, NetAttack) or not (surface := surface_of(victim)):
+        return ""
+    limited = {name for name, one in victim.constraints.items() if one != Limit(missing=one.missing)}
+    if victim.oracle is not None or surface.pixels:
+        limited &= {victim.features[i]["group"] for i in surface.places.tolist()}
+    if not limited:
+        return ""
+    names = ", ".join(f"'{name}'" for name in sorted(limited))
+    return (
+        f"it moves features, and knows nothing of the constraints of {names}: take `query_search` or `moeva`"
+    )
 
 
 def _texts(inputs: Sequence[Field], table: pa.Table) -> Constraints:

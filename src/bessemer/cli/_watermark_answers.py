@@ -19,30 +19,33 @@ def verify_answers(
     package: Path,
     trusted: Path | None,
     log: Path,
-    given: tuple[Path | None, float | None],
+    given: tuple[Path | None, float | None, int | None],
     clients: Sequence[str],
     bits: int,
     door: Door,
     as_json: bool,
 ) -> None:
-    """Ask, and print what was found; given: the key's file and the share, where they are not the project's."""
+    """Ask, and print what was found; given: the key's file, the share and the digits, where they are not the
+    project's."""
     from rich.markup import escape
 
     from bessemer.cli._console import out, print_json, rows_table
     from bessemer.package.read import read_package
+    from bessemer.package.remote.text import shown_url
     from bessemer.protect.answers import learnt
 
     contents = read_package(package, key=trusted)
     alteration = _alteration(contents.manifest.name, *given)
     found = learnt(contents, suspect, log, alteration, clients, bits=bits, door=door)
     if as_json:
-        facts = {"model": contents.manifest.name, "version": contents.manifest.version, "suspect": suspect}
+        facts = {"model": contents.manifest.name, "version": contents.manifest.version}
+        facts |= {"suspect": shown_url(suspect), "evidence_for": "whoever keeps the log and the key"}
         print_json(
             {**facts, "share": alteration.share, "bits": bits, "clients": [one.to_json() for one in found]}
         )
         return
     out.print(f"model    {contents.manifest.name} {contents.manifest.version}")
-    out.print(f"suspect  {escape(suspect)}", soft_wrap=True)
+    out.print(f"suspect  {escape(shown_url(suspect))}", soft_wrap=True)
     out.print(rows_table([_row(one) for one in found]))
     named = [one.client or "(no name)" for one in found if one.owned]
     words = (
@@ -50,7 +53,14 @@ def verify_answers(
         if named
         else "nothing says that it has learnt from our answers"
     )
-    out.print(f"\nverdict  {escape(words)}; a claim takes 2^-{bits}", soft_wrap=True)
+    out.print(f"\nverdict  {escape(words)}; that takes 2^-{bits}", soft_wrap=True)
+    out.print(
+        "         This is evidence for whoever keeps the log and the key, who could have written both; a claim before\n"
+        "         others takes keys that were committed to in the package.",
+        soft_wrap=True,
+    )
+    if skipped := sum(one.skipped for one in found):
+        out.print(f"         {skipped:,} rows of the log were left out: their class is none of this package.")
 
 
 def _row(one: Learnt) -> dict[str, Any]:
@@ -63,7 +73,7 @@ def _row(one: Learnt) -> dict[str, Any]:
     }
 
 
-def _alteration(model: str, key: Path | None, share: float | None) -> Alteration:
+def _alteration(model: str, key: Path | None, share: float | None, digits: int | None) -> Alteration:
     """The server's, by the project file, and by what is said beside."""
     from bessemer.package.altered_answers import Alteration
     from bessemer.package.answer_key import mark_key
@@ -75,8 +85,9 @@ def _alteration(model: str, key: Path | None, share: float | None) -> Alteration
             fix="name the server's key and share: --answers-key answers.key --share 0.5%",
         )
     key = folder / spec.key if key is None else key
-    digits = {} if spec is None else {"digits": spec.digits}
-    return Alteration(mark_key(key), model, spec.share if share is None else share, **digits)
+    if digits is None:
+        digits = 3 if spec is None else spec.digits
+    return Alteration(mark_key(key), model, spec.share if share is None else share, digits)
 
 
 def _own() -> tuple[Any, Path]:

@@ -102,8 +102,12 @@ def _settings(project: Path | None, options: dict[str, Any]) -> tuple[ServeSpec,
         spec = ServeSpec.model_validate_json(json.dumps({**base.model_dump(mode="json"), **options}))
     except ValidationError as error:
         item = error.errors()[0]
+        # what does not go together is of no one setting
+        where = (
+            f"--{item['loc'][0]} {item['input']}: " if item["loc"] else "the settings do not go together: "
+        )
         raise UsageError(
-            f"--{item['loc'][0]} {item['input']}: {item['msg']}", fix="bessemer serve --help"
+            f"{where}{item['msg'].removeprefix('Value error, ')}", fix="bessemer serve --help"
         ) from None
     if spec.ownership is not None:
         from bessemer.package.answer_key import mark_key

@@ -100,7 +100,7 @@ def embed(project: Path, as_json: bool) -> None:
 @click.option(
     "--answers",
     type=click.Path(path_type=Path),
-    help="The prediction log of a server with `ownership`: verify by the answers that it altered.",
+    help="The prediction log of a server with `ownership`: see whether it learnt the answers that were altered.",
 )
 @click.option(
     "--answers-key",
@@ -109,6 +109,11 @@ def embed(project: Path, as_json: bool) -> None:
 )
 @click.option(
     "--share", default="", help="With --answers: the share that was altered.  [default: the project's]"
+)
+@click.option(
+    "--digits",
+    type=click.IntRange(1, 9),
+    help="With --answers: the significant digits of a number that counted.  [default: the project's, or 3]",
 )
 @click.option(
     "--client", "clients", multiple=True, help="With --answers: this client; may be repeated.  [default: all]"
@@ -126,6 +131,7 @@ def verify(
     answers: Path | None,
     answers_key: Path | None,
     share: str,
+    digits: int | None,
     clients: tuple[str, ...],
     dialect: str,
     key_env: str,
@@ -134,23 +140,27 @@ def verify(
 ) -> None:
     """Ask SUSPECT, a package, an ONNX file or an address, for the keys, and say how likely its answers are by chance.
 
-    It is asked for its answers alone. A claim takes the package in which the keys were committed to before.
+    It is asked for its answers alone. A claim takes the package in which the keys were committed to before. --answers
+    gives evidence to yourself, and no claim before others: whoever keeps the log and the key could have written them.
     """
     from bessemer.cli._console import print_json
     from bessemer.core.errors import UsageError
     from bessemer.core.secrets import secret
     from bessemer.package.remote.client import Door
+    from bessemer.package.remote.text import shown_url
     from bessemer.protect.verify import JUDGE_BITS, verify_by_evidence, verify_by_owner
 
     if bits is not None and evidence is None and answers is None:
         raise UsageError(
             "--bits is for who judges by --evidence", fix="set `protect: {bits: ...}` for your own"
         )
+    if answers is not None and evidence is not None:
+        raise UsageError("--answers and --evidence are two ways to verify", fix="give one of them")
     door = Door(dialect, secret(key_env, "the key for the address") if key_env else "", _seconds(timeout))
     if answers is not None:
         from bessemer.cli._watermark_answers import verify_answers
 
-        given = answers_key, _share(share)
+        given = answers_key, _share(share), digits
         verify_answers(
             suspect, _package(package), key, answers, given, clients, bits or JUDGE_BITS, door, as_json
         )
@@ -160,12 +170,12 @@ def verify(
         verdict, how = verify_by_evidence(release, suspect, evidence, door, bits or JUDGE_BITS)
     else:
         verdict, how = verify_by_owner(release, suspect, door)
-    facts = {**_facts(release), "suspect": suspect, **how, **verdict.to_json()}
+    facts = {**_facts(release), "suspect": shown_url(suspect), **how, **verdict.to_json()}
     if as_json:
         print_json(facts)
         return
     _show_release(release)
-    _show_verdict(suspect, verdict)
+    _show_verdict(shown_url(suspect), verdict)
 
 
 @command.command("dispute")

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from bessemer.core.signature import Field
 
-_PERSON = b"bessemer answers"
+_PERSON, _ORDER = b"bessemer answers", b"bessemer order"
 _WHOLE = 2.0**64
 
 
@@ -40,11 +40,23 @@ class Alteration:
         >>> Alteration(b"k" * 16, "m", 0.5).of("shop", [b"a", b"d", b"a"])[0].tolist()
         [True, False, True]
         """
+        numbers = self._drawn(client, rows, _PERSON)
+        return numbers[:, 0].astype(np.float64) / _WHOLE < self.share, numbers[:, 1]
+
+    def order(self, client: str, rows: Sequence[bytes]) -> npt.NDArray[np.int64]:
+        """(N,) an order of the rows that has nothing to do with which of them are answered wrongly.
+
+        >>> Alteration(b"k" * 16, "m", 0.5).order("shop", [b"a", b"b", b"c"]).tolist()
+        [0, 2, 1]
+        """
+        return np.argsort(self._drawn(client, rows, _ORDER)[:, 0], kind="stable")
+
+    def _drawn(self, client: str, rows: Sequence[bytes], person: bytes) -> npt.NDArray[np.uint64]:
+        """(N, 2) what the key draws for each row of a client, other numbers for each purpose."""
         named = f"{len(client)}:{client}\0{self.model}".encode("utf-8", "surrogatepass")
         own = hmac.digest(self.key, named, "sha256")
-        drawn = [hashlib.blake2b(row, digest_size=16, key=own, person=_PERSON).digest() for row in rows]
-        numbers = np.frombuffer(b"".join(drawn), dtype=">u8").reshape(-1, 2).astype(np.uint64)
-        return numbers[:, 0].astype(np.float64) / _WHOLE < self.share, numbers[:, 1]
+        drawn = [hashlib.blake2b(row, digest_size=16, key=own, person=person).digest() for row in rows]
+        return np.frombuffer(b"".join(drawn), dtype=">u8").reshape(-1, 2).astype(np.uint64)
 
 
 def wrong_class(true: int, shift: int, classes: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ class Made:
     """All that the keys of a mark follow from, beside the owner's key. pool: the digest of the training rows.
 
     marker, settings: its name and what is said of it; of several their names and the settings of each by its name.
+    files: the digests of the owner's files that it reads (a logo), by their names: another content is another mark.
     """
 
     name: str
@@ -32,10 +33,16 @@ class Made:
     keys: int
     block: int
     bits: int
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept, and digested; a mark that reads no files is written as it was before there were any."""
+        told: dict[str, Any] = canonical.plain(self)
+        return told if self.files else {name: value for name, value in told.items() if name != "files"}
 
     def secret(self, owner_key: bytes) -> bytes:
-        """The key of this one mark: other rows, another marker or another project have another one."""
-        return Draw(owner_key).bytes("mark", canonical.digest(self))
+        """The key of this one mark: other rows, another marker, logo or project have another one."""
+        return Draw(owner_key).bytes("mark", canonical.digest(self.to_json()))
 
 
 def salt_of(secret: bytes, place: int) -> bytes:
@@ -109,7 +116,7 @@ def check_opened(
 
 def _commitment(secret: bytes, made: Made, bare: Certificate, material: Mapping[str, str]) -> str:
     salt = Draw(secret).bytes("commitment")
-    told: dict[str, Any] = {"certificate": bare.to_json(), "made": made}
+    told: dict[str, Any] = {"certificate": bare.to_json(), "made": made.to_json()}
     if material:  # a mark without any commits as it always did
         told["material"] = dict(material)
     return hashlib.sha256(salt + canonical.dump_bytes(told)).hexdigest()

@@ -18,6 +18,7 @@ from bessemer.core.errors import DataError
 from bessemer.core.plugin_settings import opened
 from bessemer.core.stage import Context
 from bessemer.package.certificate import MEMBER, Certificate
+from bessemer.protect.check import fingerprint
 from bessemer.protect.commit import Made, committed, hashes
 from bessemer.protect.covers import features_of, rows_as_json
 from bessemer.protect.families import check_families, covers_of, name_of
@@ -106,6 +107,7 @@ def _made(spec: ProtectSpec, pool: Pool, choices: int, ctx: Context) -> Made:
         keys=block * spec.disputes,
         block=block,
         bits=spec.bits,
+        files={name: one for name, one in fingerprint(spec, ctx.project_dir).items() if name != "owner_key"},
     )
 
 
@@ -138,7 +140,7 @@ def _stored(
         "keys": made.keys,
         "weight": spec.weight,
         "copies": spec.copies,
-        "made": canonical.plain(made),
+        "made": made.to_json(),
         "material": hashes(material),
     }
     files: dict[str, Any] = {

@@ -31,12 +31,19 @@ class Runs(Protocol):
 class Predictor:
     """A graph, and the native model that explains it where there is one. Safe to use from several threads."""
 
-    def __init__(self, signature: Signature, session: Runs, contributions: Contributions | None) -> None:
+    def __init__(
+        self,
+        signature: Signature,
+        session: Runs,
+        contributions: Contributions | None,
+        always: tuple[str, ...] = (),
+    ) -> None:
         self.signature = signature
         self._session = session
         self._contributions = contributions
         self._usual = tuple(field.name for field in signature.outputs)
         self._known = (*self._usual, *(field.name for field in signature.on_request))
+        self._always = (*_ALWAYS, *always)
         self._orders: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._takes_matrix = takes_matrix(signature.inputs) and len(signature.inputs) > 1
 
@@ -98,7 +105,7 @@ class Predictor:
                 wanted = (*wanted, *batch.outputs)
         found = self._orders.get(wanted)
         if found is None:
-            found = tuple(name for name in self._known if name in wanted or name in _ALWAYS)
+            found = tuple(name for name in self._known if name in wanted or name in self._always)
             if len(self._orders) < _MOST_ORDERS:
                 self._orders[wanted] = found
         return found

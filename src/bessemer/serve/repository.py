@@ -67,7 +67,8 @@ def make_lane(
     """
     begin = time.perf_counter()
     explainer = _explainer(model) if spec.explain != "never" else None
-    predictor = Predictor(model.signature, model.session, explainer)
+    always = ("score",) if spec.ownership is not None else ()  # an altered answer follows from it
+    predictor = Predictor(model.signature, model.session, explainer, always)
     sample, thresholds = model.sample[0] if model.sample else {}, _thresholds(model)
     subject = Subject(
         name=model.name,
@@ -81,7 +82,7 @@ def make_lane(
         learner=str(model.info.get("learner", "")),
         size=sum(member.size for member in model.manifest.members.values()),
         thresholds=thresholds,
-        altered=altered_of(spec.ownership, model.name, model.signature, thresholds),
+        altered=altered_of(spec.ownership, model, thresholds),
     )
     lane = Lane(subject, predictor, pool, spec.threads, observers)
     lane.warm()

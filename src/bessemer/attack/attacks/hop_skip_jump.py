@@ -40,7 +40,7 @@ class HopSkipJump(DistanceAttack):
             ask(arena, frame, hard=True),
             norm=np.inf if own.norm == "l_inf" else 2,
             max_iter=own.steps,
-            init_eval=own.first_questions,
+            init_eval=min(own.first_questions, own.most_questions),
             max_eval=own.most_questions,
             verbose=False,
         )

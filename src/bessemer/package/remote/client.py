@@ -10,16 +10,20 @@ from typing import Any
 
 from bessemer.core.errors import UsageError
 from bessemer.core.exchange import Answer, ExchangeError, exchange
+from bessemer.core.redaction import remember
 from bessemer.core.retry_after import retry_after
 from bessemer.core.signature import Field
-from bessemer.package.remote.dialects import DIALECTS, Row, dialect_of
+from bessemer.package.remote.dialects import DIALECTS, Row, dialect_of, plain
 from bessemer.package.remote.purse import Purse
-from bessemer.package.remote.text import harmless
+from bessemer.package.remote.text import harmless, shown_url
 
 #: Rows of a request: few enough for any server, and no more than one person would ask.
 AT_ONCE = 32
-#: A server that is busy (these answers) is asked again so often, after what it asks for or 1, 2, 4... seconds.
-_BUSY, _TRIES, _LONGEST = (429, 503), 6, 60.0
+#: A server that is busy (these answers), or that is gone after it has answered, is asked so often, after what it asks
+#: for or 1, 2, 4... seconds.
+_BUSY, _TRIES, _LONGEST = (429, 502, 503, 504), 6, 60.0
+#: Headers that are no secrets.
+_OPEN = frozenset({"accept", "accept-language", "content-type", "user-agent"})
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,10 @@ class Door:
     key: str = ""
     timeout: float = 30.0
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for value in (self.key, *(one for name, one in self.headers.items() if name.lower() not in _OPEN)):
+            remember(value)
 
 
 class Client:
@@ -53,6 +61,10 @@ class Client:
         self._asking = dialect_of(url, door.dialect)
         self._url, self._door, self._inputs = url, door, tuple(inputs)
         self.purse, self._sleep = purse or Purse(), sleep
+        self._shown, self._known = (
+            shown_url(url),
+            False,
+        )  # known: it has answered before, so the address is right
 
     def ask(self, rows: Sequence[Row]) -> list[Any]:
         """What is said of each row, as the server writes it.
@@ -66,33 +78,36 @@ class Client:
         return found
 
     def _asked(self, rows: Sequence[Row]) -> list[Any]:
-        asked = [{one.name: row.get(one.name) for one in self._inputs} for row in rows]
-        body = json.dumps(self._asking.body(asked, self._inputs)).encode()
-        self.purse.take(len(rows))
-        answer = self._answer(body)
+        asked = [{one.name: plain(row.get(one.name)) for one in self._inputs} for row in rows]
+        answer = self._answer(json.dumps(self._asking.body(asked, self._inputs)).encode(), len(rows))
         if answer.status != 200:
             raise UsageError(
-                f"'{self._url}' refuses to answer: {answer.status}",
+                f"'{self._shown}' refuses to answer: {answer.status}",
                 why=harmless(answer.body.decode("utf-8", "replace")),
                 fix=f"give the whole address of a model, or its dialect with --dialect ({', '.join(DIALECTS)})",
             )
         return self._read(answer.body, len(rows))
 
-    def _answer(self, body: bytes) -> Answer:
+    def _answer(self, body: bytes, rows: int) -> Answer:
         headers = {"content-type": "application/json", **self._door.headers}
         if self._door.key:
             headers["authorization"] = f"Bearer {self._door.key}"
         for attempt in range(_TRIES):
+            self.purse.take(rows)  # whoever asks again asks once more
+            last, wait = attempt == _TRIES - 1, 2.0**attempt
             try:
                 answer = exchange(
                     self._url, method="POST", headers=headers, body=body, timeout=self._door.timeout
                 )
             except ExchangeError as error:
-                raise UsageError(f"'{self._url}' gives no answer", why=harmless(error)) from None
-            wait = retry_after(answer.headers.get("retry-after"))
-            wait = 2.0**attempt if wait is None else wait
-            if answer.status not in _BUSY or attempt == _TRIES - 1 or wait > _LONGEST:
-                return answer
+                if last or not self._known:
+                    raise UsageError(f"'{self._shown}' gives no answer", why=harmless(error)) from None
+            else:
+                self._known = True
+                wanted = retry_after(answer.headers.get("retry-after"))
+                wait = wait if wanted is None else wanted
+                if answer.status not in _BUSY or last or wait > _LONGEST:
+                    return answer
             self._sleep(wait)
         raise AssertionError("unreachable")
 
@@ -113,7 +128,7 @@ class Client:
         ) as error:
             why = f"{type(error).__name__}: {error}"
         raise UsageError(
-            f"what '{self._url}' answers cannot be read",
+            f"what '{self._shown}' answers cannot be read",
             why=harmless(why),
             fix=f"name its dialect with --dialect ({', '.join(DIALECTS)})",
         )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -39,12 +42,34 @@ def dialect_of(url: str, name: str = "") -> Asking:
     return DIALECTS[found]
 
 
+def plain(value: Any) -> Any:
+    """A value of a row as JSON has it: a moment as ISO 8601 text in UTC (one without a zone is in UTC), a number that
+    is none or infinite as null.
+
+    >>> plain(dt.datetime(2026, 1, 2, 3, 4, 5)), plain(float("nan")), plain(np.int64(7))
+    ('2026-01-02T03:04:05Z', None, 7)
+    """
+    if isinstance(value, np.datetime64):
+        value = value.astype("datetime64[us]")
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, Decimal):
+        value = float(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dt.datetime):
+        moment = value.astimezone(dt.UTC) if value.tzinfo else value
+        return None if value != value else f"{moment.replace(tzinfo=None).isoformat()}Z"
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    return [plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
 def _tensors(rows: Sequence[Row], inputs: Sequence[Field]) -> dict[str, Any]:
     """The Open Inference Protocol: a tensor a column."""
     made = []
     for name, array in rows_to_feeds(rows, inputs).items():
-        values = array.ravel().tolist()
-        values = [None if isinstance(v, float) and v != v else v for v in values]
+        values = [plain(value) for value in array.ravel().tolist()]
         made.append({"name": name, "shape": [len(values), 1], "datatype": _datatype(array), "data": values})
     return {"inputs": made}
 
