@@ -18,8 +18,8 @@ STEPS = 127
 
 def pixel_map(pixels: npt.NDArray[np.float32], parts: Floats, size: int) -> dict[str, Any]:
     """An image and the parts of its pixels, as JSON: `shape` [channels, height, width], `image` (0 to 255, channels
-    first), `map` (height x width whole numbers, the channels added up), `scale`: what 1 in the map is, and exactly, over
-    all pixels as they are: `raised` and `lowered`, the sums of the parts above 0 and below, and `part`, all of it.
+    first), `map` (height x width whole numbers, the channels added up), `scale`: what 1 in the map is, and exactly,
+    over all pixels as they are: `raised` and `lowered`, the sums of the parts above 0 and below, and `part`, all of it.
 
     Args:
         pixels: (C, H, W), 0 to 1. parts: (C, H, W).
