@@ -13,6 +13,7 @@ from import_model_support import agree, imported
 from onnx import TensorProto, helper
 
 from bessemer.core.errors import BessemerError, FormatError
+from bessemer.importers.models.assemble import _probes
 
 FILES = Path(__file__).parent / "onnx"
 CLASSES: dict[str, Any] = {
@@ -87,6 +88,100 @@ def test_older_operators_are_brought_to_ours(tmp_path: Path) -> None:
     agree(imported(tmp_path / "m"), rows, rows["f0"] - 2 * rows["f1"])
 
 
+SOFT = helper.make_node("Softmax", ["s"], ["y"], axis=1)
+SIGMOID = helper.make_node("Sigmoid", ["s"], ["y"])
+LINE = helper.make_node("Identity", ["s"], ["y"])
+
+
+@pytest.mark.parametrize(
+    ("end", "columns", "settings", "told"),
+    [
+        (LINE, 1, {}, "regression"),
+        (LINE, 1, {"classes": ["no", "yes"]}, "logits"),
+        (LINE, 1, {"scores": "probabilities"}, "probabilities"),
+        (LINE, 1, {"scores": "logits"}, "logits"),
+        (SIGMOID, 1, {}, "probabilities"),
+        (SIGMOID, 1, {"scores": "values"}, "regression"),
+        (SOFT, 2, {}, "probabilities"),
+        (LINE, 2, {"classes": ["a", "b"]}, "logits"),
+        (LINE, 2, {"scores": "logits"}, "logits"),
+    ],
+)
+def test_what_the_numbers_are_is_said_by_the_graph_or_the_caller(
+    end: Any, columns: int, settings: Any, told: str, tmp_path: Path
+) -> None:
+    """Each of these graphs answers the probed rows with numbers between 0 and 1."""
+    kernel = np.array([[0.01, 0.02], [0.02, 0.01]])[:, :columns]
+    (tmp_path / "m").write_bytes(graph(SUM, end, y=("N", columns), initializer=[weights(kernel)]))
+    rows = pd.DataFrame({"f0": [0.5, 2.0], "f1": [1.0, 0.0]})
+    s = rows.to_numpy() @ kernel
+    raw = {
+        "Identity": s,
+        "Sigmoid": 1 / (1 + np.exp(-s)),
+        "Softmax": np.exp(s) / np.exp(s).sum(1, keepdims=True),
+    }[end.op_type]
+    if told == "logits":
+        raw = 1 / (1 + np.exp(-raw)) if columns == 1 else np.exp(raw) / np.exp(raw).sum(1, keepdims=True)
+    if told != "regression" and columns == 1:
+        raw = np.concatenate([1 - raw, raw], axis=1)
+    agree(imported(tmp_path / "m", **settings), rows, raw[:, 0] if told == "regression" else raw)
+
+
+@pytest.mark.parametrize(
+    ("end", "columns", "settings", "said"),
+    [
+        (SIGMOID, 3, {"classes": ["a", "b", "c"]}, "Sigmoid of 3 numbers"),
+        (LINE, 2, {}, "2 numbers that are no probabilities"),
+        (LINE, 2, {"scores": "probabilities"}, "2 numbers that are no probabilities"),
+        (LINE, 2, {"scores": "values"}, "2 numbers"),
+        (LINE, 1, {"scores": "logit"}, "did you mean 'logits'"),
+    ],
+)
+def test_numbers_that_could_be_anything_are_refused(
+    end: Any, columns: int, settings: Any, said: str, tmp_path: Path
+) -> None:
+    kernel = np.array([[0.01, 0.02, 0.03], [0.02, 0.01, 0.0]])[:, :columns]
+    (tmp_path / "m").write_bytes(graph(SUM, end, y=("N", columns), initializer=[weights(kernel)]))
+    with pytest.raises(BessemerError, match=said):
+        imported(tmp_path / "m", **settings)
+
+
+def batch_mean() -> bytes:
+    return graph(
+        helper.make_node("ReduceMean", ["x", "rows"], ["m"], keepdims=1),
+        helper.make_node("Sub", ["x", "m"], ["z"]),
+        helper.make_node("MatMul", ["z", "w"], ["y"]),
+        initializer=[weights([[1], [2]]), onnx.numpy_helper.from_array(np.array([0]), "rows")],
+    )
+
+
+def huge() -> bytes:
+    """Eight gigabytes out of a hundred bytes."""
+    return graph(
+        SUM,
+        helper.make_node("Expand", ["one", "many"], ["e"]),
+        helper.make_node("Mul", ["e", "e"], ["f"]),
+        helper.make_node("ReduceMax", ["f"], ["g"], keepdims=0),
+        helper.make_node("Add", ["s", "g"], ["y"]),
+        initializer=[
+            weights([[1], [2]]),
+            onnx.numpy_helper.from_array(np.array([1], dtype=np.float32), "one"),
+            onnx.numpy_helper.from_array(np.array([2 * 10**9]), "many"),
+        ],
+    )
+
+
+def endless() -> bytes:
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Identity", ["v"], ["u"])], "body",
+        [value("i", TensorProto.INT64, []), value("go", TensorProto.BOOL, []), value("v", TensorProto.FLOAT, None)],
+        [value("on", TensorProto.BOOL, []), value("u", TensorProto.FLOAT, None)],
+    )  # fmt: skip
+    constants = [weights([[1], [2]]), onnx.numpy_helper.from_array(np.array(True), "go on")]
+    return graph(SUM, helper.make_node("Loop", ["", "go on", "s"], ["y"], body=body), initializer=constants)
+
+
 def outside() -> bytes:
     tensor = weights([[1], [2]])
     tensor.ClearField("raw_data")
@@ -110,10 +205,35 @@ IDENTITY = helper.make_node("Identity", ["x"], ["y"])
         (graph(helper.make_node("ReduceSum", ["x"], ["y"], keepdims=1)), "answers 32 rows"),
         (graph(IDENTITY, opset=9999), "cannot be brought"),
         (graph(IDENTITY)[:40], "no ONNX model"),
+        (endless(), "has a Loop"),
+        (graph(helper.make_node("RandomNormalLike", ["x"], ["y"])), "has a RandomNormalLike"),
+        (batch_mean(), "beside other rows"),
+        (huge(), "cannot run the ONNX graph|cannot be run"),
     ],
-    ids=["outside", "domain", "operator", "images", "texts", "width", "rows", "newer", "cut"],
+    ids=[
+        "outside",
+        "domain",
+        "operator",
+        "images",
+        "texts",
+        "width",
+        "rows",
+        "newer",
+        "cut",
+        "loop",
+        "random",
+        "batch",
+        "memory",
+    ],
 )
 def test_what_is_not_understood_is_refused_with_words(data: bytes, said: str, tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(data)
     with pytest.raises(BessemerError, match=said):
         imported(tmp_path / "m")
+
+
+def test_half_of_the_probed_rows_miss_nothing() -> None:
+    """A graph that has no answer to missing values is held to its answers to these, however wide it is."""
+    rows = _probes(2000)
+    assert np.isnan(rows).any()
+    assert (~np.isnan(rows).any(axis=1)).sum() >= len(rows) // 2

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import catboost
 import lightgbm
 import numpy as np
 import pytest
@@ -121,6 +122,7 @@ def test_safetensors_of_a_perceptron(tmp_path: Path) -> None:
         ({"task": "ranking"}, "'ranking' is none"),
         ({"layers": ["0", "9"]}, "no tensor '9.weight'"),
         ({"layers": ["0", "0", "2"]}, "layer 1 takes"),
+        ({"layers": ["0"] * 40_000}, "more weights than the file has"),
         ({"activation": "swush"}, "swush"),
         ({"scale": [0] * 6}, "scaled by 0"),
         ({"layers": []}, "no layers"),
@@ -141,11 +143,17 @@ def test_ubjson_is_bounded(data: bytes) -> None:
 
 
 @pytest.fixture(scope="module")
-def files() -> dict[str, bytes]:
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """A small real model in each form."""
     boosted = lightgbm.LGBMClassifier(n_estimators=2, num_leaves=4, verbose=-1, n_jobs=1).fit(X, ODD)
     booster = xgboost.XGBClassifier(n_estimators=2, max_depth=2, n_jobs=1).fit(X, ODD).get_booster()
+    grown = catboost.CatBoostClassifier(
+        iterations=2, depth=2, thread_count=1, verbose=0, allow_writing_files=False
+    ).fit(X, ODD)
+    saved = tmp_path_factory.mktemp("catboost") / "model.json"
+    grown.save_model(str(saved), format="json")
     return {
+        "catboost": saved.read_bytes(),
         "lightgbm": boosted.booster_.model_to_string().encode(),
         "xgboost": bytes(booster.save_raw("json")),
         "ubjson": bytes(booster.save_raw("ubj")),
@@ -162,7 +170,9 @@ ODDITIES = [b"9" * 12, b"nan", b"-1", b"1e999", b"\xff\xff\xff\xff", b"null", b"
     max_examples=20, deadline=None, derandomize=True, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
-@pytest.mark.parametrize("form", ["lightgbm", "xgboost", "ubjson", "skops", "safetensors", "onnx"])
+@pytest.mark.parametrize(
+    "form", ["lightgbm", "xgboost", "ubjson", "catboost", "skops", "safetensors", "onnx"]
+)
 @given(data=st.data())
 def test_damaged_files_are_models_or_are_refused(
     form: str, files: dict[str, bytes], data: st.DataObject

@@ -123,6 +123,11 @@ def test_with_data_the_whole_flow_judges_the_model_as_it_is(
     assert {row["learner"] for row in _leaderboard(tmp_path / "odd")} == {"given", "constant", "linear"}
     again = Project(tmp_path / "odd").run()
     assert {stage.status for stage in again.stages} == {"cached"}
+    import_model(
+        folder / "linear.skops", output=tmp_path / "odd" / "given.bsm", target="odd", force=True, name="odd"
+    )
+    changed = {one.stage: one.status for one in Project(tmp_path / "odd").run(upto="train").stages}
+    assert (changed["acquire"], changed["prepare"], changed["train"]) == ("cached", "ran", "ran")
 
 
 def _leaderboard(project: Path) -> list[dict[str, Any]]:
@@ -164,3 +169,32 @@ def test_settings_that_a_given_model_cannot_have(section: Any, said: str, tmp_pa
     with pytest.raises(ProjectError) as error:
         Project(tmp_path)
     assert said in str(error.value)
+
+
+def test_what_is_in_the_way_is_told_before_anything_is_written(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.bsm").mkdir()
+    with pytest.raises(UsageError, match="is a folder"):
+        import_model(folder / "boosted.txt", output=tmp_path / "a.bsm", force=True)
+    (tmp_path / "b").write_text("a file")
+    judged: dict[str, Any] = {"data": str(folder / "rows.parquet"), "target": "odd", "force": True}
+    with pytest.raises(UsageError, match="is a file"):
+        import_model(folder / "boosted.txt", output=tmp_path / "b.bsm", **judged)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "bessemer.yaml").write_text("data: mine.csv\ntarget: y\n")
+    with pytest.raises(UsageError, match="not the project of an imported model"):
+        import_model(folder / "boosted.txt", output=tmp_path / "c.bsm", **judged)
+    assert (tmp_path / "c" / "bessemer.yaml").read_text() == "data: mine.csv\ntarget: y\n"
+
+
+def test_a_model_that_is_refused_leaves_no_folder(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.txt").write_text((folder / "boosted.txt").read_text()[:2000])
+    with pytest.raises(BessemerError):
+        import_model(
+            tmp_path / "cut.txt", data=str(folder / "rows.parquet"), target="odd", output=tmp_path / "m.bsm"
+        )
+    assert not (tmp_path / "m").exists()
+
+
+def test_scores_are_for_onnx(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--scores is for ONNX"):
+        import_model(folder / "boosted.txt", scores="logits", output=tmp_path / "m.bsm")

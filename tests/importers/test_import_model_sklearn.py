@@ -27,7 +27,7 @@ from sklearn.ensemble import (
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.neural_network import MLPClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -157,6 +157,140 @@ def test_what_has_no_counterpart_is_refused_with_words(model: Any, said: str, tm
         imported(kept(model.fit(HOLED if "indicator" in said else X, DIGIT % 2), tmp_path))
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        LogisticRegression(),
+        RandomForestClassifier(8, random_state=0),
+        HistGradientBoostingClassifier(max_iter=4),
+    ],
+    ids=["linear", "forest", "boosting"],
+)
+@pytest.mark.parametrize(
+    "imputer", [[SimpleImputer(strategy="most_frequent")], []], ids=["imputed", "as it is"]
+)
+def test_missing_codes_are_imputed_where_the_pipeline_does(last: Any, imputer: Any, tmp_path: Path) -> None:
+    if not imputer and isinstance(last, LogisticRegression):
+        pytest.skip("scikit-learn's linear models refuse missing values")
+    rows = pd.DataFrame({"town": WORDS.astype(object), "a": X[:, 3]})
+    rows.loc[rows.index % 5 == 0, "town"] = None
+    words = make_pipeline(OrdinalEncoder(), *imputer, StandardScaler())
+    front = ColumnTransformer([("words", words, ["town"])], remainder="passthrough")
+    model = make_pipeline(front, last).fit(rows, (WORDS == "top") ^ rows["town"].isna())
+    agree(imported(kept(model, tmp_path)), rows, model.predict_proba(rows))
+
+
+def test_an_empty_text_among_the_categories_is_told(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"town": np.where(WORDS == "low", "", WORDS).astype(object), "a": X[:, 3]})
+    front = ColumnTransformer([("words", OrdinalEncoder(), ["town"])], remainder="passthrough")
+    model = make_pipeline(front, DecisionTreeClassifier(max_depth=4)).fit(rows, WORDS == "low")
+    made = imported(kept(model, tmp_path))
+    agree(made, rows, model.predict_proba(rows))
+    assert any("empty text" in note for note in made.provenance["imported"]["notes"])
+
+
+@pytest.mark.parametrize(
+    "last", [LogisticRegression(), DecisionTreeClassifier(max_depth=4)], ids=["linear", "tree"]
+)
+def test_weights_of_transformers_are_taken_over(last: Any, tmp_path: Path) -> None:
+    rows = pd.DataFrame({"town": WORDS.astype(object), "a": X[:, 3], "b": HOLED[:, 4]})
+    parts = [
+        ("words", OneHotEncoder(), ["town"]),
+        ("numbers", make_pipeline(SimpleImputer(), StandardScaler()), ["a", "b"]),
+    ]
+    front = ColumnTransformer(parts, transformer_weights={"words": 0.25, "numbers": 3})
+    model = make_pipeline(front, last).fit(rows, DIGIT % 2)
+    agree(imported(kept(model, tmp_path)), rows, model.predict_proba(rows))
+
+
+def test_a_weight_of_nothing_is_refused(tmp_path: Path) -> None:
+    front = ColumnTransformer([("all", StandardScaler(), [0, 1])], transformer_weights={"all": 0})
+    model = make_pipeline(front, LogisticRegression()).fit(X, DIGIT % 2)
+    with pytest.raises(FormatError, match="has the weight 0"):
+        imported(kept(model, tmp_path))
+
+
+OFFSET = np.stack([1.7e9 + 128.0 * np.arange(400), X[:, 3]], axis=1)  # values of float32, whose mean is none
+
+
+@pytest.mark.parametrize(
+    "last",
+    [LogisticRegression(C=100), MLPClassifier((4,), max_iter=20, tol=1, random_state=0)],
+    ids=["linear", "perceptron"],
+)
+def test_large_offsets_are_exact(last: Any, tmp_path: Path) -> None:
+    model = make_pipeline(StandardScaler(), last).fit(OFFSET, OFFSET[:, 0] > OFFSET[:, 0].mean())
+    agree(imported(kept(model, tmp_path)), table(OFFSET), model.predict_proba(OFFSET))
+
+
+def test_a_perceptron_of_numbers(tmp_path: Path) -> None:
+    model = make_pipeline(
+        StandardScaler(), MLPRegressor(hidden_layer_sizes=(8,), max_iter=20, tol=1, random_state=0)
+    )
+    model.fit(X, DIGIT + 0.5)
+    agree(imported(kept(model, tmp_path)), table(X), model.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("model", "y", "said"),
+    [
+        (
+            MLPRegressor(loss="poisson", hidden_layer_sizes=(4,), max_iter=5, tol=1),
+            DIGIT + 0.5,
+            "ends with 'exp'",
+        ),
+        (
+            MLPRegressor(hidden_layer_sizes=(4,), max_iter=5, tol=1),
+            np.stack([DIGIT, -DIGIT], axis=1),
+            "2 scores a row",
+        ),
+        (MLPClassifier((4,), max_iter=5, tol=1), np.stack([DIGIT % 2, DIGIT > 4], axis=1), "2 scores a row"),
+        (
+            MLPClassifier((4,), max_iter=5, tol=1),
+            np.stack([DIGIT % 2, DIGIT > 4, DIGIT > 6], axis=1),
+            "ends with 'logistic'",
+        ),
+    ],
+    ids=["poisson", "targets", "two labels", "labels"],
+)
+def test_perceptrons_of_other_outputs_are_refused(model: Any, y: Any, said: str, tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=said):
+        imported(kept(model.fit(X, y), tmp_path))
+
+
+def older(file: Path, multi_class: str, solver: str) -> Path:
+    """The archive as scikit-learn before 1.8 wrote it, with `multi_class`."""
+
+    def change(schema: Any, files: Any) -> None:
+        state = schema["content"]["content"]
+        word = {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "is_json": True}
+        state["multi_class"] = {**word, "content": json.dumps(multi_class)}
+        state["solver"] = {**word, "content": json.dumps(solver)}
+
+    return rewritten(file, change)
+
+
+@pytest.mark.parametrize(
+    ("multi_class", "solver"), [("auto", "liblinear"), ("deprecated", "liblinear"), ("ovr", "lbfgs")]
+)
+def test_one_class_against_the_rest_is_refused(multi_class: str, solver: str, tmp_path: Path) -> None:
+    file = kept(make_logistic(WORDS), tmp_path)
+    imported(older(file, "auto", "lbfgs"))
+    with pytest.raises(FormatError, match="one class against the rest"):
+        imported(older(file, multi_class, solver))
+
+
+def make_logistic(y: np.ndarray) -> LogisticRegression:
+    return LogisticRegression(max_iter=500).fit(X / 16, y)
+
+
+def test_two_classes_of_an_older_multinomial_model(tmp_path: Path) -> None:
+    model = make_logistic(DIGIT % 2)
+    p = 1 / (1 + np.exp(-2 * model.decision_function(X / 16)))
+    made = imported(older(kept(model, tmp_path), "multinomial", "lbfgs"))
+    agree(made, table(X / 16), np.stack([1 - p, p], axis=1))
+
+
 def rewritten(file: Path, change: Any) -> Path:
     """The archive with another tree of types."""
     with zipfile.ZipFile(file) as old:
@@ -196,5 +330,33 @@ def test_a_tree_of_types_that_is_too_deep_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "m", "w") as archive:
         archive.writestr("1.npy", b"")
         archive.writestr("schema.json", '{"content": ' + "[" * 100_000)
+    with pytest.raises(FormatError, match="skops is damaged"):
+        imported(tmp_path / "m")
+
+
+def test_arrays_that_are_named_often_are_counted_as_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array = io.BytesIO()
+    np.save(array, np.zeros(2**10))
+
+    def change(schema: Any, files: Any) -> None:
+        state = schema["content"]["content"]
+        files["9.npy"] = array.getvalue()
+        state.update({f"again{i}": {**state["coef_"], "file": "9.npy"} for i in range(40)})
+
+    file = rewritten(kept(LogisticRegression().fit(X, DIGIT % 2), tmp_path), change)
+    monkeypatch.setattr("bessemer.importers.models.sklearn.archive.LARGEST", 2**18)
+    with pytest.raises(FormatError, match="some of them often"):
+        imported(file)
+
+
+def test_a_damaged_archive_of_lzma_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "m", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("schema.json", '{"protocol":1}' * 100)
+    content = bytearray((tmp_path / "m").read_bytes())
+    at = content.find(b"schema.json") + 20
+    content[at : at + 8] = b"\xff" * 8
+    (tmp_path / "m").write_bytes(content)
     with pytest.raises(FormatError, match="skops is damaged"):
         imported(tmp_path / "m")

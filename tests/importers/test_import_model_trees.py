@@ -15,7 +15,8 @@ import xgboost
 from import_model_support import agree, answers, holed, imported
 from sklearn.datasets import load_digits
 
-from bessemer.core.errors import FormatError
+from bessemer.core.errors import BessemerError, FormatError
+from bessemer.importers.models.categories import check_codes
 
 TASKS = ("binary", "multiclass", "regression")
 
@@ -233,4 +234,115 @@ def test_a_tree_that_is_none_is_refused(digits: pd.DataFrame, change: Any, said:
     change(saved)
     (tmp_path / "model.json").write_text(json.dumps(saved))
     with pytest.raises(Exception, match=said):
+        imported(tmp_path / "model.json")
+
+
+@pytest.mark.parametrize(
+    ("task", "settings"),
+    [
+        ("binary", {}),
+        ("multiclass", {"num_parallel_tree": 2, "subsample": 0.7}),
+        ("regression", {"booster": "dart", "rate_drop": 0.2}),
+    ],
+)
+def test_xgboost_stopped_early_keeps_its_best_rounds(
+    digits: pd.DataFrame, task: str, settings: Any, tmp_path: Path
+) -> None:
+    kind = xgboost.XGBRegressor if task == "regression" else xgboost.XGBClassifier
+    grown = kind(
+        n_estimators=40, max_depth=6, learning_rate=1.0, early_stopping_rounds=3, n_jobs=1, **settings
+    )
+    y = np.random.default_rng(0).permutation(target(digits, task))  # nothing to learn: later rounds only harm
+    grown.fit(digits[:60], y[:60], eval_set=[(digits[60:160], y[60:160])], verbose=False)
+    grown.get_booster().save_model(tmp_path / "model.json")
+    assert grown.best_iteration + 1 < grown.get_booster().num_boosted_rounds()
+    model = imported(tmp_path / "model.json")
+    agree(model, digits, wanted(grown, digits, task), 1e-5)
+    notes = model.provenance["imported"]["notes"]
+    assert any(f"the best {grown.best_iteration + 1} rounds are taken" in note for note in notes)
+
+
+GROUPED: dict[str, Any] = {
+    "verbose": -1, "num_threads": 1, "objective": "regression", "min_data_per_group": 1, "cat_smooth": 1,
+    "max_cat_to_onehot": 1,
+}  # fmt: skip
+
+
+def constant_and_codes() -> tuple[pd.DataFrame, lightgbm.Booster]:
+    """A column of categories that never vary, and one of whole numbers that are categories, not pandas'."""
+    rng, n = np.random.default_rng(0), 300
+    table = pd.DataFrame(
+        {"k": pd.Categorical(["only"] * n), "m": rng.integers(0, 6, n), "b": rng.normal(size=n)}
+    )
+    y = np.array([0, 5, 1, 4, 2, 3])[table["m"]] + 0.1 * table["b"]
+    return table, lightgbm.train(GROUPED, lightgbm.Dataset(table, y, categorical_feature=["k", "m"]), 4)
+
+
+def test_lightgbm_gives_categories_to_the_column_that_has_them(tmp_path: Path) -> None:
+    table, grown = constant_and_codes()
+    grown.save_model(tmp_path / "model.txt")
+    model = imported(tmp_path / "model.txt")
+    assert [f.dtype for f in model.signature.inputs] == ["string", "integer", "number"]
+    agree(model, table.assign(k="only"), grown.predict(table))
+
+
+def test_lightgbm_categories_of_one_column_or_another_are_refused(tmp_path: Path) -> None:
+    _, grown = constant_and_codes()
+    text = grown.model_to_string().replace('[["only"]]', '[["a", "b", "c", "d", "e", "f"]]')
+    (tmp_path / "model.txt").write_text(text)
+    with pytest.raises(FormatError, match="which columns they are of is not said") as error:
+        imported(tmp_path / "model.txt")
+    assert "never vary, or of whole numbers" in error.value.why
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ('""', "empty text"),
+        ('"\\ud800"', "nobody can read"),
+        ('"\\u001b[31mX"', "nobody can read"),
+        ('"south"', "two categories"),
+    ],
+)
+def test_categories_that_are_no_names_are_refused(
+    mixed: pd.DataFrame, name: str, said: str, tmp_path: Path
+) -> None:
+    grown = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1, n_jobs=1).fit(mixed, target(mixed, "binary"))
+    text = grown.booster_.model_to_string()
+    assert '"north"' in text
+    (tmp_path / "model.txt").write_text(text.replace('"north"', name))
+    with pytest.raises(FormatError, match=said):
+        imported(tmp_path / "model.txt")
+
+
+def test_sets_that_many_nodes_name_are_counted_as_often(
+    mixed: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown = xgboost.XGBClassifier(n_estimators=3, enable_categorical=True, max_cat_to_onehot=2, n_jobs=1)
+    grown.fit(mixed, target(mixed, "binary"))
+    saved = json.loads(grown.get_booster().save_raw("json"))
+    trees = saved["learner"]["gradient_booster"]["model"]["trees"]
+    every = max(len(tree["categories"]) for tree in trees)
+    for tree in trees:
+        tree["categories_segments"] = [0] * len(tree["categories_segments"])
+        tree["categories_sizes"] = [len(tree["categories"])] * len(tree["categories_sizes"])
+    (tmp_path / "model.json").write_text(json.dumps(saved))
+    constant_and_codes()[1].save_model(tmp_path / "model.txt")
+    for file, most in (
+        ("model.json", every),
+        ("model.txt", 6),
+    ):  # that one has six categories, in all its trees
+        monkeypatch.setattr("bessemer.importers.models.categories._MOST_CODES", most)
+        with pytest.raises(FormatError, match="sets of the model have"):
+            imported(tmp_path / file)
+    check_codes(6)
+
+
+def test_catboost_with_a_column_of_a_huge_number_is_refused(digits: pd.DataFrame, tmp_path: Path) -> None:
+    grown = catboost.CatBoostRegressor(iterations=2, thread_count=1, verbose=0, allow_writing_files=False)
+    grown.fit(digits, target(digits, "regression")).save_model(str(tmp_path / "model.json"), format="json")
+    saved = json.loads((tmp_path / "model.json").read_text())
+    saved["features_info"]["float_features"][0]["flat_feature_index"] = 10**12
+    (tmp_path / "model.json").write_text(json.dumps(saved))
+    with pytest.raises(BessemerError, match="takes 1,000,000,000,001 columns"):
         imported(tmp_path / "model.json")

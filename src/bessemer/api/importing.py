@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bessemer.api.shorthand import expand
 from bessemer.core import project_file
-from bessemer.core.errors import EnvironmentFault, Fault, ProjectError, UsageError
+from bessemer.core.errors import EnvironmentFault, Fault, ProjectError, UsageError, did_you_mean
 from bessemer.core.store import write_atomic
 from bessemer.flow import sections
 
@@ -144,6 +144,7 @@ def import_model(
     name: str = "",
     columns: Iterable[str] = (),
     classes: Iterable[str] = (),
+    scores: str = "",
     output: str | Path = "",
     force: bool = False,
     sinks: Iterable[Sink] = (),
@@ -156,6 +157,7 @@ def import_model(
             and profiled by the whole flow, in a project that is written beside the package.
         name: of the package; the file's by default.
         columns, classes: names of its columns and classes, in its order, where its file does not say them.
+        scores: what the numbers of an ONNX graph are, where it does not say so: `logits`, `probabilities` or `values`.
         output: the package to write; NAME.bsm by default.
         force: replace what is there.
         sinks: told of everything that happens in the flow.
@@ -166,27 +168,31 @@ def import_model(
         BessemerError: what stopped the flow.
     """
     from bessemer.importers.models.assemble import LACKS
-    from bessemer.importers.models.door import package_of
-    from bessemer.importers.models.foreign import Asked
-    from bessemer.importers.models.project import GIVEN, folder_of, project_text
+    from bessemer.importers.models.door import ready_of
+    from bessemer.importers.models.foreign import SCORES, Asked
+    from bessemer.importers.models.project import GIVEN, check_place, folder_of, project_text
 
     path, name = Path(file), name or Path(file).name.partition(".")[0] or "model"
-    out, asked = Path(output or f"{name}.bsm"), Asked(tuple(columns), tuple(classes))
+    if scores and scores not in SCORES:
+        raise UsageError(f"no scores are '{scores}'", fix=did_you_mean(scores, SCORES))
+    out, asked = Path(output or f"{name}.bsm"), Asked(tuple(columns), tuple(classes), scores)
     folder = folder_of(out)
-    for there in (out, *([folder] if data else [])):
-        if there.exists() and not force:
-            raise UsageError(f"{there} is there already", fix="give --force to replace it, or --output FILE")
+    check_place(out, folder if data else None, force=force)
     if bool(data) and not target:
         raise UsageError("--data needs --target", fix="name the column that the model predicts")
+    ready = ready_of(path, name=name, target=target or "target", asked=asked)
     if not data:
-        made = package_of(path, out, name=name, target=target or "target", asked=asked)
+        made = ready.write(out)
         return ImportedModel(out, made.title, made.signature, made.notes, LACKS)
     from bessemer.api.project import Project
     from bessemer.importers.draft import relative
     from bessemer.package.read import read_package
 
-    folder.mkdir(parents=True, exist_ok=True)
-    made = package_of(path, folder / GIVEN, name=name, target=target, asked=asked)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFault(f"cannot write {folder}: {error.strerror}", fix="--output FILE") from None
+    made = ready.write(folder / GIVEN)
     text = project_text(made.signature, name=name, data=relative(data, Path(), folder), target=target)
     write_atomic(folder / project_file.FILE, text.encode("utf-8"))
     project = Project(folder)

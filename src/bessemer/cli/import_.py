@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 @click.option("--columns", default="", metavar="A,B,C", help="Of a model: its columns, in its order.")
 @click.option("--classes", default="", metavar="A,B", help="Of a model: its classes, in its order.")
 @click.option(
+    "--scores",
+    type=click.Choice(["logits", "probabilities", "values"]),
+    default=None,
+    help="Of an ONNX model: what its numbers are, where the graph does not say so.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -38,6 +44,7 @@ def command(
     name: str,
     columns: str,
     classes: str,
+    scores: str | None,
     output: Path | None,
     force: bool,
     as_json: bool,
@@ -50,9 +57,11 @@ def command(
     from bessemer.api import is_model
 
     if not tool and is_model(file):
-        _model(file, data, target, name, (columns, classes), output, force=force, as_json=as_json)
+        _model(
+            file, data, target, name, (columns, classes), scores or "", output, force=force, as_json=as_json
+        )
     else:
-        if given := _given(target=target, name=name, columns=columns, classes=classes):
+        if given := _given(target=target, name=name, columns=columns, classes=classes, scores=scores or ""):
             raise click.UsageError(f"--{given} is for models, and {file} is none that can be imported")
         _project(file, tool, data, output or Path("bessemer.yaml"), force=force, as_json=as_json)
 
@@ -84,6 +93,7 @@ def _model(
     target: str,
     name: str,
     lists: tuple[str, str],
+    scores: str,
     output: Path | None,
     *,
     force: bool,
@@ -102,6 +112,7 @@ def _model(
             name=name,
             columns=columns,
             classes=classes,
+            scores=scores,
             output=output or "",
             force=force,
             sinks=[sink],

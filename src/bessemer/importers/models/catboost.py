@@ -11,7 +11,15 @@ import numpy as np
 from bessemer.core.errors import did_you_mean
 from bessemer.core.signature import Task
 from bessemer.importers.models import jsons
-from bessemer.importers.models.foreign import Asked, Foreign, classes_of, named, numbers, refused
+from bessemer.importers.models.foreign import (
+    MOST_COLUMNS,
+    Asked,
+    Foreign,
+    classes_of,
+    named,
+    numbers,
+    refused,
+)
 from bessemer.importers.models.trees import MOST_BRANCHES, native_of, reading
 from bessemer.package.trees.model import Link, Tree
 from bessemer.train.learners.catboost_trees import to_trees
@@ -60,6 +68,8 @@ def _read(saved: Mapping[str, Any], asked: Asked) -> Foreign:
         )
     floats = {int(feature["flat_feature_index"]): feature for feature in info["float_features"]}
     count = max(floats, default=-1) + 1
+    if min(floats, default=0) < 0 or count > MOST_COLUMNS:
+        raise refused(f"the model takes {count:,} columns", f"1 to {MOST_COLUMNS:,} can be imported")
     said = [str(floats[j].get("feature_id") or f"f{j}") if j in floats else f"f{j}" for j in range(count)]
     names = named(asked, said, count)
     _, bias = saved["scale_and_bias"]

@@ -14,6 +14,19 @@ from bessemer.package.trees.model import Tree
 from bessemer.prepare.transforms.base import Feature
 from bessemer.prepare.transforms.categorical import FittedCategorical
 
+#: Most categories of the sets of all nodes together: a small file may name the same ones again and again.
+_MOST_CODES = 5_000_000
+
+
+def check_codes(count: int) -> None:
+    """Hold the categories that all nodes ask for to what is read.
+
+    Raises:
+        FormatError: they are more.
+    """
+    if not 0 <= count <= _MOST_CODES:
+        raise refused(f"the sets of the model have {count:,} categories", f"up to {_MOST_CODES:,} are read")
+
 
 @dataclass(frozen=True)
 class Levels:

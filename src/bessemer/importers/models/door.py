@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from bessemer.core.signature import Signature
 from bessemer.importers.models.assemble import members_of
 from bessemer.importers.models.foreign import Asked
 from bessemer.importers.models.formats import read
+from bessemer.importers.models.trees import reading
 from bessemer.package.write import write_package
 
 
@@ -22,6 +24,53 @@ class Made:
     signature: Signature
     notes: tuple[str, ...]
     size: int
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A model that was read, as the members of a package that nobody has written yet."""
+
+    title: str
+    signature: Signature
+    notes: tuple[str, ...]
+    members: Mapping[str, bytes]
+    name: str
+    version: str
+
+    def write(self, out: Path) -> Made:
+        """Write the package, signed with this user's key.
+
+        Raises:
+            StoreError: disk full or read-only.
+        """
+        package = write_package(
+            out,
+            self.members,
+            name=self.name,
+            version=self.version,
+            created=dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            task=self.signature.task,
+            target=self.signature.target,
+        )
+        return Made(out, self.title, self.signature, self.notes, package.size)
+
+
+def ready_of(
+    file: Path, *, name: str, version: str = "1", target: str = "target", asked: Asked | None = None
+) -> Ready:
+    """Read the model in a file; nothing is written.
+
+    Raises:
+        FormatError: the file is refused, damaged, or holds what has no counterpart.
+        UsageError: no model, or what was asked for does not fit it.
+        PackageError: the graph does not say what the model says.
+    """
+    kind, data, foreign = read(file, asked or Asked())
+    with reading(f"model ({kind.TITLE})"):
+        signature, members = members_of(
+            foreign, title=kind.TITLE, data=data, name=name, version=version, target=target
+        )
+    return Ready(kind.TITLE, signature, foreign.notes, members, name, version)
 
 
 def package_of(
@@ -41,17 +90,4 @@ def package_of(
         PackageError: the graph does not say what the model says.
         StoreError: disk full or read-only.
     """
-    kind, data, foreign = read(file, asked or Asked())
-    signature, members = members_of(
-        foreign, title=kind.TITLE, data=data, name=name, version=version, target=target
-    )
-    package = write_package(
-        out,
-        members,
-        name=name,
-        version=version,
-        created=dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        task=signature.task,
-        target=target,
-    )
-    return Made(out, kind.TITLE, signature, foreign.notes, package.size)
+    return ready_of(file, name=name, version=version, target=target, asked=asked).write(out)

@@ -19,16 +19,21 @@ LARGEST = 2**28
 #: Most columns of a model, and most values of all tables of categories.
 MOST_COLUMNS, MOST_VALUES = 100_000, 50_000_000
 
+#: What the numbers of an ONNX graph may be.
+SCORES = ("logits", "probabilities", "values")
+
 
 @dataclass(frozen=True)
 class Asked:
     """What the caller says of the model, where its file does not.
 
     columns: names of its columns, in its order. classes: names of its classes, in its order.
+    scores: what the numbers of an ONNX graph are: `logits`, `probabilities`, `values` or '' (the graph says it).
     """
 
     columns: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    scores: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,27 @@ def numbers(names: Sequence[str]) -> tuple[Input, ...]:
 
 
 def column(name: str, dtype: DType, fitted: FittedCategorical) -> Input:
-    """A column of categories, with what makes features of it."""
+    """A column of categories, with what makes features of it.
+
+    Raises:
+        FormatError: a category that is there twice, has no text, or one that nobody can read.
+    """
+    seen: set[Any] = set()
+    for level in fitted.levels:
+        if level == "":
+            raise refused(
+                f"a category of '{name}' is the empty text",
+                "that counts as a missing value here, and the model tells the two apart",
+                "call it something before the training",
+            )
+        if isinstance(level, str) and not level.isprintable():
+            raise refused(
+                f"a category of '{name}' has a name that nobody can read: '{harmless(level)}'",
+                fix="rename it before the training",
+            )
+        if level in seen:
+            raise refused(f"two categories of '{name}' are called '{level}'")
+        seen.add(level)
     return Input(_column(name, dtype), fitted)
 
 

@@ -87,6 +87,10 @@ def read(path: Path, asked: Asked) -> tuple[Format, bytes, Foreign]:
             f"{path.name} is no model that can be imported",
             fix="; ".join(FORMATS.load(one).TITLE for one in FORMATS),
         )
+    if asked.scores and name != "onnx":
+        raise UsageError(
+            f"--scores is for ONNX, and {path.name} says what its numbers are", fix="leave it out"
+        )
     if path.stat().st_size > LARGEST:
         raise FormatError(
             f"{path.name} has {path.stat().st_size:,} bytes", why=f"models up to {LARGEST:,} are imported",

@@ -11,7 +11,7 @@ import numpy as np
 
 from bessemer.core.errors import did_you_mean
 from bessemer.core.signature import Task
-from bessemer.importers.models.categories import Levels, Sets
+from bessemer.importers.models.categories import Levels, Sets, check_codes
 from bessemer.importers.models.foreign import Asked, Foreign, classes_of, named, refused
 from bessemer.importers.models.trees import native_of, reading
 from bessemer.package.trees.model import Link, Trees
@@ -19,9 +19,7 @@ from bessemer.train.learners.lightgbm_text import TextTree, parse
 from bessemer.train.learners.lightgbm_trees import to_trees
 
 _CATEGORICAL, _MISSING_BITS, _ZERO = 1, 2, 1
-_PANDAS = "\npandas_categorical:"
-#: Most categories of all sets together: a bit each in the file, and more in memory.
-_MOST_CODES = 5_000_000
+_PANDAS, _TOLD = "\npandas_categorical:", "\n[categorical_feature: "
 _RANKS = "its score ranks rows: it is imported as a number"
 
 
@@ -111,9 +109,7 @@ def _check_sizes(trees: Sequence[TextTree], header: Mapping[str, str]) -> None:
         leaves = int(tree.fields.get("num_leaves", "0"))
         if leaves < 1 or len(tree.leaves) != leaves:
             raise refused(f"tree {i} says {leaves} leaves, and there are {len(tree.leaves)}")
-    codes = sum(int(np.bitwise_count(tree.numbers("cat_threshold", np.uint32)).sum()) for tree in trees)
-    if codes > _MOST_CODES:
-        raise refused(f"the sets of the model have {codes:,} categories", f"up to {_MOST_CODES:,} are read")
+    check_codes(sum(_codes_in(tree) for tree in trees))
 
 
 def _levels(
@@ -123,19 +119,12 @@ def _levels(
     infos = header.get("feature_infos", "").split()
     places = [j for j, info in enumerate(infos[:features]) if info != "none" and not info.startswith("[")]
     asked = _codes_of(trees)
-    values = _pandas(text)
-    if values and len(values) != len(places):
-        raise refused(
-            f"the model has {len(values)} columns of categories, and {len(places)} that it looks at",
-            "which are which is not said",
-            "train it again without the columns of categories that never vary",
-        )
-    named = dict(zip(places, values, strict=True)) if values else {}
+    named = _matched(_pandas(text), infos[:features], _said(text))
     return {
         j: Levels(
             dict(enumerate(named[j])) if j in named else {c: c for c in sorted(asked.get(j, {0}))}, 1.0, 1.0
         )
-        for j in sorted({*places, *asked})
+        for j in sorted({*places, *asked, *named})
     }
 
 
@@ -148,6 +137,42 @@ def _pandas(text: str) -> list[list[Any]]:
             raise refused("the model has categories that are neither texts nor whole numbers")
         found.append(list(values))
     return found
+
+
+def _said(text: str) -> frozenset[int] | None:
+    """The columns that the training was told are categories, where the file says it by their numbers."""
+    line = text.rpartition(_TOLD)[2].partition("]")[0] if _TOLD in text else ""
+    words = line.split(",")
+    return frozenset(map(int, words)) if all(word.strip().isdecimal() for word in words) else None
+
+
+def _matched(
+    values: Sequence[list[Any]], infos: Sequence[str], told: frozenset[int] | None
+) -> dict[int, list[Any]]:
+    """Which column each of pandas' lists of categories is of: they stand in the columns' order, and no column is named.
+
+    A column of whole numbers may be of categories too, without a list, and one that never varies says nothing of
+    itself. So the lists are matched only where there is one way to do it.
+    """
+    most = {
+        j: -1 if info == "none" else max(map(int, info.split(":")))
+        for j, info in enumerate(infos)
+        if not info.startswith("[") and (info != "none" or told is None or j in told)
+    }
+    # ways[k]: in how many ways the first k lists are of columns so far, and one of them
+    ways: list[tuple[int, dict[int, list[Any]]]] = [(1, {}), *[(0, {})] * len(values)]
+    for j, code in most.items():
+        for k in range(len(values), 0, -1):
+            count, found = ways[k - 1]
+            if count and code < len(values[k - 1]):
+                ways[k] = (min(2, ways[k][0] + count), {**found, j: values[k - 1]})
+    if ways[-1][0] != 1:
+        raise refused(
+            f"the model has {len(values)} lists of categories, and which columns they are of is not said",
+            "columns of categories that never vary, or of whole numbers beside those of pandas, fit them as well",
+            "train it again without the columns that never vary, and with all categories as pandas'",
+        )
+    return ways[-1][1]
 
 
 def _by_set(tree: TextTree) -> np.ndarray:
@@ -164,22 +189,43 @@ def _codes_of(trees: Sequence[TextTree]) -> dict[int, set[int]]:
     return found
 
 
-def _sets_of(tree: TextTree) -> dict[int, frozenset[int]]:
-    """The categories that go left at each node that asks for some: bits of 32-bit words, cut at boundaries."""
+def _set_places(tree: TextTree) -> dict[int, int]:
+    """The number of the set of each node that asks for one."""
     nodes = np.flatnonzero(_by_set(tree))
-    if not len(nodes):
-        return {}
-    places = tree.numbers("threshold", np.float64)
+    places = tree.numbers("threshold", np.float64) if len(nodes) else np.zeros(0)
+    return {node: int(places[node]) for node in nodes.tolist()}
+
+
+def _words_of(tree: TextTree) -> tuple[np.ndarray, np.ndarray]:
+    """Where each set begins and the last one ends, and the words, whose bits are the categories in a set."""
     cuts, words = tree.numbers("cat_boundaries", np.int64), tree.numbers("cat_threshold", np.uint32)
-    found = {}
-    for node in nodes.tolist():
-        place = int(places[node])
-        first, end = int(cuts[place]), int(cuts[place + 1])
-        if not 0 <= first < end <= len(words):
-            raise ValueError(f"a set of categories from word {first} to {end} of {len(words)}")
-        bits = np.unpackbits(words[first:end].astype("<u4").view(np.uint8), bitorder="little")
-        found[node] = frozenset(np.flatnonzero(bits).tolist())
-    return found
+    if len(cuts) and (cuts[0] < 0 or cuts[-1] > len(words) or (np.diff(cuts) <= 0).any()):
+        raise ValueError(f"sets of categories from word {cuts[0]} to {cuts[-1]} of {len(words)}")
+    return cuts, words
+
+
+def _codes_in(tree: TextTree) -> int:
+    """How many categories the nodes ask for: a set counts as often as nodes name it."""
+    places = np.array(list(_set_places(tree).values()), dtype=np.int64)
+    if not len(places):
+        return 0
+    cuts, words = _words_of(tree)
+    if places.min() < 0 or places.max() >= len(cuts) - 1:
+        raise ValueError(f"a node asks for set {places.max()} of {len(cuts) - 1}")
+    until = np.concatenate([[0], np.cumsum(np.bitwise_count(words), dtype=np.int64)])
+    return int((until[cuts[places + 1]] - until[cuts[places]]).sum())
+
+
+def _sets_of(tree: TextTree) -> dict[int, frozenset[int]]:
+    """The categories that go left at each node that asks for some."""
+    nodes = _set_places(tree)
+    cuts, words = _words_of(tree) if nodes else (np.zeros(0), np.zeros(0))
+    sets: dict[int, frozenset[int]] = {}
+    for place in set(nodes.values()):
+        own = words[int(cuts[place]) : int(cuts[place + 1])]
+        bits = np.unpackbits(own.astype("<u4").view(np.uint8), bitorder="little")
+        sets[place] = frozenset(np.flatnonzero(bits).tolist())
+    return {node: sets[place] for node, place in nodes.items()}
 
 
 def _plain(tree: TextTree, sets: Sets) -> TextTree:

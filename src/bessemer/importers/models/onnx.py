@@ -9,18 +9,19 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bessemer.core import canonical
-from bessemer.core.signature import Task
 from bessemer.importers.models.foreign import Asked, Foreign, classes_of, named, numbers, refused
-from bessemer.importers.models.onnx_answers import Answers, answers_of
+from bessemer.importers.models.onnx_answers import answers_of
+from bessemer.importers.models.onnx_child import probe
 from bessemer.importers.models.onnx_graph import opened
+from bessemer.importers.models.onnx_meaning import meaning
 from bessemer.importers.models.trees import reading
 from bessemer.package.graph import GraphBuilder, serialize
 from bessemer.package.onnx_format import BOOL, DOUBLE, FLOAT, INT64, STRING
 from bessemer.train.learner import Native
 
 _NUMBERS = {FLOAT: "float32", DOUBLE: "float64", INT64: "int64", BOOL: "bool"}
-#: Rows that the graph is asked to see what it answers, and by how much probabilities may miss a sum of 1.
-_PROBES, _SLACK = 32, 1e-3
+#: Rows that the graph is asked to see what it answers, and by how much answers to the same row may differ.
+_PROBES, _NOISE = 32, 1e-4
 #: The least probability whose logarithm is taken: the smallest normal float32.
 _LEAST = np.float32(np.finfo(np.float32).tiny)
 
@@ -67,14 +68,12 @@ def _read(model: Any, asked: Asked) -> Foreign:
     said = [f"{one.name}_{i}" if one.width > 1 else one.name for one in inputs for i in range(one.width)]
     names = named(asked, said if len(inputs) > 1 or widths == [1] else (), sum(widths))
     answers = answers_of(model)
-    raw = _probed(_head(model, inputs, answers.value, ""), len(names))
-    task, count, kind = _meaning(answers, raw, asked)
+    raw, takes_missing = _probed(_head(model, inputs, answers.value, ""), len(names))
+    task, count, kind, assumed = meaning(answers, raw, asked)
     classes = classes_of(asked, answers.classes, count) if count else ()
     graph = _head(model, inputs, answers.value, kind)
-    _probed(graph, len(names))
-    takes_missing = np.isfinite(_answered(graph, np.full((1, len(names)), np.nan, dtype=np.float32))).all()
     line = canonical.dump_bytes({"baseline": [0.0] * len(names)})
-    notes = ["its contributions are told against a row of zeros; --data finds a better one"]
+    notes = ["its contributions are told against a row of zeros; --data finds a better one", *assumed]
     if any(one.element in (INT64, BOOL) for one in inputs):
         notes.append("it takes whole numbers: a missing one is a number to it")
     if not takes_missing:
@@ -162,48 +161,38 @@ _KINDS: Mapping[str, Callable[[GraphBuilder, str], str]] = {
 }
 
 
-def _probed(graph: bytes, features: int) -> np.ndarray:
-    """What the graph answers to some rows.
+def _probed(graph: bytes, features: int) -> tuple[np.ndarray, bool]:
+    """What the graph answers to some rows, and whether it has an answer to a row of missing values.
 
     Raises:
-        FormatError: onnxruntime refuses it, or there is no answer for each row.
+        FormatError: onnxruntime refuses it, there is no answer for each row, or it depends on the other rows or on
+            chance.
     """
     rows = np.abs(np.random.default_rng(0).normal(size=(_PROBES, features)) * 3).astype(np.float32)
-    found = _answered(graph, rows)
+    told = probe(graph, rows)
+    found = told["whole"]
     if found.ndim not in (1, 2) or found.shape[0] != _PROBES or not np.isfinite(found).all():
         raise refused(
             f"the ONNX graph answers {_PROBES} rows with numbers of shape {found.shape}",
             "a score for each row was wanted, and finite",
         )
-    return np.asarray(found, dtype=np.float64)
-
-
-def _answered(graph: bytes, rows: np.ndarray) -> np.ndarray:
-    from bessemer.package.runtime import open_session
-
-    try:
-        found: np.ndarray = open_session(graph, 1).run(["score"], {"features": rows})[0]
-    except Exception as error:  # noqa: BLE001 - onnxruntime's errors have no common class; it is somebody's file
-        raise refused("onnxruntime cannot run the ONNX graph", str(error).splitlines()[0][:300]) from None
-    return found
-
-
-def _meaning(answers: Answers, raw: np.ndarray, asked: Asked) -> tuple[Task, int, str]:
-    """The task, how many classes, and what the value is."""
-    width = 1 if raw.ndim == 1 else raw.shape[1]
-    bounded = bool(((raw >= -_SLACK) & (raw <= 1 + _SLACK)).all())
-    if width == 1:
-        classy = answers.labels or answers.ends == "Sigmoid" or len(asked.classes) == 2
-        if not classy:
-            return "regression", 0, "number"
-        return "binary", 2, "probability" if bounded else "log-odds"
-    sums = bounded and bool((np.abs(raw.sum(axis=1) - 1) <= _SLACK).all())
-    if not sums and not answers.labels and len(asked.classes) != width:
+    raw = np.asarray(found, dtype=np.float64)
+    first = raw.reshape(-1)[: len(told["alone"])]
+    same = (
+        _near(told["alone"], first),
+        _near(told["back"], raw[::-1]),
+        _near(told["many"], np.concatenate([raw] * (len(told["many"]) // _PROBES))),
+    )
+    if not all(same):
         raise refused(
-            f"the ONNX graph answers with {width} numbers that are no probabilities",
-            "they do not sum to 1, and no output says a class",
-            "where they are scores of classes, name those: --classes a,b,c",
+            "the ONNX graph gives a row another answer when it is asked beside other rows, or again",
+            "what a row says must come from that row alone",
+            "export it for evaluation (no statistics of the batch, no dropout, no sampling)",
         )
-    if width == 2:
-        return "binary", 2, "two probabilities" if sums else "two scores"
-    return "multiclass", width, "probabilities" if sums else "scores"
+    return raw, bool(np.isfinite(told["missing"]).all())
+
+
+def _near(found: np.ndarray, wanted: np.ndarray) -> bool:
+    """Whether answers are the same but for the last bits of sums."""
+    size = max(1.0, float(np.abs(wanted).max()))
+    return found.shape == wanted.shape and bool((np.abs(found - wanted) <= _NOISE * size).all())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,10 @@ from bessemer.importers.models.foreign import refused
 from bessemer.package.onnx_format import DOUBLE, FLOAT, INT64, STRING, all_nodes
 
 _FLOATS, _LABELS = (FLOAT, DOUBLE), (INT64, STRING, 6, 9)  # 6: int32, 9: bool
+#: Operators that change no value but its shape or type, and those whose numbers are known by them.
+_SHAPING = ("Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
+_CLASSIFIERS = ("LinearClassifier", "TreeEnsembleClassifier", "SVMClassifier")
+_ENDS = {"Sigmoid": "probabilities", "Softmax": "probabilities", "LogSoftmax": "logits"}
 _CLASS_NAMES = (
     "classlabels_strings", "classlabels_int64s", "classlabels_ints",
 )  # fmt: skip
@@ -19,13 +23,16 @@ _CLASS_NAMES = (
 class Answers:
     """value: the output that says most. labels: whether another one says a class. classes: as the graph names them.
 
-    ends: the operator that makes `value`.
+    ends: the operator that makes `value`. says: `probabilities` or `logits` where that is known from it, else ''.
+    probable: whether its name, or a ZipMap, calls it probabilities.
     """
 
     value: str
     labels: bool
     classes: tuple[Any, ...]
     ends: str
+    says: str
+    probable: bool
 
 
 def answers_of(model: Any) -> Answers:
@@ -38,11 +45,13 @@ def answers_of(model: Any) -> Answers:
     producer = {name: node for node in graph.node for name in node.output if name}
     classes: tuple[Any, ...] = ()
     found, labels = [], False
+    called: list[str] = []
     for output in graph.output:
         node = producer.get(output.name)
         if node is not None and node.op_type == "ZipMap":
             classes = next(_named([node]), ())
             found.append(node.input[0])
+            called.append("probabilities")
         elif output.type.tensor_type.elem_type in _FLOATS:
             found.append(output.name)
         elif output.type.tensor_type.elem_type in _LABELS:
@@ -57,8 +66,37 @@ def answers_of(model: Any) -> Answers:
         )
     value = _chosen(found)
     _take_off(model, value)
-    ends = producer[value].op_type if value in producer else ""
-    return Answers(value, labels or bool(classes), classes or next(_named(all_nodes(graph)), ()), ends)
+    last = _last(value, producer)
+    probable = bool(classes) or "prob" in value.lower() or any("prob" in name.lower() for name in called)
+    return Answers(
+        value,
+        labels or bool(classes),
+        classes or next(_named(all_nodes(graph)), ()),
+        last.op_type if last is not None else "",
+        _said(last) if last is not None else "",
+        probable,
+    )
+
+
+def _last(value: str, producer: Mapping[str, Any]) -> Any:
+    """The operator that makes the value, behind those that only turn its shape or type; None for an input."""
+    for _ in range(len(producer)):
+        node = producer.get(value)
+        if node is None or node.op_type not in _SHAPING:
+            return node
+        value = node.input[0]
+    return None
+
+
+def _said(node: Any) -> str:
+    """What an operator at the end says of its numbers."""
+    if node.op_type in _CLASSIFIERS:
+        after = next((a.s for a in node.attribute if a.name == "post_transform"), b"NONE")
+        return "" if after == b"NONE" else "probabilities"
+    if node.op_type == "Normalizer":
+        norm = next((a.s for a in node.attribute if a.name == "norm"), b"MAX")
+        return "probabilities" if norm == b"L1" else ""
+    return _ENDS.get(node.op_type, "")
 
 
 def _chosen(found: Sequence[str]) -> str:

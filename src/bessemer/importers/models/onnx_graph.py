@@ -12,6 +12,23 @@ from bessemer.package.safety import check_graph
 #: Most nodes of a graph, those inside of others among them, and what names another's version of LabelEncoder.
 _MOST_NODES, _OLD_LABELS = 200_000, "classes_strings"
 
+_ENDLESS, _CHANCE = "it may never end", "its answers would differ from one time to the next"
+#: Operators of the standard that no foreign graph may have.
+_REFUSED = {
+    **dict.fromkeys(("Loop", "Scan", "SequenceMap"), _ENDLESS),
+    **dict.fromkeys(
+        (
+            "RandomNormal",
+            "RandomNormalLike",
+            "RandomUniform",
+            "RandomUniformLike",
+            "Bernoulli",
+            "Multinomial",
+        ),
+        _CHANCE,
+    ),
+}
+
 
 def opened(data: bytes) -> Any:
     """The model (`onnx.ModelProto`), with the operators of our version.
@@ -45,6 +62,11 @@ def _check(model: Any) -> None:
     nodes = sum(1 for _ in all_nodes(model.graph))
     if not 0 < nodes <= _MOST_NODES:
         raise refused(f"the ONNX graph has {nodes:,} nodes", f"1 to {_MOST_NODES:,} are imported")
+    for node in all_nodes(model.graph):
+        if node.op_type in _REFUSED:
+            raise refused(
+                f"the ONNX graph has a {node.op_type}", _REFUSED[node.op_type], "export the model without it"
+            )
     if model.graph.sparse_initializer:
         raise refused("the ONNX graph has sparse constants", fix="export it with dense ones")
     if any(

@@ -39,6 +39,9 @@ def perceptron(layers: Sequence[Layer], impute: np.ndarray, mean: np.ndarray, sc
     """
     _check(layers, len(mean))
     g = GraphBuilder("perceptron")
+    first, *rest = layers
+    bias = first.bias + off_by(mean, scale) @ first.weight.astype(np.float64)
+    layers = [Layer(first.weight, bias.astype(np.float32), first.activation), *rest]
     x = g.input("features", "float32", ("N", len(mean)))
     x = g.op("Where", [g.op("IsNaN", [x]), g.constant(impute.astype(np.float32)), x])
     x = g.op("Sub", [x, g.constant(mean.astype(np.float32))])
@@ -50,6 +53,15 @@ def perceptron(layers: Sequence[Layer], impute: np.ndarray, mean: np.ndarray, sc
     )
     line = canonical.dump_bytes({"baseline": impute.astype(np.float32).tolist()})
     return Native("head", "head.onnx", line + b"\n" + serialize(g.model()))
+
+
+def off_by(mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """(F,) by how much a standardised feature is too small, since the mean is kept as float32.
+
+    >>> off_by(np.array([16_777_217.0]), np.array([2.0])).tolist()
+    [-0.5]
+    """
+    return np.asarray((mean.astype(np.float32).astype(np.float64) - mean) / scale, dtype=np.float64)
 
 
 def _dense(g: GraphBuilder, x: str, layer: Layer) -> str:

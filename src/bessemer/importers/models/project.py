@@ -7,11 +7,38 @@ from typing import Any
 
 import yaml
 
+from bessemer.core.errors import UsageError
 from bessemer.core.signature import Signature
 from bessemer.core.sql import quote
 
 #: The package that the project's stages take, beside its project file.
 GIVEN = "given.bsm"
+_ELSEWHERE = "write elsewhere: --output FILE"
+
+
+def check_place(out: Path, folder: Path | None, *, force: bool) -> None:
+    """Hold what is there already against what shall be written: a package, and with data its project's folder.
+
+    Raises:
+        UsageError: it would be in the way, or `force` would write over what is no import of a model.
+    """
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder", fix="name a file: --output NAME.bsm")
+    for there in (out, *([folder] if folder is not None else [])):
+        if there.exists() and not force:
+            raise UsageError(f"{there} is there already", fix="give --force to replace it, or --output FILE")
+    if folder is None or not folder.exists():
+        return
+    if not folder.is_dir():
+        raise UsageError(
+            f"{folder} is a file", why="the project would be a folder of that name", fix=_ELSEWHERE
+        )
+    if not (folder / GIVEN).is_file() and any(folder.iterdir()):
+        raise UsageError(
+            f"{folder} is not the project of an imported model",
+            why="--force would write into it",
+            fix=_ELSEWHERE,
+        )
 
 
 def project_text(signature: Signature, *, name: str, data: str, target: str) -> str:

@@ -13,7 +13,8 @@ margin (binary, regression) or one a class. `mean`, `scale` and `impute` are opt
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,6 +25,8 @@ from bessemer.importers.models.perceptron import Layer, perceptron
 from bessemer.importers.models.trees import reading
 
 _KEY, _HEADER = "bessemer", 2**22
+#: Weights that layers may share in any file.
+_SHARED = 2**20
 _DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
 _TASKS = ("binary", "multiclass", "regression")
 
@@ -69,16 +72,20 @@ def _read(header: Mapping[str, Any], rest: bytes, asked: Asked) -> Foreign:
     if (task := told.get("task")) not in _TASKS:
         raise refused(f"the task {task!r} is none", fix=did_you_mean(str(task), _TASKS))
     activation = str(told.get("activation", "relu"))
+    names = [str(one) for one in told["layers"]]
+    # A short file may name the same tensor a thousand times.
+    if _parameters(header, names) > max(_SHARED, len(rest) // 2):
+        raise refused("the layers of the network take more weights than the file has")
     layers = [
         Layer(
             _tensor(header, rest, f"{one}.weight").T.copy(), _tensor(header, rest, f"{one}.bias"), activation
         )
-        for one in map(str, told["layers"])
+        for one in names
     ]
     if not layers:
         raise refused("the network has no layers")
     count = layers[0].weight.shape[0]
-    names = named(asked, [str(one) for one in told.get("columns", ())], count)
+    columns = named(asked, [str(one) for one in told.get("columns", ())], count)
     mean, scale = (_numbers(told, name, count, default) for name, default in (("mean", 0.0), ("scale", 1.0)))
     if (scale == 0).any():
         raise refused("a column is scaled by 0")
@@ -92,10 +99,16 @@ def _read(header: Mapping[str, Any], rest: bytes, asked: Asked) -> Foreign:
         "mlp",
         task,
         classes if task != "regression" else (),
-        numbers(names),
+        numbers(columns),
         native,
         {"activation": activation},
     )
+
+
+def _parameters(header: Mapping[str, Any], layers: Sequence[str]) -> int:
+    """How many weights the layers take; a tensor counts as often as it is named."""
+    shapes = (header.get(f"{one}.weight", {}).get("shape") or [0] for one in layers)
+    return sum(math.prod(int(size) for size in shape) for shape in shapes)
 
 
 def _numbers(told: Mapping[str, Any], name: str, count: int, default: float) -> np.ndarray:

@@ -17,7 +17,7 @@ from bessemer.core import canonical
 from bessemer.core.errors import did_you_mean
 from bessemer.core.signature import Task
 from bessemer.importers.models import jsons, ubjson
-from bessemer.importers.models.categories import Levels, Sets
+from bessemer.importers.models.categories import Levels, Sets, check_codes
 from bessemer.importers.models.foreign import Asked, Foreign, Input, classes_of, named, numbers, refused
 from bessemer.importers.models.trees import native_of, reading
 from bessemer.package.trees.model import Link, Tree, Trees
@@ -90,16 +90,18 @@ def _read(learner: Mapping[str, Any], asked: Asked) -> Foreign:
     base = np.resize(_start(str(params["base_score"]), objective), outputs)
     booster = jsons.at(learner, "gradient_booster")
     kind = str(booster.get("name", ""))
+    best = str((learner.get("attributes") or {}).get("best_iteration", ""))
     if kind == "gblinear":
         inputs, native, rounds = numbers(names), _linear(booster, base, objective, len(names)), 0
     elif kind in ("gbtree", "dart"):
-        inputs, trees = _trees(booster, kind, names, learner, base, objective)
+        inputs, trees = _trees(booster, kind, names, learner, base, objective, best)
         native, rounds = native_of(trees), len(trees.trees) // outputs
     else:
         raise refused(f"XGBoost's booster '{kind}' cannot be imported")
     count = {"binary": 2, "multiclass": outputs, "regression": 0}[objective.task]
     classes = classes_of(asked, (), count) if count else ()
-    notes = (objective.note,) if objective.note else ()
+    stopped = _stopped(best) if kind != "gblinear" else ""
+    notes = tuple(note for note in (objective.note, stopped) if note)
     return Foreign("xgboost", objective.task, classes, inputs, native, {"objective": name}, rounds, notes)
 
 
@@ -139,10 +141,17 @@ def _trees(
     learner: Mapping[str, Any],
     base: np.ndarray,
     objective: _Objective,
+    best: str,
 ) -> tuple[tuple[Input, ...], Trees]:
     model = jsons.at(booster, "gbtree", "model") if kind == "dart" else jsons.at(booster, "model")
     saved, targets = list(model["trees"]), [int(t) for t in model["tree_info"]]
     drops = [float(w) for w in booster["weight_drop"]] if kind == "dart" else [1.0] * len(saved)
+    if not len(saved) == len(targets) == len(drops):
+        raise ValueError(f"{len(saved)} trees, of which {len(targets)} say their output")
+    if best:
+        kept = _rounds(best) * len(base) * _parallel(model)
+        saved, targets, drops = saved[:kept], targets[:kept], drops[:kept]
+    check_codes(sum(int(np.sum(np.asarray(t["categories_sizes"], dtype=np.int64))) for t in saved))
     levels = _levels(learner.get("feature_types") or (), model, saved)
     sets = Sets(names, levels)
     grown = [
@@ -151,6 +160,24 @@ def _trees(
     inputs, trees = sets.finished(grown, inside=1.0)
     features = sum(len(one.fitted.features) for one in inputs)
     return inputs, Trees(trees, base, features, objective.link)
+
+
+def _rounds(best: str) -> int:
+    """How many rounds the library predicts with, where the training was stopped early."""
+    if not best.isdecimal():
+        raise refused(f"the best iteration of the model is '{best}', which is no whole number")
+    return int(best) + 1
+
+
+def _parallel(model: Mapping[str, Any]) -> int:
+    """How many trees for each output stand in a round."""
+    return max(1, int((model.get("gbtree_model_param") or {}).get("num_parallel_tree", "1") or 1))
+
+
+def _stopped(best: str) -> str:
+    if not best:
+        return ""
+    return f"its training was stopped early: the best {_rounds(best)} rounds are taken, as XGBoost's estimators do"
 
 
 def _tree(saved: Mapping[str, Any], target: int, weight: float, sets: Sets) -> Tree:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import re
 import zipfile
 import zlib
@@ -66,7 +67,9 @@ def open_archive(data: bytes) -> Thing:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             found = _Reader(archive).top()
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except (
+        zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, lzma.LZMAError,
+    ) as error:  # fmt: skip
         raise refused("the archive of skops is damaged", str(error)[:200]) from None
     if not isinstance(found, Thing):
         raise refused("the archive of skops holds no model", f"it holds a {type(found).__name__}")
@@ -75,7 +78,8 @@ def open_archive(data: bytes) -> Thing:
 
 class _Reader:
     def __init__(self, archive: zipfile.ZipFile) -> None:
-        self._archive = archive
+        self._archive, self._handed = archive, 0
+        self._arrays: dict[str, np.ndarray] = {}
         self._sizes = {info.filename: info.file_size for info in archive.infolist()}
         total = sum(self._sizes.values())
         if len(self._sizes) > _FILES or total > LARGEST:
@@ -133,7 +137,16 @@ class _Reader:
             shape = self.value(node["shape"]) if _is_node(node.get("shape")) else node.get("shape")
             values = [self.value(item) for item in node["content"]]
             return _shaped(values, shape)
-        return npy(self._bytes(str(node["file"]), LARGEST))
+        name = str(node["file"])
+        if name not in self._arrays:
+            self._arrays[name] = npy(self._bytes(name, LARGEST))
+        # What is made of an array is made anew for each node that names it.
+        self._handed += self._arrays[name].nbytes
+        if self._handed > LARGEST:
+            raise refused(
+                f"the archive of skops names arrays of more than {LARGEST:,} bytes", "some of them often"
+            )
+        return self._arrays[name]
 
 
 def _is_node(value: Any) -> bool:

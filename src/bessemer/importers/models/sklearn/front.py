@@ -61,9 +61,9 @@ class Front:
 
     def numbers(self, name: str) -> np.ndarray:
         """(F,) float64: `impute`, `mean` or `scale` of each feature; an encoded one is as it is."""
-        default = {"impute": 0.0, "mean": 0.0, "scale": 1.0}[name]
+        encoded = {"impute": np.nan, "mean": 0.0, "scale": 1.0}[name]
         parts = [
-            np.array([getattr(source, name)]) if source.table is None else np.full(source.width, default)
+            np.array([getattr(source, name)]) if source.table is None else np.full(source.width, encoded)
             for source in self.sources
         ]
         return np.concatenate(parts) if parts else np.zeros(0)
@@ -124,7 +124,8 @@ def _through(step: Any, front: Front) -> Front:
     if step.name == "ColumnTransformer":
         return _columns(step, front)
     if step.name in _ENCODERS:
-        return Front([_encoded(step, i, source) for i, source in enumerate(front.sources)], front.notes)
+        encoded = [_encoded(step, i, source) for i, source in enumerate(front.sources)]
+        return Front(encoded, [*front.notes, *_empty_texts(step, front.sources)])
     if step.name in _IMPUTERS:
         return _imputed(step, front)
     if step.name in _SCALERS:
@@ -146,14 +147,28 @@ def _columns(step: Thing, front: Front) -> Front:
     """Each transformer on its own columns, what they give one after the other."""
     by_name = {source.name: source for source in front.sources}
     found, notes = [], list(front.notes)
+    weights = step.get("transformer_weights") or {}
+    if not isinstance(weights, Mapping):
+        raise refused("the 'transformer_weights' of a ColumnTransformer are no weights by name")
     for name, inner, picked in step["transformers_"]:
         if inner == "drop":
             continue
         own = [_picked(front, by_name, one, str(name)) for one in _list(picked)]
         made = _through(inner, Front(own))
-        found += made.sources
+        found += [_weighted(source, weights.get(str(name)), str(name)) for source in made.sources]
         notes += made.notes
     return Front(found, notes)
+
+
+def _weighted(source: Source, weight: Any, where: str) -> Source:
+    """What a transformer of a ColumnTransformer gives, times its weight."""
+    if weight is None:
+        return source
+    if not isinstance(weight, int | float) or not np.isfinite(weight) or weight == 0:
+        raise refused(
+            f"the step '{where}' has the weight {weight!r}", "a number other than 0 can be taken over"
+        )
+    return _scaled(source, 0.0, 1 / float(weight))
 
 
 def _list(picked: Any) -> list[Any]:
@@ -189,12 +204,18 @@ def _imputed(step: Thing, front: Front) -> Front:
     marks = step.get("missing_values")
     if isinstance(marks, float | int) and marks == marks:
         raise refused(f"the imputer takes {marks} for missing; here that is NaN")
-    return Front(
-        [
-            replace(s, impute=float(v) * s.scale + s.mean if np.isnan(s.impute) else s.impute)
-            for s, v in zip(front.sources, values, strict=True)
-        ],
-        front.notes,
+    if any(source.width != 1 for source in front.sources):
+        raise refused("the imputer comes after an encoder that makes several columns of one")
+    filled = [_filled(source, float(value)) for source, value in zip(front.sources, values, strict=True)]
+    return Front(filled, front.notes)
+
+
+def _filled(source: Source, value: float) -> Source:
+    """The column with a value in the place of none, which an encoder may have made."""
+    if source.table is not None:
+        return replace(source, table=np.where(np.isnan(source.table), np.float32(value), source.table))
+    return (
+        source if not np.isnan(source.impute) else replace(source, impute=value * source.scale + source.mean)
     )
 
 
@@ -254,17 +275,19 @@ def _encoded(step: Thing, place: int, source: Source) -> Source:
         )
     if step.get("_infrequent_enabled"):
         raise refused(f"the {step.name} puts rare categories together, which cannot be taken over")
-    categories = [None if _missing(one) else one for one in np.asarray(step["categories_"][place]).tolist()]
+    said = np.asarray(step["categories_"][place]).tolist()
+    categories = [None if _missing(one) else one for one in said]
     known, count = tuple(categories), len(categories)
     levels = known if None in known else (*known, None)
     if step.name == "OrdinalEncoder":
+        told_apart = [one if one == "" else code for one, code in zip(said, categories, strict=True)]
         values = np.arange(count, dtype=np.float32)[:, None]
         unknown = step.get("unknown_value")
         last = np.float32(
             "nan" if unknown is None or step.get("handle_unknown") != "use_encoded_value" else unknown
         )
         lost = np.float32("nan" if (told := step.get("encoded_missing_value")) is None else told)
-        values = np.where([[one is None] for one in known], lost, values).astype(np.float32)
+        values = np.where([[one is None] for one in told_apart], lost, values).astype(np.float32)
         rows = [values, *([np.array([[lost]])] if None not in known else []), np.array([[last]])]
         return Source(source.name, levels, np.concatenate(rows).astype(np.float32), ("its number",))
     dropped = step.get("drop_idx_")
@@ -275,6 +298,14 @@ def _encoded(step: Thing, place: int, source: Source) -> Source:
     if not kept:
         raise refused(f"the encoder makes nothing of '{source.name}'")
     return Source(source.name, levels, table, tuple(str(known[i]) for i in kept))
+
+
+def _empty_texts(step: Thing, sources: Sequence[Source]) -> list[str]:
+    return [
+        f"'{source.name}' has the empty text for a category: a missing value is taken for it"
+        for source, categories in zip(sources, step["categories_"], strict=True)
+        if any(isinstance(one, str) and not one for one in np.asarray(categories).tolist())
+    ]
 
 
 def _missing(value: Any) -> bool:

@@ -13,7 +13,7 @@ from bessemer.core import canonical
 from bessemer.core.errors import did_you_mean
 from bessemer.core.signature import Task
 from bessemer.importers.models.foreign import Asked, Foreign, classes_of, refused
-from bessemer.importers.models.perceptron import Layer, perceptron
+from bessemer.importers.models.perceptron import Layer, off_by, perceptron
 from bessemer.importers.models.sklearn.archive import Thing
 from bessemer.importers.models.sklearn.front import Front
 from bessemer.importers.models.trees import native_of
@@ -92,15 +92,12 @@ def _finite(values: Any, what: str, *shape: int) -> np.ndarray:
 
 def _linear(model: Thing, front: Front, classes: Sequence[Any]) -> Made:
     """Weights of standardised features."""
-    if len(classes) > 2 and model.get("multi_class") == "ovr":
-        raise refused(
-            "a LogisticRegression of one class against the rest", fix="train it without `multi_class`"
-        )
     if model.name == "SGDClassifier" and (model["loss"] != "log_loss" or len(classes) > 2):
         raise refused(
             "this SGDClassifier has no probabilities like a package's",
             fix="train with loss='log_loss' on two classes",
         )
+    _check_one_against_rest(model, classes)
     width, features = len(classes) if len(classes) > 2 else 1, len(front.numbers("mean"))
     coef = _finite(model["coef_"], "coef_", width, features)
     intercept = np.resize(_finite(model["intercept_"], "intercept_"), width)
@@ -109,9 +106,24 @@ def _linear(model: Thing, front: Front, classes: Sequence[Any]) -> Made:
         "scikit-learn refuses missing values where nothing imputes them; here they count as the mean, or 0"
     )
     filled = np.where(np.isnan(impute), mean, impute)
+    if len(classes) == 2 and model.get("multi_class") == "multinomial":
+        coef, intercept = 2 * coef, 2 * intercept  # the softmax of (-d, d) is the sigmoid of 2d
+    intercept = intercept + coef @ off_by(mean, scale)
     fitted = {"impute": filled, "mean": mean, "scale": scale, "coef": coef, "intercept": intercept}
     content = {name: values.astype(np.float32).tolist() for name, values in fitted.items()}
     return Made(Native("linear", "linear.json", canonical.dump_bytes(content)), width)
+
+
+def _check_one_against_rest(model: Thing, classes: Sequence[Any]) -> None:
+    """Before scikit-learn 1.8, liblinear and `multi_class` may have learnt three classes one by one."""
+    said = model.get("multi_class")
+    apart = said in ("ovr", "warn") or (said != "multinomial" and model.get("solver") == "liblinear")
+    if apart and len(classes) > 2 and model.name.startswith("LogisticRegression"):
+        raise refused(
+            f"a {model.name} of one class against the rest",
+            "its probabilities are no softmax of its scores",
+            "train it without `multi_class`, with the solver 'lbfgs'",
+        )
 
 
 def _network(model: Thing, front: Front, classes: Sequence[Any]) -> Made:
@@ -120,13 +132,25 @@ def _network(model: Thing, front: Front, classes: Sequence[Any]) -> Made:
     biases = [np.asarray(b, dtype=np.float32) for b in model["intercepts_"]]
     word = {"logistic": "sigmoid"}.get(str(model["activation"]), str(model["activation"]))
     layers = [Layer(w, b, word) for w, b in zip(weights, biases, strict=True)]
-    width = len(classes) if len(classes) > 2 else 1
+    _check_output(model, classes)
     mean, scale, impute = (front.numbers(name) for name in ("mean", "scale", "impute"))
     filled = np.where(np.isnan(impute), mean, impute)
     front.notes.append(
         "scikit-learn refuses missing values where nothing imputes them; here they count as the mean, or 0"
     )
-    return Made(perceptron(layers, filled, mean, scale), width, int(model.get("n_iter_") or 0))
+    native = perceptron(layers, filled, mean, scale)
+    return Made(native, len(biases[-1]), int(model.get("n_iter_") or 0))
+
+
+def _check_output(model: Thing, classes: Sequence[Any]) -> None:
+    """The last layer gives what a package's scores are: a number, log-odds, or scores of classes."""
+    wanted = "identity" if not classes else "logistic" if len(classes) == 2 else "softmax"
+    if (found := str(model["out_activation_"])) != wanted:
+        raise refused(
+            f"the {model.name} ends with '{found}', where a package's model has '{wanted}'",
+            "it was trained by another loss, or on several labels a row",
+            "export it by skl2onnx and import that",
+        )
 
 
 def _grown(estimator: Thing, values: np.ndarray) -> Tree:
