@@ -194,7 +194,6 @@ def test_constraints_that_say_nothing_are_refused(server: str, data: str, constr
 
 @pytest.mark.slow
 def test_an_attack_that_would_break_the_constraints_is_left_out(server: str, data: str) -> None:
-    pytest.importorskip("art")
     walk = {"hop_skip_jump": {"steps": 1, "most_questions": 30, "budgets": [1.0]}}
     given: dict[str, Any] = {"rows": 3, "asking": Asking(per_second=None), "attacks": [SEARCH, walk]}
     found = attack(server, data, "y", constraints={"a": {"increase_only": True}}, **given)["attacks"]

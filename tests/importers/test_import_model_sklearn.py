@@ -158,20 +158,17 @@ def test_what_has_no_counterpart_is_refused_with_words(model: Any, said: str, tm
 
 
 @pytest.mark.parametrize(
-    "last",
+    ("last", "imputer"),
     [
-        LogisticRegression(),
-        RandomForestClassifier(8, random_state=0),
-        HistGradientBoostingClassifier(max_iter=4),
+        (LogisticRegression(), [SimpleImputer(strategy="most_frequent")]),  # it refuses missing values itself
+        (RandomForestClassifier(8, random_state=0), [SimpleImputer(strategy="most_frequent")]),
+        (RandomForestClassifier(8, random_state=0), []),
+        (HistGradientBoostingClassifier(max_iter=4), [SimpleImputer(strategy="most_frequent")]),
+        (HistGradientBoostingClassifier(max_iter=4), []),
     ],
-    ids=["linear", "forest", "boosting"],
-)
-@pytest.mark.parametrize(
-    "imputer", [[SimpleImputer(strategy="most_frequent")], []], ids=["imputed", "as it is"]
+    ids=["linear", "forest", "forest as it is", "boosting", "boosting as it is"],
 )
 def test_missing_codes_are_imputed_where_the_pipeline_does(last: Any, imputer: Any, tmp_path: Path) -> None:
-    if not imputer and isinstance(last, LogisticRegression):
-        pytest.skip("scikit-learn's linear models refuse missing values")
     rows = pd.DataFrame({"town": WORDS.astype(object), "a": X[:, 3]})
     rows.loc[rows.index % 5 == 0, "town"] = None
     words = make_pipeline(OrdinalEncoder(), *imputer, StandardScaler())

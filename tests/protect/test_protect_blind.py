@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from protect_support import context, prepared
 
 from bessemer.api import Project
@@ -16,7 +17,6 @@ from bessemer.protect.pixels import psnr, ssim, write_image
 from bessemer.protect.protocol import Draw, Pool
 from bessemer.protect.spec import parse_marker
 
-torch = pytest.importorskip("torch")
 QUICK = {"steps": 20}
 
 

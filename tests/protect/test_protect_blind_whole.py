@@ -17,7 +17,6 @@ from protect_support import OTHER, OWNER
 from bessemer.protect.pixels import write_image
 
 pytestmark = pytest.mark.slow
-pytest.importorskip("torch")
 
 QUICK = {"find_slices": None, "find_duplicates": False, "find_label_errors": False, "replicates": 20}
 

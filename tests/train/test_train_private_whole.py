@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 pytestmark = pytest.mark.slow
-pytest.importorskip("torch")
 
 ASKED = {"objective": {"private": {"epsilon": 8.0, "accountant": "rdp"}}}
 

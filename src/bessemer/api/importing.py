@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bessemer.core.runner import Sink
     from bessemer.core.signature import Signature
     from bessemer.importers.findings import Finding
+    from bessemer.importers.models.door import Ready
 
 
 @dataclass(frozen=True)
@@ -170,24 +171,32 @@ def import_model(
     from bessemer.importers.models.assemble import LACKS
     from bessemer.importers.models.door import ready_of
     from bessemer.importers.models.foreign import SCORES, Asked
-    from bessemer.importers.models.project import GIVEN, check_place, folder_of, project_text
+    from bessemer.importers.models.project import check_place, folder_of
 
     path, name = Path(file), name or Path(file).name.partition(".")[0] or "model"
     if scores and scores not in SCORES:
         raise UsageError(f"no scores are '{scores}'", fix=did_you_mean(scores, SCORES))
     out, asked = Path(output or f"{name}.bsm"), Asked(tuple(columns), tuple(classes), scores)
-    folder = folder_of(out)
-    check_place(out, folder if data else None, force=force)
+    check_place(out, folder_of(out) if data else None, force=force)
     if bool(data) and not target:
         raise UsageError("--data needs --target", fix="name the column that the model predicts")
     ready = ready_of(path, name=name, target=target or "target", asked=asked)
     if not data:
         made = ready.write(out)
         return ImportedModel(out, made.title, made.signature, made.notes, LACKS)
+    return _judged(ready, out, name=name, data=data, target=target, sinks=sinks)
+
+
+def _judged(
+    ready: Ready, out: Path, *, name: str, data: str, target: str, sinks: Iterable[Sink]
+) -> ImportedModel:
+    """The model given to a project of its own, which the whole flow runs on the data."""
     from bessemer.api.project import Project
     from bessemer.importers.draft import relative
+    from bessemer.importers.models.project import GIVEN, folder_of, project_text
     from bessemer.package.read import read_package
 
+    folder = folder_of(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

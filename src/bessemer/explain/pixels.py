@@ -96,11 +96,11 @@ class GradientParts:
         from bessemer.explain.deep.integrated_gradients import IntegratedGradients
 
         places, native = _places(subject), subject.contributions.native
-        own = isinstance(native, Head)
-        ordinary = native.baseline[None, places] if isinstance(native, Head) else features[:, places]
-        self.baseline = Baseline(
-            f"the mean image of the {'training rows' if own else 'rows that are looked at'}"
-        )
+        if isinstance(native, Head):
+            whose, ordinary = "training rows", native.baseline[None, places]
+        else:
+            whose, ordinary = "rows that are looked at", features[:, places]
+        self.baseline = Baseline(f"the mean image of the {whose}")
         self._network, self._places = _network(subject), torch.from_numpy(places)
         self._mean = torch.from_numpy(_mean(ordinary))[None, :]
         self._method = IntegratedGradients(IntegratedGradients.Settings(steps=steps))
