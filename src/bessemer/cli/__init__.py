@@ -32,6 +32,8 @@ COMMANDS = {
     "predict": "Score a file with a package, streaming.",
     "explain": "Say why a package predicts what it predicts, row by row.",
     "attack": "Attack a package or a server, as somebody would who knows that much of it.",
+    "export": "Write a package in another runtime's format, and prove that it answers alike.",
+    "targets": "List what packages can be exported to, and install what that needs.",
     "serve": "Serve packages over HTTP and gRPC.",
     "deploy": "Give a running server a package: at once, as a canary, beside others or as a shadow.",
     "deployments": "Show what a running server serves, and how much of the traffic each version has.",

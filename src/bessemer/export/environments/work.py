@@ -1,0 +1,71 @@
+"""Having something done in an environment: a question and arrays go in, an answer and arrays come out, all as files."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bessemer.export.environments.place import Environment, Tell
+from bessemer.export.environments.tools import run_tool
+from bessemer.export.errors import ToolError
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker answered. said: JSON. arrays: by name."""
+
+    said: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+
+def work(
+    environment: Environment,
+    worker: str,
+    question: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray] | None = None,
+    *,
+    tell: Tell = lambda line: None,
+    environ: Mapping[str, str] | None = None,
+) -> Work:
+    """Run `workers/WORKER` in an environment, which is made first where it is not there.
+
+    The script's only argument is a folder with `question.json` and `NAME.npy` a given array; it leaves `answer.json`
+    and its own `out_NAME.npy` there. Lines that it prints after `progress: ` are told.
+
+    Args:
+        worker: a file of `bessemer.export.workers`.
+        question: JSON; paths in it are absolute. arrays: numbers.
+
+    Raises:
+        ToolError: the environment cannot be made, or the worker failed.
+    """
+    environment.ensure(tell)
+    with tempfile.TemporaryDirectory(prefix="bessemer-work-") as place:
+        folder = Path(place)
+        (folder / "question.json").write_text(json.dumps(question), encoding="utf-8")
+        for name, array in (arrays or {}).items():
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        with as_file(files("bessemer.export.workers").joinpath(worker)) as script:
+            run_tool(
+                [str(environment.program), str(script), str(folder)],
+                folder=folder,
+                tell=lambda line: tell(line[10:]) if line.startswith("progress: ") else None,
+                environ={"PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1", **(environ or {})},
+            )
+        return _answer(folder, worker)
+
+
+def _answer(folder: Path, worker: str) -> Work:
+    try:
+        said = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ToolError(f"the worker '{worker}' gave no answer", why=str(error)) from None
+    found = sorted(folder.glob("out_*.npy"))
+    return Work(said, {path.stem[4:]: np.load(path, allow_pickle=False) for path in found})

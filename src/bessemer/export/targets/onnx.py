@@ -1,0 +1,64 @@
+"""The whole graph as it is: raw columns in, predictions out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from bessemer.export.protocol import Answers, NoSettings, Source
+from bessemer.export.samples import Samples
+from bessemer.package.records import rows_to_feeds
+from bessemer.package.runtime import open_session
+
+FILE = "model.onnx"
+
+
+class Onnx:
+    """`model.onnx`, which onnxruntime runs everywhere."""
+
+    takes: ClassVar[Literal["graph"]] = "graph"
+    environment: ClassVar[str] = ""
+    limit: ClassVar[float] = 0.0
+    Settings: ClassVar[type[NoSettings]] = NoSettings
+
+    def __init__(self, settings: NoSettings) -> None:
+        self.settings = settings
+
+    def refuses(self, source: Source) -> str:
+        return ""
+
+    def export(self, source: Source, out: Path) -> str:
+        (out / FILE).write_bytes(source.graph)
+        return usage(source)
+
+    def check(self, source: Source, out: Path, samples: Samples) -> Answers:
+        return run_graph(source, (out / FILE).read_bytes(), samples)
+
+
+def usage(source: Source, file: str = FILE) -> str:
+    names = ", ".join(f'"{field.name}": ...' for field in source.model.signature.inputs[:3])
+    return f"""Each column is an input of shape (rows, 1): numbers float32 (NaN is missing), texts ('' is missing),
+moments int64 microseconds since 1970 (-2**63 is missing).
+
+```python
+import onnxruntime
+
+session = onnxruntime.InferenceSession("{file}")
+answers = session.run(["prediction"], {{{names}}})
+```
+"""
+
+
+def run_graph(source: Source, graph: bytes, samples: Samples) -> Answers:
+    """A graph with the package's inputs and outputs, in onnxruntime as it comes."""
+    import onnxruntime
+
+    session: Any = open_session(graph, 1)
+    wanted = ["prediction", "score" if source.model.task == "regression" else "probability"]
+    feeds = rows_to_feeds(samples.rows, source.model.signature.inputs)
+    taken = {i.name for i in session.get_inputs()}
+    labels, values = session.run(wanted, {name: value for name, value in feeds.items() if name in taken})
+    found = np.asarray(values, dtype=np.float32)
+    return Answers(found, f"onnxruntime {onnxruntime.__version__}", labels.tolist())

@@ -1,0 +1,101 @@
+"""Environments of tools: made once, whole or not at all, and removed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bessemer.export.environments import place, work
+from bessemer.export.environments.place import Environment
+from bessemer.export.environments.tools import run_tool
+from bessemer.export.errors import ToolError
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
+    """A real one, with no package in it."""
+    monkeypatch.setenv(place.VARIABLE, str(tmp_path / "environments"))
+    monkeypatch.setattr(place, "_content", lambda environment: ["# nothing\n"])
+    return Environment("empty", "python", "nothing", 10, "empty.txt")
+
+
+def test_it_is_made_once(environment: Environment) -> None:
+    said: list[str] = []
+    first = environment.ensure(said.append)
+    assert environment.ready
+    assert environment.program.is_file()
+    assert any("installing the environment empty" in line for line in said)
+    said.clear()
+    assert environment.ensure(said.append) == first
+    assert said == []
+    assert environment.remove()
+    assert not environment.ready
+    assert not environment.remove()
+
+
+def test_one_that_was_not_finished_is_made_anew(environment: Environment) -> None:
+    environment.folder.mkdir(parents=True)
+    (environment.folder / "half").write_text("")
+    environment.ensure(lambda line: None)
+    assert environment.ready
+    assert not (environment.folder / "half").exists()
+
+
+def test_another_list_is_another_environment(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = environment.folder
+    monkeypatch.setattr(place, "_content", lambda environment: ["numpy==1.0\n"])
+    assert environment.folder != before
+
+
+def test_what_cannot_be_installed_says_why(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place, "_content", lambda environment: ["/no/such/folder/it-1.0-py3-none-any.whl\n"])
+    with pytest.raises(ToolError) as told:
+        environment.ensure(lambda line: None)
+    assert "no/such" in told.value.why
+    assert not environment.ready
+
+
+def test_a_worker_is_given_and_gives(
+    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = tmp_path / "workers"
+    workers.mkdir()
+    (workers / "double.py").write_text(
+        "import json, pathlib, shutil, sys\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "said = json.loads((folder / 'question.json').read_text())\n"
+        "print('progress: half', flush=True)\n"
+        "shutil.copy(folder / 'x.npy', folder / 'out_x.npy')\n"
+        "(folder / 'answer.json').write_text(json.dumps({'twice': said['n'] * 2, 'python': sys.version}))\n"
+    )
+    (workers / "falls.py").write_text("raise SystemExit('the tool has no wings')\n")
+    monkeypatch.setattr(work, "files", lambda name: workers)
+    said: list[str] = []
+    done = work.work(environment, "double.py", {"n": 4}, {"x": np.arange(3)}, tell=said.append)
+    assert done.said == {"twice": 8, "python": sys.version}
+    assert done.arrays["x"].tolist() == [0, 1, 2]
+    assert "half" in said
+    with pytest.raises(ToolError) as told:
+        work.work(environment, "falls.py", {})
+    assert "no wings" in told.value.why
+
+
+def test_tools_that_are_not_there_or_fail() -> None:
+    with pytest.raises(ToolError, match="cannot start"):
+        run_tool(["no-such-program-anywhere"])
+    with pytest.raises(ToolError) as told:
+        run_tool([sys.executable, "-c", "print('the last word'); raise SystemExit(3)"])
+    assert "ended with 3" in told.value.what
+    assert "the last word" in told.value.why
+    assert json.loads(run_tool([sys.executable, "-c", "print('{}')"])) == {}
+
+
+def test_one_that_never_ends_is_ended() -> None:
+    with pytest.raises(ToolError):
+        run_tool([sys.executable, "-c", "import time; time.sleep(10000)"], seconds=0.5)
