@@ -33,6 +33,7 @@ COMMANDS = {
     "explain": "Say why a package predicts what it predicts, row by row.",
     "attack": "Attack a package or a server, as somebody would who knows that much of it.",
     "export": "Write a package in another runtime's format, and prove that it answers alike.",
+    "optimize": "Make a quicker or smaller package of one, each version measured.",
     "targets": "List what packages can be exported to, and install what that needs.",
     "serve": "Serve packages over HTTP and gRPC.",
     "deploy": "Give a running server a package: at once, as a canary, beside others or as a shadow.",

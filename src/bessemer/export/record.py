@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ def write_record(
         "package": {
             "name": model.name,
             "version": model.version,
-            "manifest_sha256": _digest(model),
+            "manifest_sha256": model.manifest.digest,
         },
         "bessemer": __version__,
         "proof": proof.to_json(),
@@ -44,11 +43,6 @@ def write_record(
 def files_of(out: Path) -> list[Path]:
     """The files of a folder but its record, in the order of their names."""
     return sorted(path for path in out.rglob("*") if path.is_file() and path.name != NAME)
-
-
-def _digest(model: Model) -> str:
-    """Of the manifest, which has the digest of everything in the package."""
-    return hashlib.sha256(model.manifest.to_bytes()).hexdigest()
 
 
 def _file(path: Path) -> dict[str, Any]:

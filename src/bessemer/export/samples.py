@@ -11,6 +11,7 @@ import numpy as np
 
 from bessemer.core.signature import Field
 from bessemer.explain.profile_rows import drawn_values
+from bessemer.export.image_samples import altered_images
 from bessemer.package.model import Model
 from bessemer.package.records import rows_to_feeds
 
@@ -18,6 +19,8 @@ from bessemer.package.records import rows_to_feeds
 UNSEEN = "never seen \u2603"
 #: Rows that are drawn from the package's profile.
 DRAWN = 192
+#: The same where there are images, which take longer.
+DRAWN_IMAGES = 60
 _FEATURES = "features"
 
 
@@ -43,14 +46,15 @@ class Samples:
 def samples_of(model: Model, given: Sequence[Mapping[str, Any]] = (), seed: int = 0) -> Samples:
     """Rows of every kind that the model may meet.
 
-    The package's stored sample, rows drawn column by column from its profile, and for each column a row where it is
+    The package's stored sample, rows drawn from its profile (`drawn_rows`), and for each column a row where it is
     missing, for each text also one with a value never seen; a row where all that may be is missing.
 
     Args:
         given: rows to take besides. seed: of what is drawn.
     """
     inputs = model.signature.inputs
-    rows = [_plain(row, inputs) for row in [*given, *model.sample, *_drawn(model, seed)]]
+    count = DRAWN_IMAGES if any(field.is_image for field in inputs) else DRAWN
+    rows = [_plain(row, inputs) for row in [*given, *model.sample, *drawn_rows(model, count, seed)]]
     rows += _changed(rows[0] if rows else {}, inputs)
     return _answered(model, rows)
 
@@ -62,15 +66,29 @@ def _answered(model: Model, rows: list[dict[str, Any]]) -> Samples:
     return Samples(rows, made[_FEATURES], values, made["score"], made["prediction"].tolist())
 
 
-def _drawn(model: Model, seed: int) -> list[dict[str, Any]]:
+def drawn_rows(model: Model, count: int, seed: int) -> list[dict[str, Any]]:
+    """Raw rows whose columns are drawn one by one from the package's profile; [] where it says too little.
+
+    Images are those of the stored sample, mixed, mirrored and made noisy.
+    """
     columns = model.reference.get("columns", {})
     inputs = model.signature.inputs
-    if not columns or any(field.is_image or not columns.get(field.name) for field in inputs):
+    images = {field.name: _images(model, field.name) for field in inputs if field.is_image}
+    if not columns or any(not (images.get(field.name) or columns.get(field.name)) for field in inputs):
         return []
     rng = np.random.default_rng([seed, 0x5A])
-    drawn = {field.name: drawn_values(columns[field.name], DRAWN, rng) for field in inputs}
+    drawn = {
+        field.name: altered_images(images[field.name], count, rng)
+        if field.is_image
+        else drawn_values(columns[field.name], count, rng)
+        for field in inputs
+    }
     rows = [dict(zip(drawn, row, strict=True)) for row in zip(*drawn.values(), strict=True)]
     return [row for row in rows if all(f.nullable or row[f.name] is not None for f in inputs)]
+
+
+def _images(model: Model, column: str) -> list[str]:
+    return [row[column] for row in model.sample if row.get(column)]
 
 
 def _changed(row: Mapping[str, Any], inputs: Sequence[Field]) -> Iterator[dict[str, Any]]:
