@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import os
+import shutil
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -11,7 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from bessemer.api import Project
+from bessemer.core.lock import exclusive
+from bessemer.package import keys
 from bessemer.package.model import Model, load
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from patience import PATIENCE
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -19,9 +27,9 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 PROJECTS = {
     "lightgbm": ("adult", "income", "train: {learner: lightgbm, rounds: 30}"),
     "ensemble": (
-        "adult",
+        "adult 3000",
         "income",
-        "train: {automl: {budget: 5m, learners: [lightgbm, xgboost, catboost], search: none, folds: 3}, rounds: 20}",
+        "train: {automl: {budget: 9m, learners: [lightgbm, xgboost, catboost], search: none, folds: 3}, rounds: 60}",
     ),
     "logistic": ("adult", "income", "train: {learner: linear}"),
     "table_net": (
@@ -41,9 +49,23 @@ PROJECTS = {
 
 @cache
 def package(kind: str) -> Path:
-    """The package of a kind."""
+    """The package of a kind; the processes of one run of the tests make it once, and all trust who signed it."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    folder = Path(tempfile.gettempdir()) / f"bessemer-packages-{run}" / kind
+    folder.mkdir(parents=True, exist_ok=True)
+    with exclusive(folder / "lock", wait=PATIENCE):
+        if not (folder / "key.pub").is_file():
+            shutil.copy(_made(kind, folder / "project"), folder / f"{kind}-1.bsm")
+            public = keys.public_pem(keys.public_of(keys.signing_key()))
+            (folder / "key.pub").write_bytes(public)
+    keys.trust_key(folder / "key.pub")
+    return folder / f"{kind}-1.bsm"
+
+
+def _made(kind: str, folder: Path) -> Path:
     rows, target, rest = PROJECTS[kind]
-    folder = Path(tempfile.mkdtemp(prefix=f"bessemer-{kind}-"))
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     _ROWS[rows](folder / "rows.parquet")
     text = f"name: {kind}\ndata: rows.parquet\ntarget: {target}\n{rest}\n"
     (folder / "bessemer.yaml").write_text(text, encoding="utf-8")
@@ -98,6 +120,7 @@ def png(pixels: np.ndarray) -> str:
 
 _ROWS = {
     "adult": lambda file: _shared("adult", 1500, file),
+    "adult 3000": lambda file: _shared("adult", 3000, file),
     "california": lambda file: _shared("california", 1500, file),
     "wine": _wine,
     "digits": _digits,

@@ -175,3 +175,15 @@ def test_the_reader_refuses_another_format() -> None:
     told = json.loads(core_of(model("logistic")).encoder_json)
     with pytest.raises(ValueError, match="format 1"):
         Encoder({**told, "format": 2})
+
+
+def test_rows_are_made_up_where_there_is_no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They lie on both sides of what the model decides by, so they find more leaves than a few rows do."""
+    one = model("regression")
+    monkeypatch.setitem(one.__dict__, "reference", {})
+    monkeypatch.setitem(one.__dict__, "sample", [])
+    samples = samples_of(one)
+    assert len(samples) > 150
+    assert len(np.unique(samples.scores)) > 100
+    rows = samples_of(tiny_model("multiclass")).rows
+    assert len({row["contract"] for row in rows}) > 3
