@@ -6,6 +6,7 @@ them, and elsewhere; texts are those that it knows.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from bessemer.package.trees.kernel import UnsuitedError, arrays_of
 
 #: Values of a column that are drawn from, at most.
 _MOST = 512
-_DAY = 86_400_000_000
+_DAY, _EPOCH = 86_400_000_000, dt.datetime(1970, 1, 1)
 
 
 def invented_rows(model: Model, count: int, seed: int) -> list[dict[str, Any]]:
@@ -78,7 +79,8 @@ def _values(field: Field, known: Sequence[Any], count: int, rng: np.random.Gener
         texts = [t for t in (domain.get("categories") or known) if isinstance(t, str) and t] or ["a", "b"]
         return [str(texts[i]) for i in rng.integers(0, len(texts), count)]
     if field.dtype == "timestamp":
-        return [int(day) * _DAY + int(part) for day, part in rng.integers(0, (20_000, _DAY), (count, 2))]
+        drawn = rng.integers(0, 20_000 * _DAY, count)
+        return [(_EPOCH + dt.timedelta(microseconds=int(moment))).isoformat() for moment in drawn]
     numbers = np.array([v for v in known if isinstance(v, float)][: 4 * _MOST])
     low, high = _range(domain, numbers)
     found = rng.uniform(low, high, count)
