@@ -13,11 +13,11 @@ from trees_support import project, sample_of, victim_of
 
 from bessemer.attack.attacks.capgd import CAPGD, CAPGDSettings, Pace
 from bessemer.attack.columns import Column, Norm, distances
-from bessemer.attack.constraints import Limit
 from bessemer.attack.distance import within
 from bessemer.attack.protocol import Victim
 from bessemer.attack.raw import raw_rows
 from bessemer.attack.typed import reach, repaired
+from bessemer.core.constraints import Limit
 from bessemer.testing.attacks import check_attack, context
 
 #: Of an attacker who may not touch one column, and only raise another, which is dear.

@@ -11,7 +11,7 @@ from trees_support import project, sample_of, victim_of
 from bessemer.attack.attacks.interval import Interval
 from bessemer.attack.attacks.minimal import Minimal
 from bessemer.attack.attacks.moeva import Moeva
-from bessemer.attack.constraints import Limit
+from bessemer.core.constraints import Limit
 from bessemer.testing.attacks import check_attack, context
 
 pytestmark = pytest.mark.slow

@@ -15,11 +15,11 @@ from bessemer.attack.attacks.minimal import nearest
 from bessemer.attack.attacks.query_search import QuerySearch
 from bessemer.attack.check import check_columns
 from bessemer.attack.columns import Column, distances, table_of, values_of
-from bessemer.attack.constraints import Limit
 from bessemer.attack.raw import raw_rows
 from bessemer.attack.spec import AttackSpec
 from bessemer.attack.trees.case import case_of
 from bessemer.attack.trees.program import Program
+from bessemer.core.constraints import Limit
 from bessemer.testing.attacks import check_attack
 
 NAN = float("nan")

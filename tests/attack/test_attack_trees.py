@@ -27,18 +27,24 @@ from bessemer.attack.attacks.interval import Interval
 from bessemer.attack.attacks.minimal import Minimal, nearest
 from bessemer.attack.attacks.query_search import QuerySearch
 from bessemer.attack.columns import Column, _column, columns_of, distances, table_of, values_of
-from bessemer.attack.constraints import Limit
 from bessemer.attack.sound import SoundnessError, check_sound
 from bessemer.attack.spec import AttackSpec
 from bessemer.attack.stage import run
+from bessemer.attack.trees.board import LOOSE
 from bessemer.attack.trees.case import Case, case_of
 from bessemer.attack.trees.cells import number_cells
 from bessemer.attack.trees.program import Program
+from bessemer.core.constraints import Limit
 from bessemer.core.errors import FormatError
 from bessemer.core.grouping import Grouping
 from bessemer.core.signature import Field
 from bessemer.package.decision import Decision
+from bessemer.package.trees.model import Trees
 from bessemer.testing.attacks import check_attack, context
+from bessemer.train.certified.engine import signs, worst_margins
+from bessemer.train.certified.reach import reach_of
+from bessemer.train.learner import Part, Problem
+from bessemer.train.metrics import Metric
 
 NORMS = ("l0", "l1", "l_inf")
 LIMITS = {"a": Limit(cost=2.0), "b": Limit(increase_only=True), "c": Limit(cost=0.5)}
@@ -50,11 +56,15 @@ def churn(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return project(tmp_path_factory.mktemp("churn"))
 
 
-def brute(case: Case, row: int, norm: Any) -> float:
-    """The distance of the nearest row that the graph answers wrongly, of all that are worth looking at."""
+def brute(case: Case, row: int, norm: Any, keeping: tuple[str, ...] = ()) -> float:
+    """The distance of the nearest row that the graph answers wrongly, of all that are worth looking at, and have some
+    columns as the row has them."""
     one, sample = case.rows.victim, case.rows.sample
     thresholds = [float(t) for tree in case.board.ensemble.trees for t in tree.threshold[tree.feature == 0]]
-    table = every_row(one, sample.table.slice(row, 1).to_pylist()[0], thresholds)
+    own_row = sample.table.slice(row, 1).to_pylist()[0]
+    table = every_row(one, own_row, thresholds)
+    for name in keeping:
+        table = table.filter(pa.array([value == own_row[name] for value in table[name].to_pylist()]))
     X = one.session.run(table, ["features"])["features"]
     wrong = case.rows.answers.answers(X, np.full(len(X), row)) != int(sample.y[row])
     columns, own = case.board.columns, case.rows.values[row]
@@ -88,6 +98,66 @@ def test_the_nearest_row_is_the_nearest_of_all(
             for budget in (0.3 * found.distance, 0.999 * found.distance, 1.001 * found.distance):
                 if np.isfinite(budget) and case.stands(row, budget):
                     assert budget < found.distance
+
+
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 10**6), norm=st.sampled_from(NORMS))
+def test_without_a_quick_search_the_same_is_found(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, norm: Any
+) -> None:
+    """The exact search is exact alone, wherever it begins."""
+    folder = tmp_path_factory.mktemp("small")
+    one = small(folder, seed, 3)
+    case = case_of(one, sample_of(one, 4, folder))
+    program = Program(case.board, norm, 1000)
+    quick = [nearest(case, program, row, FAR).distance for row in range(4)]
+    program.climb.near = lambda *row: iter(())  # type: ignore[method-assign]
+    assert [nearest(case, program, row, FAR).distance for row in range(4)] == pytest.approx(quick, rel=1e-6)
+
+
+def test_the_quick_search_finds_rows_that_fall_within_what_it_may(tmp_path: Path) -> None:
+    one = small(tmp_path, 4)
+    case = case_of(one, sample_of(one, 20, tmp_path))
+    climb, fell, start = Program(case.board, "l_inf", 1).climb, 0, case.board.start[:-1]
+    for row in np.flatnonzero(case.rows.right).tolist():
+        values, cost = case.offers(row, "l_inf")
+        asked = (case.rows.sample.X[row], cost, case.homes[row], int(case.rows.sample.y[row]))
+        far = np.inf
+        for cells in climb.near(*asked, case.offset(row), 0.0, 2.0):
+            assert case.rows.said(row, values[start + cells]) != asked[-1]
+            assert cost[start + cells].max() <= min(far, 2.0)
+            far, fell = cost[start + cells].max(), fell + 1
+    assert fell > 5
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_column_without_cells_stays_as_it_is(tmp_path: Path, norm: Any) -> None:
+    """The number is one that other features might be computed from: nearest are rows that have it as it was."""
+    one = small(tmp_path, 11, 3)
+    whole = case_of(one, sample_of(one, 8, tmp_path))
+    board = replace(whole.board, cells=whole.board.cells[1:], loose=("a",), owner=whole.board.owner - 1)
+    board.owner[0] = LOOSE
+    rows = replace(whole.rows, columns=board.columns, values=whole.rows.values[:, 1:])
+    case = Case(rows, board, board.homes(rows.sample))
+    program, found = Program(board, norm, 1000), []
+    for row in range(8):
+        expected = brute(case, row, norm, keeping=("a",))
+        one_found = nearest(case, program, row, FAR)
+        assert one_found.distance == pytest.approx(expected, rel=1e-6)
+        found.append(one_found.distance)
+        if case.stands(row, 0.5):
+            assert brute(whole, row, "l_inf") > 0.5
+    assert np.isfinite(found).any()
+
+
+def test_several_budgets_at_once_are_each_alone(churn: Any, tmp_path: Path) -> None:
+    one = victim_of(churn, {"tenure": Limit(immutable=True)})
+    case = case_of(one, sample_of(one, 10, tmp_path))
+    budgets = (0.01, 0.1, 0.5, 2.0)
+    found = np.array([case.stand(row, budgets) for row in range(10)])
+    assert found.tolist() == [[case.stands(row, budget) for budget in budgets] for row in range(10)]
+    assert found.any()
+    assert not found.all()
 
 
 @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -316,3 +386,20 @@ def test_a_certificate_that_an_attack_refutes_stops_the_stage() -> None:
         check_sound({"minimal": attack, "interval": promise})
     check_sound({"minimal": attack, "interval": {**promise, "unit": "other"}})
     check_sound({"minimal": attack, "interval": {**promise, "curve": curve}, "pgd": {"refused": "no"}})
+
+
+def test_what_training_certifies_the_attack_certifies(tmp_path: Path) -> None:
+    """A model that was boosted against rows moved by 0.2: training's own bound is no weaker than what ships."""
+    said = {"robust": {"certified": {"eps": 0.2}}, "learner": "lightgbm", "rounds": 20}
+    made = project(tmp_path / "certified", train={**said, "params": {"num_leaves": 7, "learning_rate": 0.3}})
+    one = victim_of(made)
+    sample = sample_of(one, 60, tmp_path)
+    case = case_of(one, sample)
+    asked = said["robust"]["certified"]
+    reach = reach_of(asked, one.splits, one.preprocessor, np.load(one.splits.path("train.X.npy")))
+    of = Problem("binary", 2, Metric("binary", "log_loss"), reach=reach)
+    trees = Trees(tuple(case.board.ensemble.as_trees()), case.board.ensemble.base, sample.X.shape[1])
+    ahead = signs(of, sample.y) * (worst_margins(trees, of, Part(sample.X, sample.y), reach) - case.offset(0))
+    surely = ahead[:, 0] > case.board.ensemble.rounding
+    assert surely.mean() > 0.5
+    assert all(case.stands(row, 0.2) for row in np.flatnonzero(surely))

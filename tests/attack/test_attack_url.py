@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bessemer.attack.constraints import Limit
 from bessemer.attack.outside import inputs_of, pixel_blocks
 from bessemer.attack.piecemeal import merged
 from bessemer.attack.protocol import Found, share_point
 from bessemer.attack.raw_matrix import raw_matrix
 from bessemer.attack.surface import Surface
+from bessemer.core.constraints import Limit
 from bessemer.core.errors import UsageError
 from bessemer.core.signature import Field
 from bessemer.package.image_pixels import read_image, write_image

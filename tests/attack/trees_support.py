@@ -14,9 +14,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from bessemer.api import Project
-from bessemer.attack.constraints import Limit
 from bessemer.attack.protocol import Sample, Victim
 from bessemer.attack.stage import drawn
+from bessemer.core.constraints import Limit
 from bessemer.core.signature import Field, Signature
 from bessemer.package.graph import GraphBuilder
 from bessemer.testing.attacks import context

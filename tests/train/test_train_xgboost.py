@@ -117,7 +117,7 @@ def test_it_ends_in_time(tmp_path: Path) -> None:
 
 
 def test_the_model_does_not_depend_on_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bessemer.train.learners.xgboost_engine._WORTH_THREADS", 0)
+    monkeypatch.setattr("bessemer.train.learners.xgboost_engine.worth_threads", lambda X: True)
     part = rows("multiclass", 1500)
     found = {
         summary(fit(XGBoost, problem("multiclass"), part, part, tmp_path / str(n), threads=n, rounds=12))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bessemer.attack.constraints import faults as constraint_faults
 from bessemer.attack.plugins import ATTACKS
 from bessemer.attack.spec import AttackSpec
+from bessemer.core.constraints import faults as constraint_faults
 from bessemer.core.errors import Fault
 from bessemer.core.plugin_settings import column_faults
 
@@ -16,4 +16,4 @@ def check_columns(spec: AttackSpec, columns: Mapping[str, str], shared: Mapping[
     """A fault for each column that constraints or the settings of an attack (`named`) name and that is not there, and
     for what a column's type does not allow."""
     named = column_faults(spec.attacks, ATTACKS, columns, "attack.attacks")
-    return [*constraint_faults(spec.constraints, columns), *named]
+    return [*constraint_faults(spec.constraints, columns, "attack.constraints"), *named]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bessemer.attack.constraints import Limit
+from bessemer.core.constraints import Limit
 from bessemer.core.signature import Field
 from bessemer.package.decision import Decision
 
@@ -62,19 +62,20 @@ class Column:
         found: Floats = np.where(both, 0.0, np.where(gone, 1.0, far)) * self.limit.cost
         return found
 
-    def may(self, before: float, after: Floats) -> npt.NDArray[np.bool_]:
-        """Whether a value may become others (K,); it may always stay."""
-        after = np.asarray(after, dtype=np.float64)
-        gone, was = np.isnan(after), bool(np.isnan(before))
+    def may(self, before: Floats | float, after: Floats) -> npt.NDArray[np.bool_]:
+        """Whether values may become others, of shapes that broadcast; they may always stay."""
+        before, after = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
+        gone, was = np.isnan(after), np.isnan(before)
         if self.ordered:
             fine = (after >= self.low) & (after <= self.high)
-            if not was:
-                fine &= ~(self.limit.increase_only & (after < before))
-                fine &= ~(self.limit.decrease_only & (after > before))
+            if self.limit.increase_only:
+                fine = fine & ~(after < before)
+            if self.limit.decrease_only:
+                fine = fine & ~(after > before)
         else:
             fine = after < self.known
         fine = np.where(gone | was, self.limit.missing & (fine | gone), fine)
-        same = gone if was else after == before
+        same = (gone & was) | (after == before)
         found: npt.NDArray[np.bool_] = (fine & (not self.limit.immutable)) | same
         return found
 

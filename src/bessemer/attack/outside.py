@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from bessemer.attack.constraints import Constraints, Limit
 from bessemer.attack.nets import NetAttack
 from bessemer.attack.oracle import ServerOracle
 from bessemer.attack.protocol import Attack, Sample, Victim
@@ -23,6 +22,7 @@ from bessemer.attack.raw_matrix import raw_matrix
 from bessemer.attack.surface import surface_of
 from bessemer.core import canonical
 from bessemer.core.blocks import Block
+from bessemer.core.constraints import Constraints, Limit
 from bessemer.core.media import is_image
 from bessemer.core.signature import Field, Signature, Task
 from bessemer.package.head import FEATURES

@@ -17,8 +17,8 @@ from bessemer.stats.intervals import wilson
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from bessemer.attack.constraints import Limit
     from bessemer.core.artifact import Artifact
+    from bessemer.core.constraints import Limit
     from bessemer.core.spec import Spec
     from bessemer.core.stage import Context
     from bessemer.package.session import GraphSession

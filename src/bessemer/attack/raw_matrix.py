@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from bessemer.attack.constraints import Constraints
 from bessemer.core.blocks import Block
+from bessemer.core.constraints import Constraints
 from bessemer.core.signature import Field
 from bessemer.package.image_pixels import read_image, write_image
 from bessemer.package.images import NoImage

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from bessemer.attack.constraints import Constraints
 from bessemer.attack.gates import AttackGate
 from bessemer.attack.plugins import ATTACKS
+from bessemer.core.constraints import Constraints
 from bessemer.core.errors import did_you_mean
 from bessemer.core.plugin_settings import parse_named
 from bessemer.core.spec import Share, Spec

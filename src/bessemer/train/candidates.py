@@ -13,7 +13,7 @@ import numpy as np
 
 from bessemer.train.automl.folds import Fold
 from bessemer.train.calibrate import choose
-from bessemer.train.keys import marked, with_keys
+from bessemer.train.keys import marked, sturdy, with_keys
 from bessemer.train.leaderboard import interval, ordered, row, timing
 from bessemer.train.metrics import Metric, output_of
 from bessemer.train.outcome import Candidate, Outcome
@@ -61,10 +61,11 @@ class Trial:
         own = name == self.spec.learner
         given = with_robust(name, self.spec.params, self.spec.robust) if own else {}
         given = with_private(name, given, self.spec.private) if own else given
-        params = resolved(learner.PARAMS, given)
+        params = resolved(learner.PARAMS, sturdy(name, given, self.keys))
         rows = self.learnt if marked(name) else self.train
         begin = time.perf_counter()
-        fitted = learner().fit(self.problem, rows, self.valid, params, self.callbacks)
+        problem = self.problem if own else replace(self.problem, reach=None)
+        fitted = learner().fit(problem, rows, self.valid, params, self.callbacks)
         task, judged = self.problem.task, self.judged
         fit_seconds, begin = time.perf_counter() - begin, time.perf_counter()
         margin = fitted.margin(judged.X)
@@ -84,7 +85,7 @@ def fit_all(trial: Trial, ctx: Context) -> dict[str, Candidate]:
         name = trial.spec.learner
         plain = plainly(trial).fit(name, ctx.rng("calibrate", name))
         found[f"{name} plain"] = replace(plain, learner=f"{name} plain")
-        ctx.note(price(found[name], plain, trial.problem.metric))
+        ctx.note(price(found[name], plain, trial))
     return found
 
 

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bessemer.core.errors import Fault, did_you_mean
+from bessemer.train.robust import robust_column_faults
+from bessemer.train.several import several_faults
 
 if TYPE_CHECKING:
     from bessemer.train.spec import TrainSpec
 
 
 def check_columns(spec: TrainSpec, columns: Mapping[str, str], shared: Mapping[str, Any]) -> list[Fault]:
-    """Columns of groups must be there, and a comparator that cannot run here is told of now, not after the training.
+    """Columns of groups must be there, several targets need a learner of several, and a comparator that cannot run here
+    is told of now, not after the training.
 
     Raises:
         MissingExtra, EnvironmentFault: see `check_needs`.
@@ -25,11 +28,12 @@ def check_columns(spec: TrainSpec, columns: Mapping[str, str], shared: Mapping[s
     groups = spec.threshold.groups if spec.threshold is not None else []
     named = [(f"train.reweigh.{k}", name) for k, name in enumerate(spec.reweigh)]
     named += [(f"train.threshold.groups.{k}", name) for k, name in enumerate(groups)]
-    return [
+    unknown = [
         Fault(path, None, f"no column '{name}'", did_you_mean(name, columns))
         for path, name in named
         if name not in columns
     ]
+    return [*several_faults(spec, shared), *unknown, *robust_column_faults(spec.robust, columns)]
 
 
 def fingerprint(spec: TrainSpec, project_dir: Path, memo: Mapping[str, str] | None = None) -> dict[str, str]:

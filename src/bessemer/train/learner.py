@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from bessemer.core.blocks import Block
+from bessemer.core.further import Further
 from bessemer.core.signature import Task
 from bessemer.train.params import Param
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from bessemer.train.certified.reach import Reach
     from bessemer.train.metrics import Metric
 
 
@@ -29,18 +31,21 @@ class Part:
     X: (N, F) float32, C order; NaN is missing. It may be mapped from disk: read it in blocks.
     y: (N,) float64: the index of the class, or the value.
     weight: (N,) float64 above 0: how much a row counts; None where all count the same.
+    further: (N, T) float64: of each further target the same as y, NaN where a row has none; None without any.
     """
 
     X: np.ndarray
     y: np.ndarray
     weight: np.ndarray | None = None
+    further: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
 
     def take(self, rows: np.ndarray) -> Part:
         """The rows of an index or a mask, in memory."""
-        return Part(self.X[rows], self.y[rows], None if self.weight is None else self.weight[rows])
+        weight, further = (None if one is None else one[rows] for one in (self.weight, self.further))
+        return Part(self.X[rows], self.y[rows], weight, further)
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,11 @@ class Problem:
     quantile: what a regression predicts: this quantile of the target, or its mean (None). A learner whose
         `QUANTILE` is false is never given one.
     blocks: features that mean something together (pixels, tokens); all others are a table's.
+    further: targets that are learnt besides, by learners of several (`several.LEARNERS`); all else here is about the
+        main one, and so is what a learner is judged by.
+    shares: what the loss of each target counts, the main one's first.
+    reach: where an attacker may move rows, for a learner that boosts what surely stands (`certified`); None for all
+        others.
     """
 
     task: Task
@@ -64,11 +74,19 @@ class Problem:
     monotone: tuple[int, ...] | None = None
     quantile: float | None = None
     blocks: tuple[Block, ...] = ()
+    further: tuple[Further, ...] = ()
+    shares: tuple[float, ...] = (1.0,)
+    reach: Reach | None = None
 
     @property
     def outputs(self) -> int:
         """K', the number of margins of a row: 1 for binary and regression, else the number of classes."""
         return self.classes if self.task == "multiclass" else 1
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """What a learner of several targets calls the outputs of its graph, the main one's first."""
+        return ("score", *(f"score_{i}" for i in range(1, len(self.further) + 1)))
 
     def row_weights(self, part: Part) -> np.ndarray | None:
         """What each row counts, its own weight times that of its class: (N,) float64, or None for all the same."""

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def spin_briefly() -> None:
@@ -14,3 +18,8 @@ def spin_briefly() -> None:
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+
+def worth_threads(X: np.ndarray) -> bool:
+    """Whether a training matrix is large enough: below, handing work to threads costs more than it saves."""
+    return X.size >= 500_000

@@ -7,22 +7,32 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bessemer.core.artifact import Artifact
+    from bessemer.core.errors import Fault
     from bessemer.core.plugin_settings import Named
+    from bessemer.core.signature import Task
     from bessemer.train.candidates import Trial
-    from bessemer.train.metrics import Metric
+    from bessemer.train.certified.reach import Reach
+    from bessemer.train.learner import Part
     from bessemer.train.outcome import Candidate
+    from bessemer.train.spec import TrainSpec
 
 
 @dataclass(frozen=True)
 class Way:
-    """How a learner is trained robustly: the parameter that takes a method with its settings, and the methods."""
+    """How a learner is trained robustly: the methods, and the parameter that takes one with its settings; '' where the
+    problem says where rows may be moved (`Problem.reach`)."""
 
-    parameter: str
     methods: tuple[str, ...]
+    parameter: str = ""
 
 
 #: By learner.
-WAYS: Mapping[str, Way] = {"network": Way("objective", ("pgd", "trades", "noise"))}
+WAYS: Mapping[str, Way] = {
+    "network": Way(("pgd", "trades", "noise"), "objective"),
+    "lightgbm": Way(("certified",)),
+    "xgboost": Way(("certified",)),
+}
 
 
 def parse_robust(value: Any) -> Named | None:
@@ -44,7 +54,7 @@ def parse_robust(value: Any) -> Named | None:
             f"{value!r} is no method of robust training: write robust: pgd, or {{pgd: {{eps: 0.1}}}}"
         )
     name, given = next(iter(named.items()))
-    known = [method for way in WAYS.values() for method in way.methods]
+    known = list(dict.fromkeys(method for way in WAYS.values() for method in way.methods))
     if name not in known:
         raise ValueError(f"no method of robust training is called {name!r}; {did_you_mean(str(name), known)}")
     return {str(name): given or {}}
@@ -61,14 +71,60 @@ def robust_fault(learner: str, robust: Named, params: Mapping[str, Any]) -> str:
         return (
             f"robust: it sets the parameter {way.parameter}, which `params` sets too: leave one of them out"
         )
+    return _settings_fault(robust) if method == "certified" else ""
+
+
+def _settings_fault(robust: Named) -> str:
+    """What is wrong with the settings of a method that is no learner's parameter, or ''."""
+    from pydantic import ValidationError
+
+    from bessemer.train.certified.settings import CertifiedSettings
+
+    ((method, settings),) = robust.items()
+    try:
+        CertifiedSettings.model_validate(settings)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        return f"robust: settings of {method}: {faults}; it has {', '.join(CertifiedSettings.model_fields)}"
     return ""
+
+
+def robust_column_faults(robust: Named | None, columns: Mapping[str, str]) -> list[Fault]:
+    """A fault for each constraint on a column that is not there, or that its type (name -> SQL type) does not take."""
+    from bessemer.core.constraints import faults
+
+    if robust is None or "certified" not in robust:
+        return []
+    from bessemer.train.certified.settings import CertifiedSettings
+
+    limits = CertifiedSettings.model_validate(robust["certified"]).constraints
+    return list(faults(limits, columns, "train.robust.certified.constraints"))
 
 
 def with_robust(learner: str, params: Mapping[str, Any], robust: Named | None) -> dict[str, Any]:
     """The parameters of a learner, the method among them where it is the one that is asked."""
-    if robust is None or learner not in WAYS:
+    if robust is None or learner not in WAYS or not WAYS[learner].parameter:
         return dict(params)
     return {**params, WAYS[learner].parameter: robust}
+
+
+def reach_of(
+    spec: TrainSpec, splits: Artifact, preprocessor: Artifact, train: Part, task: Task
+) -> Reach | None:
+    """Where rows may be moved in training, for a learner that asks; None for others, and where nothing is asked.
+
+    Raises:
+        ProjectError: the target is a number.
+    """
+    from bessemer.core.errors import Fault, ProjectError
+    from bessemer.train.certified.reach import reach_of
+
+    if spec.robust is None or "certified" not in spec.robust:
+        return None
+    if task == "regression":
+        what = "certified training is for classes, and the target is a number"
+        raise ProjectError([Fault("train.robust", None, what, "leave it out")])
+    return reach_of(spec.robust["certified"], splits, preprocessor, train.X)
 
 
 def plainly(trial: Trial) -> Trial:
@@ -82,12 +138,20 @@ def plainly(trial: Trial) -> Trial:
         note=lambda text: None,
     )
     own.workdir.mkdir(parents=True, exist_ok=True)
-    return replace(trial, spec=trial.spec.model_copy(update={"robust": None}), callbacks=own)
+    spec, problem = trial.spec.model_copy(update={"robust": None}), replace(trial.problem, reach=None)
+    return replace(trial, spec=spec, problem=problem, callbacks=own)
 
 
-def price(robust: Candidate, plain: Candidate, metric: Metric) -> str:
-    """What robust training costs, in a sentence."""
-    return (
-        f"robust training: {metric.name} {robust.value:.4g} on the rows as they are, {plain.value:.4g} without it, "
-        f"in {robust.fit_seconds / max(plain.fit_seconds, 1e-9):.1f} times the time"
+def price(robust: Candidate, plain: Candidate, trial: Trial) -> str:
+    """What robust training costs, in a sentence, and what it gives where that is known for sure."""
+    told = (
+        f"robust training: {trial.problem.metric.name} {robust.value:.4g} on the rows as they are, "
+        f"{plain.value:.4g} without it, in {robust.fit_seconds / max(plain.fit_seconds, 1e-9):.1f} times the time"
     )
+    reach = trial.problem.reach
+    if reach is None:
+        return told
+    from bessemer.train.certified.standing import standing
+
+    now, before = (standing(one, trial.problem, trial.judged, reach) for one in (robust, plain))
+    return f"{told}; {now}, whatever is moved by {reach.settings.eps:g}; {before} without it"

@@ -158,6 +158,11 @@ class TrainSpec(Spec):
     early_stopping: int = Field(
         50, ge=0, description="stop after this many rounds without a better metric; 0 never stops early"
     )
+    target_weights: dict[str, Annotated[float, Field(gt=0, le=1e6)]] = Field(
+        default_factory=dict,
+        description="several targets: what the loss of each counts, by name; 1 where nothing is said",
+        examples=[{"spend": 0.5}],
+    )
     class_weight: Literal["none", "balanced"] | dict[bool | int | float | str, float] = Field(
         "none", description="`none`, `balanced` (rare classes count more), or a weight for each class"
     )
@@ -179,9 +184,9 @@ class TrainSpec(Spec):
         BeforeValidator(parse_robust, json_schema_input_type=str | dict[str, dict[str, Any]] | None),
     ] = Field(
         None,
-        description="train the named learner against changed rows: `pgd`, `trades`, `noise`, or "
-        "{method: {setting: value}}",
-        examples=["pgd", {"trades": {"eps": 0.2}}],
+        description="train the named learner against changed rows: `pgd`, `trades`, `noise` (network), `certified` "
+        "(lightgbm, xgboost), or {method: {setting: value}}",
+        examples=["pgd", {"certified": {"eps": 0.2}}],
     )
     private: Annotated[
         PrivateSpec | None,

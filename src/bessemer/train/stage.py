@@ -10,6 +10,7 @@ import numpy as np
 from bessemer.core import canonical
 from bessemer.core.blocks import blocks_of
 from bessemer.core.errors import DataError, Fault, ProjectError, did_you_mean
+from bessemer.core.further import further_of
 from bessemer.stats.metrics.table import METRICS
 from bessemer.train.candidates import Trial, fit_all, pick, usable_metric
 from bessemer.train.candidates import outcome as outcome_of
@@ -23,6 +24,8 @@ from bessemer.train.openmp import spin_briefly
 from bessemer.train.plugins import LEARNERS
 from bessemer.train.private import check_private
 from bessemer.train.reweigh import reweighed_parts
+from bessemer.train.robust import reach_of
+from bessemer.train.several import shares_of
 from bessemer.train.weights import class_weights, weight_faults
 from bessemer.train.write import write_history, write_model, write_timings
 
@@ -126,14 +129,17 @@ def _part(splits: Artifact, name: str) -> Part:
     weight = None
     if f"{name}.weight.npy" in splits.files:
         weight = np.load(splits.path(f"{name}.weight.npy"), allow_pickle=False)
-    return Part(X, np.load(splits.path(f"{name}.y.npy"), allow_pickle=False), weight)
+    further = None
+    if f"{name}.further.npy" in splits.files:
+        further = np.load(splits.path(f"{name}.further.npy"), allow_pickle=False)
+    return Part(X, np.load(splits.path(f"{name}.y.npy"), allow_pickle=False), weight, further)
 
 
 def _problem(
     spec: TrainSpec, splits: Artifact, preprocessor: Artifact, train: Part, valid: Part, ctx: Context
 ) -> Problem:
     """The problem, with a metric that the judging rows can tell: one class has no area under a curve."""
-    task, classes = splits.meta["task"], splits.meta["classes"]
+    task, classes, further = splits.meta["task"], splits.meta["classes"], further_of(splits.meta)
     default = Metric(task, DEFAULT[task])
     metric = default if spec.metric == "auto" else Metric(task, spec.metric)
     if spec.quantile is not None:
@@ -154,6 +160,9 @@ def _problem(
         directions(spec.monotone, preprocessor.json("features.json")),
         spec.quantile,
         blocks_of(preprocessor.meta),
+        further,
+        shares_of(spec.target_weights, [splits.meta["target"], *(one.name for one in further)]),
+        reach_of(spec, splits, preprocessor, train, task),
     )
 
 

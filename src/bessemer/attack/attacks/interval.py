@@ -45,7 +45,7 @@ class Interval:
         safe = np.zeros((len(sample), len(budgets)), dtype=bool)
         for row in range(len(sample)):
             if case.rows.right[row]:
-                safe[row, 1:] = [case.stands(row, budget) for budget in budgets[1:]]
+                safe[row, 1:] = case.stand(row, budgets[1:])
             advance()
         safe[:, 0] = case.rows.right
         points = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -20,8 +20,8 @@ from bessemer.core.stage import Context
 
 #: Attacked rows that are told of, at most.
 SHOWN = 100
-#: How exactly the end of the bound is looked for, and how much wider each search is.
-_HALVINGS, _WIDER = 7, 1.4
+#: How exactly the end of the bound is looked for.
+_HALVINGS = 7
 
 
 class MinimalSettings(DistanceSettings):
@@ -98,57 +98,74 @@ class Minimal:
 
 def nearest(case: Case, program: Program, row: int, most: float) -> Nearest:
     """The nearest row to one of the sample that is answered otherwise, within `most`; the graph itself says whether
-    it is. It looks ever further from where the bound ends: the less may move, the smaller the program."""
+    it is. Where the bound ends is how near nothing is, what a quick search finds how far one has to look: the less may
+    move, the smaller the program."""
     if not case.board.cells:
         return Nearest(np.inf, np.inf)
-    sure, found = 0.0, Nearest(np.inf, 0.0)
-    for reach in _widening(case, program, row, most):
-        one = _nearest(case, program, row, reach)
-        found = replace(one, least=min(max(sure, one.least), one.distance))
-        if np.isfinite(found.distance):
+    safe = _safe(case, program, row, most)
+    found = _climbed(case, program, row, safe, most)
+    exact = _nearest(case, program, row, _below(case, program, row, found.distance, most))
+    nearer = exact if exact.distance < found.distance else found
+    return replace(nearer, least=min(max(safe, exact.least), nearer.distance))
+
+
+def _safe(case: Case, program: Program, row: int, most: float) -> float:
+    """How far every column may be moved, by the bound, without a change of the answer."""
+    safe, open_ = 0.0, most
+    for _ in range(_HALVINGS if program.norm != "l0" else 0):
+        middle = (safe + open_) / 2
+        safe, open_ = (middle, open_) if case.stands(row, middle) else (safe, middle)
+    return safe
+
+
+def _climbed(case: Case, program: Program, row: int, safe: float, most: float) -> Nearest:
+    """The nearest row of the quick search that the graph itself answers otherwise."""
+    values, cost = case.offers(row, program.norm)
+    sample, found = case.rows.sample, Nearest(np.inf, 0.0)
+    own, home, start = int(sample.y[row]), case.homes[row], case.board.start[:-1]
+    for cells in program.climb.near(sample.X[row], cost, home, own, case.offset(row), safe, most):
+        moved = values[start + cells]
+        if case.rows.said(row, moved) == own:
             break
-        sure = min(found.least, reach)  # where nothing is within reach, nothing is known beyond it
+        distance = case.rows.distance(row, moved, program.norm)
+        found = Nearest(distance, 0.0, moved) if distance < found.distance else found
     return found
 
 
-def _widening(case: Case, program: Program, row: int, most: float) -> Iterator[float]:
-    if program.norm != "l0":
-        safe, open_ = 0.0, most
-        for _ in range(_HALVINGS):
-            middle = (safe + open_) / 2
-            safe, open_ = (middle, open_) if case.stands(row, middle) else (safe, middle)
-        reach = open_ * _WIDER
-        while reach < most:
-            yield reach
-            reach *= _WIDER
-    yield most
+def _below(case: Case, program: Program, row: int, distance: float, most: float) -> float:
+    """How far the exact search has to look to better what was found: by l_inf, to the greatest cost that is less; by
+    l0, where all columns cost the same, to a column less."""
+    _, cost = case.offers(row, program.norm)
+    if program.norm == "l1" or not np.isfinite(distance):
+        return min(distance, most)
+    if program.norm == "l_inf":
+        return float(cost[cost < distance * (1 - 1e-9)].max(initial=0.0))
+    steps = np.unique(cost[np.isfinite(cost) & (cost > 0)])
+    return within(distance - float(steps[0])) if len(steps) == 1 else distance
 
 
 def _nearest(case: Case, program: Program, row: int, most: float) -> Nearest:
-    values, cost = case.offers(row, program.norm)
     found = Nearest(np.inf, np.inf)
     for other in case.others(row):
-        one = _towards(case, program, row, other, values, cost, min(most, found.distance))
+        one = _towards(case, program, row, other, min(most, found.distance))
         nearer = one if one.distance < found.distance else found
         found = replace(nearer, least=min(found.least, one.least))
     return found
 
 
-def _towards(
-    case: Case, program: Program, row: int, other: int, values: Any, cost: Any, most: float
-) -> Nearest:
+def _towards(case: Case, program: Program, row: int, other: int, most: float) -> Nearest:
     """The nearest row of one other class. What the trees say without rounding may be what the graph does not: then the
     search is made again with room for it, and the first one's bound holds."""
-    margins = case.margins(row, other)
+    margins, (values, cost) = case.margins(row, other), case.offers(row, program.norm)
     reachable = case.paths.reachable(cost <= most, case.standing(row))
+    reachable[case.paths.loose.elsewhere(case.rows.sample.X[row])] = False
     room, least = case.board.ensemble.rounding + 1e-9, 0.0
     for margin in (-room, room, 16 * room):
-        solved = program.solve(case.rows.sample.X[row], cost, reachable, margins, margin, most)
+        solved = program.solve(cost, reachable, margins, margin, most)
         least = max(least, solved.least) if margin < 0 else least
         if solved.cells is None:
             return Nearest(np.inf, least)
-        chosen = case.board.start[:-1] + solved.cells
-        moved = values[chosen]
+        moved = values[case.board.start[:-1] + solved.cells]
         if case.rows.said(row, moved) != int(case.rows.sample.y[row]):
             distance = case.rows.distance(row, moved, program.norm)
             return Nearest(distance, min(least, distance), moved)

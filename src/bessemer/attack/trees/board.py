@@ -85,11 +85,11 @@ class Board:
         return found
 
     def offers(self, values: Floats, home: Ints) -> tuple[Floats, Floats]:
-        """The values and the costs of all cells, one column after the other, for one row (C,), (C,)."""
-        each = [cells.offers(float(values[c]), int(home[c])) for c, cells in enumerate(self.cells)]
+        """The values and the costs (N, cells) of all cells, one column after the other, for rows (N, C), (N, C)."""
+        each = [cells.offers(values[:, c], home[:, c]) for c, cells in enumerate(self.cells)]
         if not each:
-            return np.zeros(0), np.zeros(0)
-        return np.concatenate([v for v, _ in each]), np.concatenate([cost for _, cost in each])
+            return np.zeros((len(values), 0)), np.zeros((len(values), 0))
+        return np.concatenate([v for v, _ in each], axis=1), np.concatenate([c for _, c in each], axis=1)
 
 
 def board_of(victim: Victim, sample: Sample, ensemble: Ensemble) -> Board:

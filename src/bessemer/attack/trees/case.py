@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bessemer.attack.protocol import Sample, Victim
 
 Floats = npt.NDArray[np.float64]
+#: Rows whose cells are looked at together.
+_BLOCK = 64
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,16 @@ class Case:
 
     def stands(self, row: int, budget: float) -> bool:
         """Whether a row's answer surely stands, each column being moved by no more than the budget: a sound bound."""
-        return self.bounded(row, self.others(row), budget) < -self.board.ensemble.rounding
+        return bool(self.stand(row, (budget,))[0])
 
-    def bounded(self, row: int, others: list[int], budget: float) -> float:
-        """How far one of the classes may be ahead at most, within the budget of each column."""
+    def stand(self, row: int, budgets: Sequence[float]) -> npt.NDArray[np.bool_]:
+        """The same of several budgets, (B,)."""
         _, cost = self.offers(row, "l_inf")
-        reachable = self.paths.reachable(cost <= within(budget), self.standing(row))
-        return max(best(self.board, reachable, *self.margins(row, other)) for other in others)
+        allowed = cost <= np.array([within(budget) for budget in budgets])[:, None]
+        reachable = self.paths.reachable(allowed, self.standing(row))
+        ahead = [best(self.board, reachable, *self.margins(row, other)) for other in self.others(row)]
+        found: npt.NDArray[np.bool_] = np.max(ahead, axis=0) < -self.board.ensemble.rounding
+        return found
 
     @cached_property
     def standing(self) -> Callable[[int], npt.NDArray[np.bool_]]:
@@ -60,17 +65,30 @@ class Case:
         """The classes that a row could be answered as, beside its own."""
         return [k for k in range(self.rows.answers.classes) if k != int(self.rows.sample.y[row])]
 
+    def offset(self, row: int) -> float:
+        """Of two classes, the score from which the second is said."""
+        return 0.0 if self.rows.answers.offset is None else float(self.rows.answers.offset[row])
+
     def margins(self, row: int, other: int) -> tuple[Floats, float]:
-        offset = 0.0 if self.rows.answers.offset is None else float(self.rows.answers.offset[row])
-        return self.board.ensemble.margins(int(self.rows.sample.y[row]), other, offset)
+        return self.board.ensemble.margins(int(self.rows.sample.y[row]), other, self.offset(row))
 
     @cached_property
     def offers(self) -> Callable[[int, Norm], tuple[Floats, Floats]]:
         """The value and the cost of every cell for a row, by the norm; the last row's are kept."""
         return lru_cache(maxsize=2)(self._offers)
 
+    @cached_property
+    def _block(self) -> Callable[[int], tuple[Floats, Floats]]:
+        """What `Board.offers` says of so many rows at once; rows are asked for in their order."""
+
+        def offers(block: int) -> tuple[Floats, Floats]:
+            rows = slice(block * _BLOCK, (block + 1) * _BLOCK)
+            return self.board.offers(self.rows.values[rows], self.homes[rows])
+
+        return lru_cache(maxsize=1)(offers)
+
     def _offers(self, row: int, norm: Norm) -> tuple[Floats, Floats]:
-        values, cost = self.board.offers(self.rows.values[row], self.homes[row])
+        values, cost = (each[row % _BLOCK] for each in self._block(row // _BLOCK))
         if norm == "l0":
             each = np.repeat([c.limit.cost for c in self.board.columns], np.diff(self.board.start))
             cost = np.where(np.isfinite(cost) & (cost > 0), each, cost)

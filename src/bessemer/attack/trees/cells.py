@@ -41,27 +41,39 @@ class Cells:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def offers(self, value: float, own: int) -> tuple[Floats, Floats]:
-        """The value (K,) of each cell that is nearest to a row's own, and its cost; an infinite one where no value of
-        the cell is allowed. own: the cell the row is in, where it may stay at no cost."""
-        column = self.column
+    def offers(self, value: Floats, own: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """The value (N, K) of each cell that is nearest to a row's own (N,), and its cost; an infinite one where no
+        value of the cell is allowed. own: (N,) the cell the row is in, where it may stay at no cost."""
+        column, rows = self.column, np.arange(len(value))
         if column.ordered:
-            values = self._nearest(value)
-            cost = np.where(column.may(value, values), column.distance(value, values), np.inf)
+            values, before = self._nearest(value[:, None]), value[:, None]
+            cost = np.where(column.may(before, values), column.distance(before, values), np.inf)
         else:
-            values, cost = self._cheapest(value)
-        values[own], cost[own] = value, 0.0
+            each = [self._cheapest(one) for one in value.tolist()]
+            values, cost = (np.stack([pair[i] for pair in each]) for i in range(2))
+        values[rows, own], cost[rows, own] = value, 0.0
         return values, cost
 
-    def _nearest(self, value: float) -> Floats:
+    def _nearest(self, value: Floats) -> Floats:
         low, high = _within(self.column, value)
         least, most = np.maximum(self.least, low), np.minimum(self.most, high)
-        near = np.clip(least if np.isnan(value) else value, least, most)
+        near = np.clip(np.where(np.isnan(value), least, value), least, most)
         missing = np.isnan(self.least)
         # NaN stands for missing, so a cell without an allowed value gets one that `may` refuses.
         return np.where(missing, np.nan, np.where(least <= most, near, np.inf))
 
     def _cheapest(self, value: float) -> tuple[Floats, Floats]:
+        """The cheapest level (K,) of each cell for one value, and its cost; what was asked before is remembered."""
+        key = -1.0 if value != value else value
+        if key not in self._known:
+            self._known[key] = self._cheapest_of(value)
+        return self._known[key]
+
+    @cached_property
+    def _known(self) -> dict[float, tuple[Floats, Floats]]:
+        return {}
+
+    def _cheapest_of(self, value: float) -> tuple[Floats, Floats]:
         column = self.column
         values, cost = np.full(len(self), np.nan), np.full(len(self), np.inf)
         for k, tried in enumerate(self._tried):
@@ -76,16 +88,14 @@ class Cells:
         return tuple(np.array([np.nan if m < 0 else m for m in members]) for members in self.members)
 
 
-def _within(column: Column, value: float) -> tuple[float, float]:
-    """Between which a changed number lies."""
-    low, high = column.low, column.high
-    if column.limit.increase_only and not np.isnan(value):
-        low = max(low, value)
-    if column.limit.decrease_only and not np.isnan(value):
-        high = min(high, value)
-    if column.kind == "integer":
-        return float(np.ceil(low)), float(np.floor(high))
-    return low, high
+def _within(column: Column, value: Floats) -> tuple[Floats, Floats]:
+    """Between which changed numbers lie."""
+    low, high = np.full(value.shape, column.low), np.full(value.shape, column.high)
+    if column.limit.increase_only:
+        low = np.fmax(low, value)
+    if column.limit.decrease_only:
+        high = np.fmin(high, value)
+    return (np.ceil(low), np.floor(high)) if column.kind == "integer" else (low, high)
 
 
 def _borders(edges: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,11 @@ class Ensemble:
         largest = np.maximum.reduceat(np.abs(self.leaves), self.first, axis=0) if len(self.trees) else 0.0
         most = float((np.sum(largest, axis=0) + np.abs(self.base)).max())
         return (len(self.trees) + 4) * 2.0**-24 * most
+
+    def as_trees(self) -> Iterator[Tree]:
+        """The trees with these leaves."""
+        for tree, first in zip(self.trees, self.first, strict=True):
+            yield replace(tree, value=self.leaves[first : first + tree.branches + 1], target=0)
 
     def margins(self, best: int, other: int, offset: float) -> tuple[Floats, float]:
         """What each leaf (L,), and the base, add to how far the class `other` is ahead of `best`.
@@ -95,14 +101,7 @@ def check_ensemble(ensemble: Ensemble, answers: Answers, sample: Sample) -> None
     Raises:
         FormatError: their scores differ, so what is found in the trees would not be of the graph.
     """
-    whole = Trees(
-        tuple(
-            replace(tree, value=ensemble.leaves[first : first + tree.branches + 1], target=0)
-            for tree, first in zip(ensemble.trees, ensemble.first, strict=True)
-        ),
-        ensemble.base,
-        sample.X.shape[1],
-    )
+    whole = Trees(tuple(ensemble.as_trees()), ensemble.base, sample.X.shape[1])
     rows = np.arange(len(sample))
     found = answers.of_classes(whole.margin(sample.X).astype(np.float32), rows)
     apart = float(np.abs(found - answers.scores(sample.X, rows)).max(initial=0))

@@ -4,12 +4,17 @@ Kantchelian, Tygar and Joseph, Evasion and hardening of tree ensemble classifier
 and a cell of each column; the leaves below a branch only where the column's cell goes to their side. Theirs has a
 binary variable for every threshold; so has this one, as `the cell is at most k` along the cells of a column, to which
 categories of many indicators, ranks and means are the same as numbers.
+
+Of a row only what is within reach is written down. A leaf that no allowed cell leads to has no variable, and a tree of
+which one leaf is left is a number. A branch binds where leaves within reach lie on both its sides: of a chosen leaf and
+the one that the cells lead to, the lowest branch above both is such a one, so they are the same. Cells side by side
+that those branches do not tell apart are one, of which the cheapest is taken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,11 +23,12 @@ import numpy.typing as npt
 from bessemer.attack.columns import Norm
 from bessemer.attack.trees.board import Board
 from bessemer.attack.trees.bound import below
-from bessemer.attack.trees.cells import Flags, sent_left
+from bessemer.attack.trees.cells import Flags
+from bessemer.attack.trees.climb import Climb
+from bessemer.attack.trees.rows import Branches, Groups, Rows
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Term = tuple[int, float]
 
 #: HiGHS keeps rows to 1e-6: the score's row is scaled so that its margin is well above.
 _WELL_ABOVE = 1e-4
@@ -43,141 +49,125 @@ class Solved:
 
 
 class Program:
-    """The program of a board; `solve` puts a row, a class and a budget into it.
-
-    Variables: `the cell is at most k` for all but the last cell of each column, the leaves, and the distance.
-    """
+    """The program of a board; `solve` puts a row, a class and a budget into it."""
 
     def __init__(self, board: Board, norm: Norm, nodes: int) -> None:
+        self.board, self.norm, self.nodes = board, norm, nodes
+        self.climb = Climb(board, norm)
+
+    @cached_property
+    def _branches(self) -> Branches:
         from scipy.sparse import csr_array
 
-        self.board, self.norm, self.nodes = board, norm, nodes
-        self._last = np.zeros(int(board.start[-1]), dtype=bool)
-        self._last[board.start[1:] - 1] = True
-        self._leaf = int((~self._last).sum())  # the variables before: `the cell is at most k`
-        self._far = self._leaf + len(board.ensemble.leaves)
-        self._width = self._far + 1
-        rows, self._low, self._high, self._decided = self._structure()
-        at = np.array([i for i, terms in enumerate(rows) for _ in terms], dtype=np.int64)
-        flat = [term for terms in rows for term in terms]
-        columns, values = np.array([c for c, _ in flat], dtype=np.int64), np.array([v for _, v in flat])
-        self._matrix = csr_array((values, (at, columns)), shape=(len(rows), self._width))
-
-    def _chosen(self, c: int, mask: Flags) -> tuple[list[Term], float]:
-        """Whether the cell of a column is one of the mask's, as a sum of variables and a constant."""
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-        terms, constant, first = [], 0.0, int(self.board.start[c]) - c
-        for low, high in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-            if high == len(mask):
-                constant += 1.0
-            else:
-                terms.append((first + high - 1, 1.0))
-            if low > 0:
-                terms.append((first + low - 1, -1.0))
-        return terms, constant
-
-    def _structure(self) -> tuple[list[list[Term]], Floats, Floats, list[tuple[int, int, int, bool]]]:
-        """The rows that are alike for all that is asked, and those of branches that a row decides."""
-        rows: list[list[Term]] = []
-        low: list[float] = []
-        high: list[float] = []
-        fixed = []
-        for terms, least, most, decided in self._rows():
-            if decided is not None:
-                fixed.append((len(rows), *decided))
-            rows.append(terms)
-            low.append(least)
-            high.append(most)
-        return rows, np.array(low), np.array(high), fixed
-
-    def _rows(self) -> Iterator[tuple[list[Term], float, float, tuple[int, int, bool] | None]]:
         board = self.board
-        for cell, (last, first) in enumerate(zip(self._last, np.roll(self._last, 1), strict=True)):
-            at = cell - int(self._last[:cell].sum())
-            terms = [] if last else [(at, 1.0)]
-            yield terms if first else [*terms, (at - 1, -1.0)], 0.0, 1.0, None
+        numbers: dict[tuple[int, bytes], int] = {}
+        masks, mask, leaves = list[tuple[int, Flags]](), list[int](), list[tuple[Ints, Ints]]()
         for t, tree in enumerate(board.ensemble.trees):
-            first = self._leaf + int(board.ensemble.first[t])
-            yield [(first + i, 1.0) for i in range(tree.branches + 1)], 1.0, 1.0, None
-            for branch, sides in enumerate(below(tree)):
-                owner, left = int(board.owner[tree.feature[branch]]), board.left[t][branch]
-                for goes, leaves in zip((True, False), sides, strict=True):
-                    terms = [(first + int(i), 1.0) for i in leaves]
-                    if left is None:
-                        yield terms, -np.inf, 1.0, (t, branch, goes)
-                        continue
-                    chosen, constant = self._chosen(owner, left if goes else ~left)
-                    yield [*terms, *((c, -v) for c, v in chosen)], -np.inf, constant, None
+            sides, offset = below(tree), board.ensemble.first[t]
+            for branch, left in enumerate(board.left[t]):
+                if left is None:  # the row decides: the other side is not within reach
+                    continue
+                owner = int(board.owner[tree.feature[branch]])
+                key = (owner, left.tobytes())
+                if key not in numbers:
+                    numbers[key] = len(masks)
+                    masks.append((owner, left))
+                mask.append(numbers[key])
+                leaves.append((sides[branch][0] + offset, sides[branch][1] + offset))
+        every = [left for left, _ in leaves] + [right for _, right in leaves]
+        sizes = np.concatenate([[0], np.cumsum([len(one) for one in every])]).astype(np.int64)
+        flat = np.concatenate([np.zeros(0, dtype=np.int64), *every])
+        shape = (len(every), len(board.ensemble.leaves))
+        found = csr_array((np.ones(len(flat)), flat, sizes), shape=shape)
+        return Branches(found, np.array(mask, dtype=np.int64), tuple(masks))
 
     def solve(
-        self,
-        x: npt.NDArray[np.float32],
-        cost: Floats,
-        reachable: Flags,
-        margins: tuple[Floats, float],
-        margin: float,
-        most: float,
+        self, cost: Floats, reachable: Flags, margins: tuple[Floats, float], margin: float, most: float
     ) -> Solved:
         """The nearest cells whose margin is at least `margin`, no further than `most`.
 
         Args:
-            x: (F,) the row's features. cost: of all cells, infinite where they are not allowed.
-            reachable: (L,), leaves that some cells within `most` lead to. margins: as `Ensemble.margins` has them.
+            cost: of all cells, infinite where they are not allowed.
+            reachable: (L,), leaves that some cells within `most` lead to, all else staying as it is.
+            margins: as `Ensemble.margins` has them.
         """
         from scipy.optimize import Bounds, LinearConstraint, milp
-        from scipy.sparse import csr_array, vstack
 
-        allowed, (leaves, base) = cost <= most, margins
-        own, least = self._far_rows(np.where(allowed, cost, 0.0), most)
+        left, right = np.split(self._branches.below @ reachable.astype(np.float64) > 0, 2)
+        binding = np.flatnonzero(left & right)
+        groups = self._groups(cost, most, np.unique(self._branches.mask[binding]))
         scale = max(1.0, _WELL_ABOVE / max(abs(margin), 1e-9))
-        score = np.zeros((1, self._width))
-        score[0, self._leaf : self._far] = leaves * scale
-        matrix = vstack([self._matrix, csr_array(score), csr_array(own)])
-        low, high = self._bounds(x, allowed)
-        limits = LinearConstraint(
-            matrix,
-            np.concatenate([low, [(margin - base) * scale], least]),
-            np.concatenate([high, np.full(1 + len(least), np.inf)]),
-        )
-        aim, whole, upper = np.zeros(self._width), np.zeros(self._width), np.ones(self._width)
-        aim[self._far], whole[: self._leaf], upper[self._far] = 1.0, 1, most
-        upper[self._leaf : self._far] = reachable
+        rows = self._rows(reachable, binding, groups, (margins[0] * scale, (margin - margins[1]) * scale))
+        aim, whole, upper = np.zeros(rows.width), np.zeros(rows.width), np.ones(rows.width)
+        aim[-1], whole[: _count(groups)], upper[-1] = 1.0, 1, most
         # The presolve of HiGHS (scipy 1.17) loses nearer rows of some programs, and calls what is left the optimum.
         options = {"node_limit": self.nodes, "mip_rel_gap": 0.0, "presolve": False}
-        return self._read(
-            milp(aim, integrality=whole, bounds=Bounds(0, upper), constraints=limits, options=options)
-        )
+        limits = LinearConstraint(rows.matrix(), np.array(rows.low), np.array(rows.high))
+        found = milp(aim, integrality=whole, bounds=Bounds(0, upper), constraints=limits, options=options)
+        return _read(found, groups)
 
-    def _bounds(self, x: npt.NDArray[np.float32], allowed: Flags) -> tuple[Floats, Floats]:
-        """Of the rows that are always there: whether a cell is allowed, and where the row itself goes."""
-        low, high = self._low.copy(), self._high.copy()
-        cells = len(allowed)
-        low[:cells] = -self._last.astype(np.float64)
-        high[:cells] = allowed.astype(np.float64) - self._last
-        for row, t, branch, goes in self._decided:
-            high[row] = 1.0 if sent_left(self.board.ensemble.trees[t], branch, x) == goes else 0.0
-        return low, high
+    def _rows(
+        self, reachable: Flags, binding: Ints, groups: list[Groups], wanted: tuple[Floats, float]
+    ) -> Rows:
+        """The program of leaves within reach. wanted: what each leaf adds (L,), and how much it has to be."""
+        (leaves, least), first = wanted, self.board.ensemble.first
+        alone = np.add.reduceat(reachable.astype(np.int64), first) == 1
+        tree = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(leaves))))
+        free, count = np.flatnonzero(reachable & ~alone[tree]), _count(groups)
+        rows = Rows(count + len(free) + 1)
+        for group in groups:
+            rows.order(group)
+        rows.choose(tree[free], count)
+        rows.branches(self._branches, binding, free, groups, count)
+        self._far(rows, groups)
+        sure = float(leaves[reachable & alone[tree]].sum())
+        rows.add([count + np.arange(len(free))], [leaves[free]], least - sure, np.inf)
+        return rows
 
-    def _far_rows(self, cost: Floats, most: float) -> tuple[Floats, Floats]:
-        """The distance is at least the cost of every column's cell (l_inf), or of all of them together."""
-        owner = np.repeat(np.arange(len(self.board.cells)), np.diff(self.board.start))
-        step = np.append(cost[:-1] - cost[1:], 0.0)[~self._last] if len(cost) else cost
-        rows = np.zeros((len(self.board.cells), self._width))
-        rows[owner[~self._last], np.arange(self._leaf)] = -step
-        least = cost[self._last]
-        if self.norm != "l_inf":
-            rows, least = rows.sum(axis=0, keepdims=True), least.sum(keepdims=True)
-        rows[:, self._far] = 1.0
-        return rows, least
+    def _groups(self, cost: Floats, most: float, binding: Ints) -> list[Groups]:
+        """The groups of allowed cells that the binding masks tell apart."""
+        masks = self._branches.masks
+        of: dict[int, list[int]] = {}
+        for number in binding.tolist():
+            of.setdefault(masks[number][0], []).append(number)
+        found, first = [], 0
+        for c, own in enumerate(np.split(cost, self.board.start[1:-1])):
+            allowed, asked = np.flatnonzero(own <= most), of.get(c, [])
+            sides = np.array([masks[number][1][allowed] for number in asked]).reshape(
+                len(asked), len(allowed)
+            )
+            begin = np.flatnonzero(np.append(True, (sides[:, 1:] != sides[:, :-1]).any(axis=0)))
+            ends = np.append(begin[1:], len(allowed))
+            cheapest = [a + int(own[allowed[a:b]].argmin()) for a, b in zip(begin, ends, strict=True)]
+            cell = allowed[cheapest]
+            found.append(Groups(cell, own[cell], first, np.array(asked, dtype=np.int64), sides[:, begin]))
+            first += len(cell) - 1
+        return found
 
-    def _read(self, found: Any) -> Solved:
-        if found.status == _INFEASIBLE:
-            return Solved(None, np.inf)
-        bound = found.mip_dual_bound
-        least = max(0.0, float(bound)) if bound is not None and np.isfinite(bound) else 0.0
-        if found.x is None:
-            return Solved(None, least)
-        below_last = np.ones(len(self._last))
-        below_last[~self._last] = found.x[: self._leaf]
-        parts = np.split(below_last > 1 / 2, self.board.start[1:-1])
-        return Solved(np.array([part.argmax() for part in parts], dtype=np.int64), least)
+    def _far(self, rows: Rows, groups: list[Groups]) -> None:
+        """The distance is at least the cost of every column's group (l_inf), or of all of them together."""
+        each = [group for group in groups if group.cost.any()]
+        parts = [[group] for group in each] if self.norm == "l_inf" else [each]
+        for part in parts:
+            columns = [group.first + np.arange(group.variables) for group in part]
+            steps = [group.cost[1:] - group.cost[:-1] for group in part]
+            least = float(sum(group.cost[-1] for group in part))
+            rows.add([*columns, np.array([rows.width - 1])], [*steps, np.ones(1)], least, np.inf)
+
+
+def _count(groups: list[Groups]) -> int:
+    return sum(group.variables for group in groups)
+
+
+def _read(found: Any, groups: list[Groups]) -> Solved:
+    if found.status == _INFEASIBLE:
+        return Solved(None, np.inf)
+    bound = found.mip_dual_bound
+    least = max(0.0, float(bound)) if bound is not None and np.isfinite(bound) else 0.0
+    if found.x is None:
+        return Solved(None, least)
+    cells = []
+    for group in groups:
+        chosen = np.append(found.x[group.first : group.first + group.variables] > 1 / 2, True)
+        cells.append(group.cell[int(chosen.argmax())])
+    return Solved(np.array(cells, dtype=np.int64), least)

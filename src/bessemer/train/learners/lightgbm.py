@@ -91,11 +91,15 @@ class LightGBM:
     def fit(
         self, problem: Problem, train: Part, valid: Part, params: Mapping[str, Any], callbacks: Callbacks
     ) -> TreeModel:
+        chosen = _chosen(problem, len(train), params)
+        if problem.reach is not None:
+            from bessemer.train.certified.lightgbm import fit_lightgbm
+
+            return fit_lightgbm(problem, train, valid, chosen, callbacks)
         from bessemer.train.learners.lightgbm_boost import Boosting, margins_of
         from bessemer.train.learners.lightgbm_trees import to_trees
         from bessemer.train.tree_model import TreeModel
 
-        chosen = _chosen(problem, len(train), params)
         boosting = Boosting(problem, train, valid, chosen, callbacks)
         boosting.run()
         kept = max(1, boosting.best_step)

@@ -48,6 +48,10 @@ class XGBoost:
         Raises:
             DataError: XGBoost refuses the data.
         """
+        if problem.reach is not None:
+            from bessemer.train.certified.xgboost import fit_xgboost
+
+            return fit_xgboost(problem, train, valid, params, callbacks)
         from bessemer.train.learners.xgboost_engine import fit
 
         return fit(problem, train, valid, params, callbacks)

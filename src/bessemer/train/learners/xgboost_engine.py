@@ -15,14 +15,13 @@ from bessemer.package.trees.shapley import TreeShapley
 from bessemer.train.learners.boosting import Boosting
 from bessemer.train.learners.constant import prior
 from bessemer.train.learners.xgboost_trees import to_tree
+from bessemer.train.openmp import worth_threads
 from bessemer.train.tree_model import TreeModel
 
 if TYPE_CHECKING:
     from bessemer.train.learner import Callbacks, Part, Problem
 
 _OBJECTIVES = {"binary": "binary:logistic", "multiclass": "multi:softprob", "regression": "reg:squarederror"}
-#: Values in the training matrix: below, handing work to threads costs more than it saves.
-_WORTH_THREADS = 500_000
 _FLOAT_MAX = np.float32(3.4e38)
 
 
@@ -50,7 +49,7 @@ class XGBoostEngine:
         self, problem: Problem, parts: Mapping[str, Part], params: Mapping[str, Any], callbacks: Callbacks
     ) -> None:
         self._problem, self._callbacks, self._features = problem, callbacks, parts["train"].X.shape[1]
-        threads = callbacks.threads if parts["train"].X.size >= _WORTH_THREADS else 1
+        threads = callbacks.threads if worth_threads(parts["train"].X) else 1
         self._params = {**params, **_objective(problem), "nthread": threads, "verbosity": 0}
         self._params |= {"tree_method": "hist", "base_score": 0.5 if problem.task == "binary" else 0.0}
         if problem.monotone is not None:
@@ -59,7 +58,7 @@ class XGBoostEngine:
         for name, part in parts.items():
             reference = {"ref": self._matrices["train"]} if name != "train" else {}
             self._matrices[name] = xgboost.QuantileDMatrix(
-                _finite(part.X),
+                finite(part.X),
                 part.y,
                 weight=problem.row_weights(part),
                 nthread=threads,
@@ -102,6 +101,6 @@ def _objective(problem: Problem) -> dict[str, Any]:
     return {**found, "num_class": problem.classes} if problem.task == "multiclass" else found
 
 
-def _finite(X: np.ndarray) -> np.ndarray:
+def finite(X: np.ndarray) -> np.ndarray:
     """XGBoost refuses infinity; beyond every threshold there is nothing to tell it from the largest float32."""
     return np.clip(X, -_FLOAT_MAX, _FLOAT_MAX) if np.isinf(X).any() else X

@@ -51,10 +51,13 @@ def _parsed(value: Any) -> Any:
 Constraints = dict[str, Annotated[Limit, BeforeValidator(_parsed, json_schema_input_type=str | Limit)]]
 
 
-def faults(constraints: Mapping[str, Limit], columns: Mapping[str, str]) -> Iterator[Fault]:
-    """What is wrong with constraints on landed columns of these types (name -> SQL type)."""
+def faults(constraints: Mapping[str, Limit], columns: Mapping[str, str], path: str) -> Iterator[Fault]:
+    """What is wrong with constraints on landed columns of these types (name -> SQL type).
+
+    path: where in the project file they stand: 'attack.constraints'.
+    """
     for name, limit in constraints.items():
-        where = f"attack.constraints.{name}"
+        where = f"{path}.{name}"
         if name not in columns:
             yield Fault(where, None, f"no column '{name}'", did_you_mean(name, columns))
             continue
