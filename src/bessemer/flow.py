@@ -37,7 +37,7 @@ STAGES: tuple[StageRow, ...] = (
         does="finds the task and the classes, sets rows without a label aside",
         run="bessemer.annotate.stage:run",
         spec="bessemer.annotate.spec:AnnotateSpec",
-        shared=("target", "task"),
+        shared=("target", "task", "further"),
         columns="bessemer.annotate.check:check_columns",
     ),
     StageRow(

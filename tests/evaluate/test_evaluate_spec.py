@@ -17,7 +17,7 @@ def parse(**settings: Any) -> EvaluateSpec:
 
 def test_there_is_a_gate_for_every_metric_and_for_nothing_else() -> None:
     known = {name for table in METRICS.values() for name in table}
-    assert set(Gates.model_fields) == known | {"beats", "fairness"}
+    assert set(Gates.model_fields) == known | {"beats", "fairness", "targets"}
 
 
 @pytest.mark.parametrize(

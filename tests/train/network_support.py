@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bessemer.core.blocks import Block
+from bessemer.core.further import Further
 from bessemer.testing.learners import callbacks, problem
 from bessemer.train.learner import Part, Problem
 from bessemer.train.learners.network import Network
@@ -29,6 +30,12 @@ TINY: Mapping[str, Any] = {
 }
 DIGITS = Problem(
     "multiclass", 10, Metric("multiclass", "log_loss"), blocks=(Block("image", "image", 0, 64, (1, 8, 8)),)
+)
+#: The digits, whether they are odd, and how much ink they take.
+SEVERAL = replace(
+    DIGITS,
+    further=(Further("odd", "binary", (False, True)), Further("ink", "regression")),
+    shares=(1.0, 1.0, 1.0),
 )
 #: A photo of two channels, a table's feature, a text, an embedding, two more features.
 MIXED = (
@@ -50,6 +57,13 @@ def digits() -> Part:
 
 def some(first: int, last: int) -> Part:
     return digits().take(np.arange(first, last))
+
+
+def several(first: int, last: int) -> Part:
+    """Some digits with the further targets of `SEVERAL`; every third row does not say whether it is odd."""
+    part = some(first, last)
+    odd = np.where(np.arange(len(part)) % 3 > 0, part.y % 2, np.nan)
+    return replace(part, further=np.stack([odd, part.X.sum(axis=1, dtype=np.float64)], axis=1))
 
 
 def mixed(n: int, seed: int = 0) -> Part:

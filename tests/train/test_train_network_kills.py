@@ -19,15 +19,18 @@ pytest.importorskip("torch")
 SETTINGS: dict[str, dict[str, Any]] = {
     "adamw": {"ema": 0.9, "accumulate": 2, "shift": 1, "cutout": 0.3, "mixup": 0.2, "learning_rate": "auto"},
     "sgd": {"optimizer": "sgd", "sampler": "balanced", "schedule": "one_cycle", "precision": "bfloat16"},
+    "pruned": {"objective": "pruned"},
+    "several": {"mixup": 0.2, "accumulate": 2, "ema": 0.9},
 }
 
 
 def child(folder: str, settings: dict[str, Any], dies_at: int) -> None:
     """Fit, and die at a step of this process (-1: never) that is no step of a checkpoint; else print what came out."""
-    from network_support import DIGITS, opened, some
+    from network_support import DIGITS, SEVERAL, opened, several, some
 
     params = {**settings, "epochs": 6, "checkpoint_steps": 3, "checkpoint_seconds": 1e6}
-    own = opened(DIGITS, some(0, 150), some(150, 200), Path(folder), params)
+    problem, rows = (SEVERAL, several) if settings == SETTINGS["several"] else (DIGITS, some)
+    own = opened(problem, rows(0, 150), rows(150, 200), Path(folder), params)
     take, taken = own.training.stepper.take, 0
 
     def counted(*args: Any) -> float:
@@ -40,7 +43,7 @@ def child(folder: str, settings: dict[str, Any], dies_at: int) -> None:
     own.training.stepper.take = counted
     own.run()
     model = own.model()
-    print(hashlib.sha256(model.form.content).hexdigest(), own.training.progress.step, taken)
+    print(hashlib.sha256(model.form.content + model.whole).hexdigest(), own.training.progress.step, taken)
     print(model.iterations, model.params, model.curves)
 
 

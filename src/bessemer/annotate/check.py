@@ -10,13 +10,14 @@ from bessemer.core.errors import Fault, did_you_mean
 
 
 def check_columns(spec: AnnotateSpec, columns: Mapping[str, str], shared: Mapping[str, Any]) -> list[Fault]:
-    """The target must be a column.
+    """The targets must be columns.
 
     Args:
         columns: name -> type of the landed data.
         shared: project-wide settings.
     """
-    target = shared["target"]
-    if target in columns:
-        return []
-    return [Fault("target", None, f"no column '{target}' in the data", did_you_mean(target, columns))]
+    return [
+        Fault("target", None, f"no column '{name}' in the data", did_you_mean(name, columns))
+        for name in (shared["target"], *(name for name, _ in shared.get("further", ())))
+        if name not in columns
+    ]

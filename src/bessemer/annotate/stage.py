@@ -1,119 +1,126 @@
 """Annotate: from data to labelled data.
 
 Rows without a label (missing, an empty text, an infinite number) are set aside in a file of their own and
-counted. The task and the order of the classes are found here, once, for every stage that follows.
+counted. The task and the order of the classes are found here, once, for every stage that follows. Of several targets
+that is about the main one; the others may be missing in any row, and are null there from here on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bessemer.annotate.classes import Class, check_case, label, ordered, with_positive
+from bessemer.annotate.labels import Labels
 from bessemer.annotate.spec import AnnotateSpec
-from bessemer.annotate.task import Target, choose
-from bessemer.core.errors import DataError, Fault, ProjectError, did_you_mean
+from bessemer.annotate.task import choose
+from bessemer.core.errors import DataError
+from bessemer.core.further import Further, check_names
 from bessemer.core.parquet import machine_explained, write_parquet
-from bessemer.core.sql import literal, quote
+from bessemer.core.sql import quote
 
 if TYPE_CHECKING:
     from bessemer.core.artifact import Artifact, ArtifactRef
+    from bessemer.core.signature import Task
     from bessemer.core.stage import Context
 
 _PER_CLASS = 2  # one row to learn from and one to judge with
 
 
-class _Labels:
-    """The target column of one dataset: which rows have a label, and which labels there are."""
+@dataclass(frozen=True)
+class _Found:
+    """What a target is: its task, its classes in order, and the rows of each; rare: classes that were set aside."""
 
-    def __init__(self, connection: Any, data: Artifact, name: str) -> None:
-        self.connection, self.name = connection, name
-        self.relation = f"read_parquet({literal(data.path('data.parquet'))})"
-        self.columns = {column["name"]: column["dtype"] for column in data.meta["columns"]}
-        if name not in self.columns:
-            what = f"the data has no column '{name}'"
-            raise ProjectError([Fault("target", None, what, did_you_mean(name, self.columns))])
-        self.dtype = self.columns[name]
-        c = quote(name)
-        no_label = {"VARCHAR": f" OR trim({c}) = ''", "DOUBLE": f" OR NOT isfinite({c})"}
-        self.missing = f"({c} IS NULL{no_label.get(self.dtype, '')})"
-
-    def one(self, expression: str, where: str = "true") -> Any:
-        return self.connection.execute(f"SELECT {expression} FROM {self.relation} WHERE {where}").fetchone()[
-            0
-        ]
-
-    def facts(self) -> Target:
-        c, labelled = quote(self.name), f"NOT {self.missing}"
-        whole = (
-            f"coalesce(bool_and({c} = floor({c}) AND abs({c}) < 9e15), true)"
-            if self.dtype == "DOUBLE"
-            else "true"
-        )
-        distinct = int(self.one(f"count(DISTINCT {c})", labelled))
-        example = self.one(f"min({c})", labelled) if self.dtype != "TIMESTAMP" else None
-        return Target(self.name, self.dtype, distinct, bool(self.one(whole, labelled)), example)
-
-    def counts(self) -> dict[Class, int]:
-        """Rows of each class; whole numbers are integers, however they were stored."""
-        value = f"CAST({quote(self.name)} AS BIGINT)" if self.dtype == "DOUBLE" else quote(self.name)
-        query = (
-            f"SELECT {value}, count(*) FROM {self.relation} WHERE NOT {self.missing} GROUP BY 1 ORDER BY 1"
-        )
-        return dict(self.connection.execute(query).fetchall())
+    task: Task
+    classes: list[Class]
+    counts: dict[Class, int]
+    rare: list[Class]
 
 
 def run(spec: AnnotateSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dict[str, ArtifactRef]:
-    """Find task and classes; set unlabelled rows aside.
+    """Find task and classes; set rows without the main target aside.
 
     Raises:
         ProjectError: no such target, or `task` or `positive` do not go with it.
-        DataError: no labels, a constant target, or a class with a single row.
+        DataError: no labels, a constant target, a class with a single row, or answers whose names would clash.
     """
     data = ctx.open(inputs["data"])
     connection = ctx.connect()
     try:
         with machine_explained("reading", "the labels"):
-            labels = _Labels(connection, data, ctx.shared["target"])
+            labels = Labels(connection, data, ctx.shared["target"])
             return {"labelled": _labelled(spec, labels, data, ctx)}
     finally:
         connection.close()
 
 
-def _labelled(spec: AnnotateSpec, labels: _Labels, data: Artifact, ctx: Context) -> ArtifactRef:
+def _labelled(spec: AnnotateSpec, labels: Labels, data: Artifact, ctx: Context) -> ArtifactRef:
     unlabelled = int(labels.one("count(*)", labels.missing))
     if unlabelled == data.meta["rows"]:
         raise DataError(
             f"target '{labels.name}' has no value in any row", fix="check the source, or name another target"
         )
-    task = choose(labels.facts(), ctx.shared.get("task"))
-    classes: list[Class] = []
-    counts: dict[Class, int] = {}
-    if task != "regression":
-        counts, rare = _without_rare(spec, labels.counts(), labels.name)
-        labels.missing = _or_rare(labels, rare)
-        unlabelled += len(rare)
-        task = "binary" if len(counts) == 2 else "multiclass"
-        classes = ordered(list(counts))
-        check_case(classes, labels.name)
-        if rare:
-            ctx.warn(f"{len(rare)} classes with a single row are set aside: {_listed(rare)}")
-    classes = with_positive(classes, spec.positive)
-    _tell(task, classes, labels, unlabelled, ctx)
-    files = _files(
-        labels, data, unlabelled, as_integer=task != "regression" and labels.dtype == "DOUBLE", ctx=ctx
-    )
+    found = _judged(spec, labels, ctx.shared.get("task"), ctx)
+    unlabelled += len(found.rare)
+    task, classes = found.task, with_positive(found.classes, spec.positive)
+    _tell(task, classes, labels.name, ctx)
+    if unlabelled:
+        ctx.note(f"{unlabelled:,} rows have no label and are set aside")
+    further = _further(spec, labels, data, ctx)
+    check_names(task, classes, [Further.from_json(one) for _, one in further])
+    stored = {labels.name: labels.value(task), **{own.name: own.kept(one["task"]) for own, one in further}}
     meta = {
         "rows": data.meta["rows"] - unlabelled,
         "unlabelled": unlabelled,
         "target": labels.name,
         "task": task,
         "classes": classes,
-        "counts": {label(c): counts[c] for c in classes},
+        "counts": {label(c): found.counts[c] for c in classes},
         "positive": classes[1] if task == "binary" else None,
+        **({"further": [one for _, one in further]} if further else {}),
         **({"whole": data.meta["whole"]} if "whole" in data.meta else {}),
     }
-    return ctx.store.put("labelled", files, meta)
+    return ctx.store.put("labelled", _files(labels, data, unlabelled, stored, ctx), meta)
+
+
+def _judged(spec: AnnotateSpec, labels: Labels, wanted: Task | None, ctx: Context) -> _Found:
+    """The task and the classes of a target; rows of classes that are set aside count as without a label from here on.
+
+    Raises:
+        ProjectError, DataError: see `run`.
+    """
+    task = choose(labels.facts(), wanted)
+    if task == "regression":
+        return _Found(task, [], {}, [])
+    counts, rare = _without_rare(spec, labels.counts(), labels.name)
+    labels.without(rare)
+    classes = ordered(list(counts))
+    check_case(classes, labels.name)
+    if rare:
+        ctx.warn(f"{len(rare)} classes of {labels.name} with a single row are set aside: {_listed(rare)}")
+    return _Found("binary" if len(counts) == 2 else "multiclass", classes, counts, rare)
+
+
+def _further(
+    spec: AnnotateSpec, main: Labels, data: Artifact, ctx: Context
+) -> list[tuple[Labels, dict[str, Any]]]:
+    """The further targets, judged on the rows that have the main one, and what `labelled` says of each."""
+    found = []
+    for name, wanted in ctx.shared.get("further", ()):
+        labels = Labels(main.connection, data, name, f"NOT {main.missing}", further=True)
+        rows, missing = int(labels.one("count(*)")), int(labels.one("count(*)", labels.missing))
+        if missing == rows:
+            what = f"target '{name}' has no value in any row that has '{main.name}'"
+            raise DataError(what, fix="check the source, or leave it out of `target`")
+        own = _judged(spec, labels, wanted, ctx)
+        _tell(own.task, own.classes, name, ctx)
+        if missing := missing + len(own.rare):
+            ctx.note(f"{missing:,} rows have no {name}: they teach the other targets alone")
+        told = Further(name, own.task, tuple(own.classes)).to_json()
+        counts = {label(c): own.counts[c] for c in own.classes}
+        found.append((labels, {**told, "counts": counts, "missing": missing}))
+    return found
 
 
 def _without_rare(
@@ -131,37 +138,31 @@ def _without_rare(
     return kept, rare
 
 
-def _or_rare(labels: _Labels, rare: list[Class]) -> str:
-    if not rare:
-        return labels.missing
-    values = ", ".join(literal(c) if isinstance(c, str) else str(c) for c in rare)
-    return f"({labels.missing} OR {quote(labels.name)} IN ({values}))"
-
-
 def _listed(classes: list[Class]) -> str:
     shown = ", ".join(repr(c) for c in classes[:10])
     return shown + (f" and {len(classes) - 10} more" if len(classes) > 10 else "")
 
 
-def _tell(task: str, classes: list[Class], labels: _Labels, unlabelled: int, ctx: Context) -> None:
-    told = f"predicts {labels.name}: {task}"
+def _tell(task: str, classes: list[Class], name: str, ctx: Context) -> None:
+    told = f"predicts {name}: {task}"
     if task == "binary":
         told += f", the positive class is {classes[1]!r} (not {classes[0]!r})"
     elif task == "multiclass":
         told += f", {len(classes)} classes"
     ctx.note(told)
-    if unlabelled:
-        ctx.note(f"{unlabelled:,} rows have no label and are set aside")
 
 
 def _files(
-    labels: _Labels, data: Artifact, unlabelled: int, *, as_integer: bool, ctx: Context
+    labels: Labels, data: Artifact, unlabelled: int, stored: Mapping[str, str], ctx: Context
 ) -> dict[str, Any]:
-    """The rows with and without a label; where nothing changes, the very file that came in."""
-    c = quote(labels.name)
-    select = f"SELECT * REPLACE (CAST({c} AS BIGINT) AS {c})" if as_integer else "SELECT *"
+    """The rows with and without a label; where nothing changes, the very file that came in.
+
+    stored: what stands in the columns of targets from here on, as SQL.
+    """
+    changed = [f"{sql} AS {quote(name)}" for name, sql in stored.items() if sql != quote(name)]
+    select = f"SELECT * REPLACE ({', '.join(changed)})" if changed else "SELECT *"
     files: dict[str, Any] = {"data.parquet": data.path("data.parquet")}
-    if unlabelled or as_integer:
+    if unlabelled or changed:
         files["data.parquet"] = ctx.temporary("data.parquet")
         query = f"{select} FROM {labels.relation} WHERE NOT {labels.missing}"
         write_parquet(labels.connection, query, files["data.parquet"])

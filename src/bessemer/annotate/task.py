@@ -27,7 +27,7 @@ class Target:
     """The facts about a target that the task depends on.
 
     dtype: of the five of a dataset. distinct: different values (missing is none of them). whole: no value has
-    decimals (numbers). example: one value, for messages.
+    decimals (numbers). example: one value, for messages. further: whether it is not the main one.
     """
 
     name: str
@@ -35,6 +35,11 @@ class Target:
     distinct: int
     whole: bool
     example: object
+    further: bool = False
+
+    def asked(self, task: str) -> str:
+        """How the project file says that this is its task."""
+        return f"task: {{{self.name}: {task}}}" if self.further else f"task: {task}"
 
 
 def choose(target: Target, wanted: str | None) -> Task:
@@ -72,7 +77,7 @@ def _inferred(target: Target) -> Task:
         raise DataError(
             f"target '{target.name}' is text with {target.distinct:,} different values, such as {target.example!r}",
             why=f"more than {MAX_TEXT_CLASSES} are seldom classes",
-            fix=f"name another target; or say `task: multiclass`, which takes up to {MAX_CLASSES:,}",
+            fix=f"name another target; or say `{target.asked('multiclass')}`, which takes up to {MAX_CLASSES:,}",
         )
     return "multiclass"
 
@@ -82,24 +87,24 @@ def _checked(target: Target, wanted: str) -> Task:
     if wanted == "regression":
         if not number:
             _refuse(
-                f"regression predicts numbers, target '{target.name}' has values such as {target.example!r}"
+                target,
+                f"regression predicts numbers, target '{target.name}' has values such as {target.example!r}",
             )
         return "regression"
     if number and not target.whole:
-        _refuse(
-            f"classes are whole numbers, text or booleans; target '{target.name}' has decimals",
-            "task: regression",
-        )
+        what = f"classes are whole numbers, text or booleans; target '{target.name}' has decimals"
+        _refuse(target, what, "regression")
     if wanted == "binary" and target.distinct != 2:
-        _refuse(
-            f"binary needs two classes, target '{target.name}' has {target.distinct:,}", "task: multiclass"
-        )
+        what = f"binary needs two classes, target '{target.name}' has {target.distinct:,}"
+        _refuse(target, what, "multiclass")
     if wanted == "multiclass" and target.distinct == 2:
-        _refuse(f"target '{target.name}' has two classes", "task: binary")
+        _refuse(target, f"target '{target.name}' has two classes", "binary")
     if target.distinct > MAX_CLASSES:
-        _refuse(f"target '{target.name}' has {target.distinct:,} classes, {MAX_CLASSES:,} are the most")
+        what = f"target '{target.name}' has {target.distinct:,} classes, {MAX_CLASSES:,} are the most"
+        _refuse(target, what)
     return "binary" if wanted == "binary" else "multiclass"
 
 
-def _refuse(what: str, fix: str = "leave `task` out, or name another target") -> None:
-    raise ProjectError([Fault("task", None, what, fix)])
+def _refuse(target: Target, what: str, instead: str = "") -> None:
+    fix = target.asked(instead) if instead else "leave `task` out, or name another target"
+    raise ProjectError([Fault(f"task.{target.name}" if target.further else "task", None, what, fix)])

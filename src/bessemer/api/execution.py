@@ -43,8 +43,7 @@ def plan_of(project: Project, rows: list[Any], forced: frozenset[str], version: 
             "name": project.name,
             "version": version or top.version,
             "description": top.description,
-            "target": top.target,
-            "task": top.task,
+            **top.shared_targets(),
         },
         seed=top.seed,
         project_dir=project.folder,
@@ -114,7 +113,7 @@ def _tracking(project: Project, run: Run) -> Tracking:
         for name, spec in project.file.sections.items()
         if name not in SETTINGS
     }
-    settings = {"target": project.file.top.target, "seed": project.file.top.seed, **sections}
+    settings = {"target": ", ".join(project.file.top.target), "seed": project.file.top.seed, **sections}
     spec = project.file.sections["track"]
     return Tracking(spec, run=run.id, project=project.name, folder=project.folder / STATE, settings=settings)
 
@@ -137,7 +136,7 @@ def _check_columns(project: Project, stage: str, artifacts: Mapping[str, Artifac
         return
     meta = project.store.get(artifacts["raw"]).meta
     columns = {column["name"]: column["dtype"] for column in meta["columns"]}
-    shared = {"target": project.file.top.target, "task": project.file.top.task}
+    shared = project.file.top.shared_targets()
     done = canonical.digest([project.file.sections, columns, shared, __version__])
     if project.store.record("checked", done):
         return

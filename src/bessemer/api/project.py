@@ -51,7 +51,7 @@ class Project:
         self.store: Store = open_store(self.file.top.store, self.folder)
 
     def __repr__(self) -> str:
-        return f"<Project {self.name}: {self.file.top.target} in {self.folder}>"
+        return f"<Project {self.name}: {', '.join(self.file.top.target)} in {self.folder}>"
 
     def _repr_html_(self) -> str:
         from bessemer.core.rich_html import card, figure, table, text
@@ -61,7 +61,7 @@ class Project:
             [text(run.id), text(run.status), text(run.metric), figure(run.metrics.get(run.metric))]
             for run in runs
         ]
-        facts = [("predicts", text(self.file.top.target)), ("folder", text(self.folder))]
+        facts = [("predicts", text(", ".join(self.file.top.target))), ("folder", text(self.folder))]
         more = table(["newest runs", "", "metric", "on the test rows"], rows) if rows else ""
         return card(f"Project {self.name}", facts, more)
 

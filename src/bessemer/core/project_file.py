@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Union
 
-from pydantic import BaseModel, Field, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+)
 
 from bessemer.core.errors import Fault, ProjectError, did_you_mean
 from bessemer.core.literal_secrets import literal_secrets
@@ -41,6 +49,33 @@ class Resources(Spec):
 NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
 
 
+Task = typing.Literal["binary", "multiclass", "regression"]
+#: A network has a head for each target.
+MOST_TARGETS = 50
+
+
+def _targets(value: Any) -> tuple[str, ...]:
+    """One target or several, the main one first."""
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list | tuple) or not found or not all(isinstance(one, str) for one in found):
+        raise ValueError(
+            f"should be a valid string or a list of them, not {value!r}\nwrite a column: target: churned"
+        )
+    seen: dict[str, str] = {}
+    for name in found:
+        if name.lower() in seen:
+            raise ValueError(f"'{seen[name.lower()]}' is named twice\nname each target once")
+        seen[name.lower()] = name
+    if len(found) > MOST_TARGETS:
+        raise ValueError(f"{len(found)} targets are too many\nname at most {MOST_TARGETS}")
+    return tuple(found)
+
+
+def _tasks(value: Any) -> Any:
+    """By target; '' is the main one."""
+    return value if isinstance(value, dict) else {} if value is None else {"": value}
+
+
 class TopLevel(Spec):
     """The keys of a project file that belong to no single stage."""
 
@@ -60,9 +95,18 @@ class TopLevel(Spec):
     data: str | None = Field(
         None, description="Short for a single source: a file, folder, glob or URL. Use `acquire` for more."
     )
-    target: str = Field(description="The column to predict.")
-    task: typing.Literal["binary", "multiclass", "regression"] | None = Field(
-        None, description="What kind of prediction; inferred from the target when left out."
+    target: Annotated[tuple[str, ...], BeforeValidator(_targets, json_schema_input_type=str | list[str])] = (
+        Field(
+            description="The column to predict; or several, the main one first, for a network with a head for each.",
+            examples=["churned", ["churned", "spend"]],
+        )
+    )
+    task: Annotated[
+        dict[str, Task], BeforeValidator(_tasks, json_schema_input_type=Task | dict[str, Task] | None)
+    ] = Field(
+        {},
+        description="What kind of prediction; inferred from the target when left out. Of several targets the main "
+        "one's, or by target: {spend: regression}.",
     )
     seed: int = Field(7, ge=0, lt=2**32, description="Every random choice of a run comes from this number.")
     store: str = Field(
@@ -70,6 +114,30 @@ class TopLevel(Spec):
         description="Where artifacts are kept: a folder or an fsspec URL such as s3://bucket/prefix.",
     )
     resources: Resources = Field(Resources(), description="Threads and memory.")
+
+    @field_validator("task")
+    @classmethod
+    def _of_targets(cls, task: dict[str, Task], info: ValidationInfo) -> dict[str, Task]:
+        known = info.data.get("target")
+        for name in task:
+            if name and known is not None and name not in known:
+                raise ValueError(f"'{name}' is no target\n{did_you_mean(name, known)}")
+        return task
+
+    @property
+    def main(self) -> str:
+        """The main target."""
+        return self.target[0]
+
+    def shared_targets(self) -> dict[str, Any]:
+        """The targets as stages are told of them: `target` and its `task`, and the `further` ones, [name, task] each; a
+        task is None where it is to be inferred."""
+        own = self.task.get(self.main, self.task.get(""))
+        return {
+            "target": self.main,
+            "task": own,
+            "further": [[name, self.task.get(name)] for name in self.target[1:]],
+        }
 
 
 @dataclass(frozen=True)
@@ -239,7 +307,7 @@ def _walk(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[str, list
         elif step == loc[-1] and not _is_tag(step):
             path.append(str(step))
     known = sorted({name for m in models if _is_model(m) for name in m.model_fields})
-    return ".".join(path), known
+    return ".".join(filter(None, path)), known
 
 
 def _is_tag(step: int | str) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from bessemer.core.further import Further, further_of
+
 DType = Literal["boolean", "integer", "number", "string", "timestamp"]
 Tensor = Literal["float32", "float64", "int64", "string", "bool"]
 Task = Literal["binary", "multiclass", "regression"]
@@ -67,7 +69,9 @@ class Field:
 class Signature:
     """Inputs and outputs of a model.
 
+    outputs: of the main target, then of each further one.
     on_request: outputs that are computed and given only where they are asked for by name.
+    further: the targets beside `target`, which is the main one.
 
     >>> s = Signature((Field("age", "number", "float32"),), (), task="binary", classes=("no", "yes"))
     >>> Signature.from_json(s.to_json()) == s
@@ -80,6 +84,7 @@ class Signature:
     target: str = ""
     classes: tuple[Any, ...] = ()
     on_request: tuple[Field, ...] = ()
+    further: tuple[Further, ...] = ()
 
     def __iter__(self) -> Iterator[Field]:
         return iter(self.inputs)
@@ -91,6 +96,7 @@ class Signature:
         rows = [[text(f.name), text(f.dtype), missing[f.nullable], text(f.seen())] for f in self.inputs]
         classes = ", ".join(map(str, self.classes))
         facts = [("task", text(self.task)), ("target", text(self.target)), ("classes", text(classes))]
+        facts += [(f"also predicts {one.name}", text(one.task)) for one in self.further]
         return card("Signature", facts, table(["input", "type", "may be missing", "in training"], rows))
 
     def input(self, name: str) -> Field:
@@ -98,8 +104,9 @@ class Signature:
 
     def to_json(self) -> dict[str, Any]:
         value = asdict(self)
-        if not self.on_request:  # a model without any has the bytes it always had
-            del value["on_request"]
+        for name in ("on_request", "further"):
+            if not value[name]:  # a model without any has the bytes it always had
+                del value[name]
         return value
 
     @classmethod
@@ -114,6 +121,7 @@ class Signature:
             target=value["target"],
             classes=tuple(value["classes"]),
             on_request=fields(value.get("on_request", [])),
+            further=further_of(value),
         )
 
 

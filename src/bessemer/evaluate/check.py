@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,23 @@ from bessemer.evaluate.spec import EvaluateSpec
 
 
 def check_columns(spec: EvaluateSpec, columns: Mapping[str, str], shared: Mapping[str, Any]) -> list[Fault]:
-    """Every slice and every column of groups must be a column.
+    """Every slice and every column of groups must be a column, and what gates name beside them a target.
 
     Args:
         columns: name -> type of the landed data.
-        shared: project-wide settings; not needed here.
+        shared: project-wide settings: `further`, [name, task] of each target beside the main one.
     """
-    return unknown_slices(spec, columns)
+    targets = [name for name, _ in shared.get("further", ())]
+    return [*unknown_slices(spec, columns), *unknown_targets(spec, targets)]
+
+
+def unknown_targets(spec: EvaluateSpec, targets: Sequence[str]) -> Iterator[Fault]:
+    """A fault for each target of `gates.targets` that is none of these."""
+    for name in spec.gates.targets:
+        if name not in targets:
+            fix = did_you_mean(name, targets) or "gates of the main target stand in `gates` itself"
+            path = f"evaluate.gates.targets.{name}"
+            yield Fault(path, None, f"'{name}' is no target beside the main one", fix)
 
 
 def unknown_slices(spec: EvaluateSpec, columns: Iterable[str]) -> list[Fault]:

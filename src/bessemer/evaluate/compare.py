@@ -132,6 +132,12 @@ def _points(outcome: Outcome, names: Sequence[str]) -> dict[str, float]:
     return dict(zip(names, Scorer(outcome, names)().tolist(), strict=True))
 
 
+def about(task: Task, name: str) -> dict[str, Any]:
+    """What `evaluation.json` says of a metric beside its figure."""
+    metric = lookup(task, name)
+    return {"greater_is_better": metric.greater_is_better, "meaning": metric.meaning}
+
+
 def as_json(value: Figure | Versus) -> dict[str, Any]:
     if isinstance(value, Figure):
         return {"value": value.value, "low": value.low, "high": value.high}

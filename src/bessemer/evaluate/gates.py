@@ -27,7 +27,7 @@ def judge(
         versus: by opponent; without 'champion' there is none.
         criteria: of fairness, by column and name.
     """
-    found = [_required(name, text, metrics[name]) for name, text in gates.requirements().items()]
+    found = [required(name, name, text, metrics[name]) for name, text in gates.requirements().items()]
     if gates.fairness is not None:
         both = gates.fairness.intersections
         judged = {column: own for column, own in (criteria or {}).items() if both or TIMES not in column}
@@ -35,12 +35,13 @@ def judge(
     return found + [_beats(name, learner, versus.get(name)) for name in gates.beats]
 
 
-def _required(name: str, text: str, figure: Figure) -> Gate:
+def required(gate: str, metric: str, text: str, figure: Figure) -> Gate:
+    """The result of a gate that a metric has to pass."""
     if math.isnan(figure.value):
-        why = f"{name} is not defined on the test rows: they hold one class only, or a constant target"
-        return Gate(name, text, None, False, why)
-    why = f"{name} is {shown(figure.value)}{_between(figure.low, figure.high)}"
-    return Gate(name, text, figure.value, holds(text, figure.value), why)
+        why = f"{metric} is not defined on the test rows: they hold one class only, or a constant target"
+        return Gate(gate, text, None, False, why)
+    why = f"{metric} is {shown(figure.value)}{_between(figure.low, figure.high)}"
+    return Gate(gate, text, figure.value, holds(text, figure.value), why)
 
 
 def _fair(name: str, text: str, criteria: Mapping[str, Mapping[str, Any]]) -> Gate:

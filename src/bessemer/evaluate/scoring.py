@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bessemer.core.artifact import Artifact
 from bessemer.core.errors import DataError
+from bessemer.core.further import Further, further_of
 from bessemer.core.signature import Signature, Task
 from bessemer.package.decision import Decision
 from bessemer.package.runtime import open_session
@@ -25,6 +26,15 @@ BATCH_ROWS = 65_536
 Sink = Callable[[NDArray[Any], NDArray[Any] | None], None]
 
 
+class More(Protocol):
+    """Takes other outputs of the graph than those that judge the main target: (n, ...) each, batch by batch."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]: ...
+
+    def take(self, made: Mapping[str, NDArray[Any]]) -> None: ...
+
+
 def outputs_of(task: Task) -> list[str]:
     return ["prediction"] if task == "regression" else ["prediction", "probability"]
 
@@ -32,7 +42,7 @@ def outputs_of(task: Task) -> list[str]:
 @dataclass(frozen=True)
 class Judged:
     """A model, opened to be judged. classes: in the order of the class index. inputs: its raw columns. decision: what
-    makes a positive of two classes."""
+    makes a positive of two classes. further: the targets beside the main one."""
 
     task: Task
     classes: tuple[Any, ...]
@@ -42,17 +52,30 @@ class Judged:
     session: GraphSession
     baselines: dict[str, bytes]
     decision: Decision = field(default_factory=Decision)
+    further: tuple[Further, ...] = ()
 
-    def over(self, part: Path, truth: NDArray[np.float64], sink: Sink = lambda p, q: None) -> Outcome:
+    def over(
+        self,
+        part: Path,
+        truth: NDArray[np.float64],
+        sink: Sink = lambda p, q: None,
+        more: More | None = None,
+    ) -> Outcome:
         """The outcome of the shipped graph on a Parquet file of raw rows, in batches.
+
+        Args:
+            more: takes other outputs of the same runs.
 
         Raises:
             DataError: the graph gave a number that is not finite.
         """
         found: list[NDArray[Any]] = []
         said: list[NDArray[np.int64]] = []
+        asked = [*outputs_of(self.task), *(more.outputs if more is not None else ())]
         for batch in pq.ParquetFile(part).iter_batches(BATCH_ROWS):
-            made = self.session.run(batch, outputs_of(self.task))
+            made = self.session.run(batch, asked)
+            if more is not None:
+                more.take(made)
             found.append(_figures(self.task, made))
             if self.task == "binary":
                 said.append(class_indices(made["prediction"], self.classes))
@@ -76,17 +99,26 @@ class Judged:
         found: Sequence[NDArray[Any]],
         said: NDArray[np.int64] | None = None,
     ) -> Outcome:
-        values = np.concatenate(found)
-        if not np.isfinite(values).all():
-            row = int(np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))[0])
-            raise DataError(
-                f"{who} gave a prediction that is not a finite number, first in row {row}",
-                why="values of the features overflow what the learner can compute with",
-                fix="bound the column with a rule in the contract, or derive a smaller one such as ln(x)",
-            )
+        values = finite(who, np.concatenate(found))
         if self.task == "regression":
             return estimated(truth, values)
         return classified(self.task, truth, values, said)
+
+
+def finite(who: str, values: NDArray[Any]) -> NDArray[Any]:
+    """The values (n,) or (n, k) as they are.
+
+    Raises:
+        DataError: one of them is not finite.
+    """
+    if not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))[0])
+        raise DataError(
+            f"{who} gave a prediction that is not a finite number, first in row {row}",
+            why="values of the features overflow what the learner can compute with",
+            fix="bound the column with a rule in the contract, or derive a smaller one such as ln(x)",
+        )
+    return values
 
 
 def _figures(task: Task, made: dict[str, NDArray[Any]]) -> NDArray[Any]:
@@ -114,4 +146,5 @@ def open_judged(model: Artifact) -> Judged:
         session=GraphSession(model.bytes("model.onnx"), signature.inputs),
         baselines={Path(name).stem: model.bytes(name) for name in sorted(names)},
         decision=Decision.from_json(facts.get("decision")),
+        further=further_of(facts),
     )

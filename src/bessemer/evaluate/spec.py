@@ -42,14 +42,9 @@ class FairnessGates(Spec):
         return {name: text for name, text in dict(self).items() if isinstance(text, str)}
 
 
-class Gates(Spec):
-    """What a model must reach before it is packaged."""
+class MetricGates(Spec):
+    """What the metrics of a target must reach."""
 
-    beats: tuple[Opponent, ...] = Field(
-        ("constant", "linear"),
-        description="Opponents on the same test rows: constant (must be beaten for certain), linear and champion "
-        "(must not be better for certain). champion passes while there is none.",
-    )
     roc_auc: Requirement | None = Field(None, description="Classification: as '>= 0.70'.")
     average_precision: Requirement | None = Field(None, description="Binary: as '>= 0.40'.")
     log_loss: Requirement | None = Field(None, description="Classification: as '<= 0.45'.")
@@ -73,21 +68,35 @@ class Gates(Spec):
     smape: Requirement | None = Field(None, description="Regression: as '<= 20%'.")
     explained_variance: Requirement | None = Field(None, description="Regression: as '>= 0.8'.")
 
+    def requirements(self) -> dict[str, str]:
+        """The metrics that have a requirement, in the order of the table."""
+        named = {name: getattr(self, name) for name in MetricGates.model_fields}
+        return {name: text for name, text in named.items() if text is not None}
+
+
+class Gates(MetricGates):
+    """What a model must reach before it is packaged."""
+
+    beats: tuple[Opponent, ...] = Field(
+        ("constant", "linear"),
+        description="Opponents on the same test rows: constant (must be beaten for certain), linear and champion "
+        "(must not be better for certain). champion passes while there is none.",
+    )
+
     fairness: FairnessGates | None = Field(
         None,
         description="What must hold between the groups of `fairness`, as `{disparate_impact: '>= 0.8'}`.",
+    )
+    targets: dict[str, MetricGates] = Field(
+        {},
+        description="Several targets: what the metrics of those beside the main one must reach.",
+        examples=[{"spend": {"rmse": "<= 20"}}],
     )
 
     @field_validator("beats")
     @classmethod
     def _once_each(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(value))
-
-    def requirements(self) -> dict[str, str]:
-        """The metrics that have a requirement, in the order of the table."""
-        others = ("beats", "fairness")
-        named = {name: getattr(self, name) for name in type(self).model_fields if name not in others}
-        return {name: text for name, text in named.items() if text is not None}
 
 
 class FindSlices(Spec):

@@ -21,11 +21,12 @@ from bessemer.core.errors import Fault, ProjectError, did_you_mean
 from bessemer.core.stage import Context
 from bessemer.evaluate.champion import champion_outcome
 from bessemer.evaluate.check import unknown_slices
-from bessemer.evaluate.compare import Comparison, as_json, compare, metric_names, primary_metric
+from bessemer.evaluate.compare import Comparison, about, as_json, compare, metric_names, primary_metric
 from bessemer.evaluate.curves import curves
 from bessemer.evaluate.evidence import Evidence, loss_faults
 from bessemer.evaluate.fairness.judge import tell as tell_fairness
 from bessemer.evaluate.findings import findings
+from bessemer.evaluate.further import Said, further_faults, judge_further
 from bessemer.evaluate.gates import judge
 from bessemer.evaluate.ownership import add_ownership
 from bessemer.evaluate.predictions import PredictionWriter
@@ -36,7 +37,7 @@ from bessemer.evaluate.spec import EvaluateSpec
 from bessemer.evaluate.thresholds import suggest
 from bessemer.stats.arrays import shown, tidy
 from bessemer.stats.metrics.outcome import Outcome
-from bessemer.stats.metrics.table import METRICS, PRIMARY, lookup
+from bessemer.stats.metrics.table import METRICS, PRIMARY
 
 
 def run(spec: EvaluateSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dict[str, ArtifactRef]:
@@ -49,12 +50,14 @@ def run(spec: EvaluateSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> 
     model, splits = ctx.open(inputs["model"]), ctx.open(inputs["splits"])
     judged, test = open_judged(model), splits.path("test.parquet")
     faults = _faults(spec, judged, columns_of(test), ctx.project_dir)
-    if faults := [*faults, *section_faults(spec, judged, model.json("model.json")["target"])]:
+    faults += [*section_faults(spec, judged, model.json("model.json")["target"])]
+    if faults := [*faults, *further_faults(spec, judged.further)]:
         raise ProjectError(faults)
     truth = _truth(splits, "test")
     predictions = ctx.temporary("predictions.parquet")
     with PredictionWriter(predictions, judged.task, judged.classes, truth) as writer:
-        outcome = judged.over(test, truth, writer.write)
+        said = Said(judged.further)
+        outcome = judged.over(test, truth, writer.write, said)
     slices = all_slices(test, spec.slices)
     opponents = _opponents(spec, judged, splits, truth, ctx)
     primary, valid = primary_metric(judged.task, judged.metric), None
@@ -65,6 +68,8 @@ def run(spec: EvaluateSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> 
     evaluation = _evaluation(spec, judged, outcome, compared, slices, sections)
     if valid is not None:
         evaluation["threshold"] = suggest(valid, outcome, spec.threshold, judged.decision)
+    if judged.further:
+        _add_further(evaluation, spec, said, splits, ctx)
     evaluation |= findings(Evidence(spec, judged, model, splits, outcome, opponents, primary, ctx))
     add_ownership(evaluation, judged, inputs, ctx)
     _tell(evaluation, ctx)
@@ -73,6 +78,16 @@ def run(spec: EvaluateSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> 
         "predictions.parquet": predictions,
     }
     return {"evaluation": ctx.store.put("evaluation", files, {"passed": evaluation["passed"]})}
+
+
+def _add_further(
+    evaluation: dict[str, Any], spec: EvaluateSpec, said: Said, splits: Artifact, ctx: Context
+) -> None:
+    """Add the further targets, and their gates to those of the main one."""
+    outcomes = said.outcomes(*(np.load(splits.path(f"{part}.further.npy")) for part in ("test", "train")))
+    evaluation["further"], gates = judge_further(spec, outcomes, ctx)
+    evaluation["gates"] += [asdict(gate) for gate in gates]
+    evaluation["passed"] = evaluation["passed"] and all(gate.passed for gate in gates)
 
 
 def _truth(splits: Artifact, part: str) -> NDArray[np.float64]:
@@ -165,7 +180,7 @@ def _evaluation(
         "confidence": spec.confidence,
         "replicates": spec.replicates,
         "metrics": {
-            name: {**as_json(figure), **_about(judged, name)} for name, figure in compared.metrics.items()
+            name: {**as_json(figure), **about(judged.task, name)} for name, figure in compared.metrics.items()
         },
         "baselines": {name: compared.opponents[name] for name in judged.baselines},
         "champion": compared.opponents.get("champion"),
@@ -180,11 +195,6 @@ def _evaluation(
         "threshold": None,
         **drawn,
     }
-
-
-def _about(judged: Judged, name: str) -> dict[str, Any]:
-    metric = lookup(judged.task, name)
-    return {"greater_is_better": metric.greater_is_better, "meaning": metric.meaning}
 
 
 def _slice_json(part: Slice, figure: Any, primary: str, rows: int) -> dict[str, Any]:
@@ -205,6 +215,15 @@ def _tell(evaluation: Mapping[str, Any], ctx: Context) -> None:
     ]
     figures = ", ".join(f"{name} {_figure_text(metrics[name])}" for name in named)
     ctx.note(f"{figures} on {evaluation['rows']:,} test rows")
+    for name, own in evaluation.get("further", {}).items():
+        if not own["rows"]:
+            ctx.warn(f"no test row has {name}, so nothing says how well it is predicted")
+            continue
+        ctx.note(
+            f"{name}: {own['metric']} {_figure_text(own['metrics'][own['metric']])} on {own['rows']:,} test rows"
+        )
+        if own["versus"]["constant"]["verdict"] != "better":
+            ctx.warn(f"{name} is not told better than by a constant, as far as these rows say")
     if evaluation["fairness"]:
         tell_fairness(evaluation["fairness"], ctx)
     for gate in evaluation["gates"]:

@@ -15,7 +15,7 @@ from bessemer.monitor.reference import Sketch
 from bessemer.monitor.window import Column, Window
 from bessemer.stats.arrays import Floats, Ints
 from bessemer.stats.binning import count
-from bessemer.stats.metrics.outcome import class_indices
+from bessemer.stats.metrics.outcome import class_indices, said_codes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,12 +107,15 @@ def score(
         made = model.session.run(batch, _asked(model), allow_missing=True)
         predicted, probability = _said(made, model.signature)
         raw = made["score"].reshape(len(predicted), -1).astype(np.float64)
-        tally.add(outputs_of(model.task, predicted, probability, raw[:, 0]), predicted, probability, truth)
+        outputs = outputs_of(model.task, predicted, probability, raw[:, 0])
+        outputs |= further_outputs(model.signature, made)
+        tally.add(outputs, predicted, probability, truth)
     return tally.done()
 
 
 def _asked(model: Model) -> tuple[str, ...]:
-    return ("prediction", "score") if model.task == "regression" else ("prediction", "probability", "score")
+    own = ("prediction", "score") if model.task == "regression" else ("prediction", "probability", "score")
+    return (*own, *(one.prediction for one in model.signature.further))
 
 
 def _batches(connection: Any, relation: str, signature: Signature) -> Iterator[tuple[pa.RecordBatch, Floats]]:
@@ -178,6 +181,15 @@ def outputs_of(task: str, predicted: Floats, probability: Floats, score: Floats)
     if task == "multiclass":
         return {"prediction": predicted, "confidence": probability.max(axis=1)}
     return {"prediction": predicted, "probability": probability[:, 1], "score": score}
+
+
+def further_outputs(signature: Signature, said: Mapping[str, Any]) -> dict[str, Floats]:
+    """The same of further targets: class indices or numbers. said: arrays (n,) by the output's name."""
+    return {
+        one.prediction: said_codes(said[one.prediction], one.classes)
+        for one in signature.further
+        if one.prediction in said
+    }
 
 
 def _counted(values: Floats, reference: Sketch) -> Floats:

@@ -34,6 +34,7 @@ def model_card(
         _model(signature, model_json),
         _gates(evaluation, gates_ignored),
         _metrics(evaluation),
+        *(_further(name, own, evaluation) for name, own in evaluation.get("further", {}).items()),
         _slices(evaluation),
         _fairness(evaluation.get("fairness") or {}),
         _importance(explanations),
@@ -76,6 +77,9 @@ def _model(signature: Signature, info: Mapping[str, Any]) -> str:
         f"- Features: {len(info.get('features', []))} from {len(signature.inputs)} inputs",
         f"- Calibration: {_text((info.get('calibration') or {}).get('method', 'none'))}",
     ]
+    for one in signature.further:
+        classes = f": {', '.join(_text(c) for c in one.classes[:_SHOWN])}" if one.classes else ""
+        lines.append(f"- Also predicts: {_text(one.name)} ({one.task}{classes})")
     if judge := info.get("outliers"):
         held = _number(judge.get("held_out"))
         lines.append(f"- Outliers: {_text(judge.get('method'))}, ranked among {held} rows that were held out")
@@ -125,17 +129,31 @@ def _gates(evaluation: Mapping[str, Any], ignored: bool) -> str:
 def _metrics(evaluation: Mapping[str, Any]) -> str:
     if not evaluation.get("metrics"):
         return ""
-    baselines = evaluation.get("baselines", {})
+    said = f"Measured on {_number(evaluation.get('rows'))} test rows that training never saw."
+    return f"## Metrics\n\n{said}\n\n{_figures(evaluation, _between(evaluation))}"
+
+
+def _between(evaluation: Mapping[str, Any]) -> str:
     share = evaluation.get("confidence")
-    between = f"{share:.0%} interval" if isinstance(share, float) else "interval"
+    return f"{share:.0%} interval" if isinstance(share, float) else "interval"
+
+
+def _further(name: str, own: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
+    """The metrics of a target beside the main one."""
+    said = f"Measured on {_number(own['rows'])} test rows that have it."
+    table = _figures(own, _between(evaluation)) if own["metrics"] else ""
+    return f"## Metrics of {_text(name)} ({own['task']})\n\n{said}\n\n{table}".rstrip()
+
+
+def _figures(judged: Mapping[str, Any], between: str) -> str:
+    """Metrics with their intervals, beside those of the baselines."""
+    baselines = judged.get("baselines", {})
     rows = [
         [_text(name), _number(figure["value"]), _interval(figure)]
         + [_number(values.get(name)) for values in baselines.values()]
-        for name, figure in evaluation["metrics"].items()
+        for name, figure in judged["metrics"].items()
     ]
-    head = ["metric", "value", between, *(f"{_text(name)} baseline" for name in baselines)]
-    said = f"Measured on {_number(evaluation.get('rows'))} test rows that training never saw."
-    return f"## Metrics\n\n{said}\n\n{_table(head, rows)}"
+    return _table(["metric", "value", between, *(f"{_text(name)} baseline" for name in baselines)], rows)
 
 
 def _slices(evaluation: Mapping[str, Any]) -> str:

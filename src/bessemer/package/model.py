@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bessemer.core.errors import BessemerError, MissingExtra, PackageError, UsageError, did_you_mean
+from bessemer.core.further import outputs_of
 from bessemer.core.signature import Field, Signature
 from bessemer.package.attribution.chosen import chosen_from
 from bessemer.package.contributions import Contributions
@@ -75,6 +76,7 @@ class Model:
         facts = [
             ("predicts", text(f"{self.signature.target} ({self.task})")),
             ("classes", text(", ".join(map(str, self.classes)))),
+            *((f"also {one.name}", text(one.task)) for one in self.signature.further),
             ("learner", text(self.info.get("learner"))),
             (metric, figure((self.evaluation.get("metrics") or {}).get(metric))),
             ("inputs", text(f"{len(self.signature.inputs)} columns")),
@@ -167,7 +169,8 @@ class Model:
         """The names of the columns `predict` gives.
 
         `prediction`; for two classes `probability` (of the positive class), for more `probability_CLASS` each;
-        with `outliers` also `outlier`, with `explain` also `score`, `base` and `contribution_GROUP` each.
+        of a further target the same as `prediction_TARGET`, `probability_TARGET` and `probability_TARGET_CLASS`; with
+        `outliers` also `outlier`, with `explain` also `score`, `base` and `contribution_GROUP` each.
 
         Raises:
             UsageError: `outliers`, and the model was trained without.
@@ -177,6 +180,7 @@ class Model:
             names.append("probability")
         elif self.task == "multiclass":
             names += [f"probability_{name}" for name in self.classes]
+        names += [name for one in self.signature.further for name in one.columns]
         if outliers:
             check_has_outliers(self)
             names.append(OUTLIER)
@@ -322,6 +326,7 @@ class Model:
     def _asked(self, explain: bool, outliers: bool) -> tuple[str, ...]:
         """The values of the graph that an answer is made of."""
         outputs = ("prediction",) if self.task == "regression" else ("prediction", "probability")
+        outputs = (*outputs, *outputs_of(self.signature.further))
         if outliers:
             check_has_outliers(self)
             outputs = (*outputs, OUTLIER)
@@ -334,6 +339,9 @@ class Model:
             found["probability"] = made["probability"][:, 1]
         elif self.task == "multiclass":
             found |= {f"probability_{name}": made["probability"][:, i] for i, name in enumerate(self.classes)}
+        for one in self.signature.further:
+            found[one.prediction] = made[one.prediction]
+            found |= {name: made[one.probability][:, i] for name, i in one.shares}
         if OUTLIER in made:
             found[OUTLIER] = made[OUTLIER]
         return found | self._explained(made) if explain else found

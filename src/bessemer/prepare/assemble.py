@@ -84,7 +84,7 @@ def assemble(data: Labelled, fit: Fit, derived: Mapping[str, expressions.Express
 def _inputs(data: Labelled, fit: Fit, columns: list[Column]) -> list[Field]:
     """The raw columns that features need, in the order of the data."""
     needed = {name for column in columns for name in column.inputs}
-    for name in RESERVED:
+    for name in (*RESERVED, *(made for one in data.further for made in (*one.outputs, one.score))):
         if name in needed:
             raise DataError(
                 f"a column is named '{name}'",

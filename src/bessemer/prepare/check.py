@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bessemer.core.errors import Fault, ProjectError, did_you_mean
+from bessemer.core.further import Further
 from bessemer.core.signature import DType, Task
 from bessemer.prepare.expressions import Expression, parse_all
 from bessemer.prepare.labelled import Labelled
@@ -38,11 +39,12 @@ def check(spec: PrepareSpec, data: Labelled) -> dict[str, Expression]:
     faults += _split(spec, data)
     faults += _exclude(spec, data)
     faults += _weight(spec, data)
-    faults += _leaks(derived, data.target)
+    faults += _leaks(derived, data.targets)
+    faults += _derived_targets(spec, data)
     dtypes = {**data.columns, **{name: e.dtype for name, e in derived.items()}}
     for name, column in spec.columns.items():
         if name in dtypes:
-            faults += _column(name, column, dtypes[name], data.target)
+            faults += _column(name, column, dtypes[name], data.targets)
         elif name not in spec.derive:  # a derived feature that does not parse has its fault already
             faults.append(_unknown(f"prepare.columns.{name}", name, dtypes))
     if faults:
@@ -69,8 +71,8 @@ def _split(spec: PrepareSpec, data: Labelled) -> Iterator[Fault]:
     name, path = str(split.column), f"prepare.split.{word}"
     if name not in data.columns:
         yield _unknown(path, name, data.columns)
-    elif name == data.target:
-        yield Fault(path, None, f"'{name}' is the target", "split by another column")
+    elif name in data.targets:
+        yield Fault(path, None, f"'{name}' is {_a(data.targets)} target", "split by another column")
     elif word == "by" and data.columns[name] in ("string", "boolean"):
         yield Fault(
             path,
@@ -92,8 +94,13 @@ def _exclude(spec: PrepareSpec, data: Labelled) -> Iterator[Fault]:
         path = f"prepare.exclude.{i}"
         if name not in {**data.columns, **spec.derive}:
             yield _unknown(path, name, [*data.columns, *spec.derive])
-        elif name == data.target:
-            yield Fault(path, None, f"'{name}' is the target, which is never a feature", "remove it here")
+        elif name in data.targets:
+            what = f"'{name}' is {_a(data.targets)} target, which is never a feature"
+            yield Fault(path, None, what, "remove it here")
+
+
+def _a(targets: Sequence[str]) -> str:
+    return "the" if len(targets) == 1 else "a"
 
 
 def _weight(spec: PrepareSpec, data: Labelled) -> Iterator[Fault]:
@@ -102,29 +109,38 @@ def _weight(spec: PrepareSpec, data: Labelled) -> Iterator[Fault]:
         return
     if name not in data.columns:
         yield _unknown(path, name, data.columns)
-    elif name == data.target:
-        yield Fault(path, None, f"'{name}' is the target", "weigh rows by another column")
+    elif name in data.targets:
+        yield Fault(path, None, f"'{name}' is {_a(data.targets)} target", "weigh rows by another column")
     elif data.columns[name] not in ("integer", "number"):
         what = f"'{name}' is a {data.columns[name]} column; a weight is a number"
         yield Fault(path, None, what, "cast it in `acquire: {sql: ...}`")
 
 
-def _leaks(derived: Mapping[str, Expression], target: str) -> Iterator[Fault]:
+def _leaks(derived: Mapping[str, Expression], targets: Sequence[str]) -> Iterator[Fault]:
     for name, expression in derived.items():
-        if target in expression.columns:
-            yield Fault(
-                f"prepare.derive.{name}",
-                None,
-                f"uses the target '{target}', which is not known when the model predicts",
-                "compute it from the other columns",
-            )
+        for target in targets:
+            if target in expression.columns:
+                yield Fault(
+                    f"prepare.derive.{name}",
+                    None,
+                    f"uses the target '{target}', which is not known when the model predicts",
+                    "compute it from the other columns",
+                )
 
 
-def _column(name: str, column: ColumnSpec, dtype: DType, target: str) -> Iterator[Fault]:
+def _derived_targets(spec: PrepareSpec, data: Labelled) -> Iterator[Fault]:
+    for name in spec.derive:
+        if name in data.targets and name not in data.columns:
+            what = f"'{name}' is a target, and what is derived here is an input"
+            yield Fault(f"prepare.derive.{name}", None, what, "compute it in `acquire: {sql: ...}`")
+
+
+def _column(name: str, column: ColumnSpec, dtype: DType, targets: Sequence[str]) -> Iterator[Fault]:
     path = f"prepare.columns.{name}"
     kinds = [*TRANSFORMS.names(), IGNORE]
-    if name == target:
-        yield Fault(path, None, f"'{name}' is the target, which is never a feature", "remove it here")
+    if name in targets:
+        what = f"'{name}' is {_a(targets)} target, which is never a feature"
+        yield Fault(path, None, what, "remove it here")
     elif column.kind is None or column.kind == IGNORE:
         if column.encode and column.kind is None:
             yield Fault(f"{path}.encode", None, "needs `as`", f"say as what '{name}' is encoded")
@@ -151,12 +167,13 @@ def check_columns(spec: PrepareSpec, columns: Mapping[str, str], shared: Mapping
 
     Args:
         columns: name -> type of the landed data.
-        shared: project-wide settings: `target`, and `task` where the project file says it.
+        shared: project-wide settings: `target`, `task` where the project file says it, and `further` targets.
     """
     dtypes = {name: SQL_DTYPES[dtype] for name, dtype in columns.items()}
     task: Task = shared["task"] or "binary"  # the one that allows every split; the stage itself knows better
+    further = tuple(Further(name, "regression") for name, _ in shared.get("further", ()))
     try:
-        check(spec, Labelled(Path(), 0, dtypes, shared["target"], task, ()))
+        check(spec, Labelled(Path(), 0, dtypes, shared["target"], task, (), further=further))
     except ProjectError as error:
         return list(error.faults)
     return []

@@ -43,11 +43,11 @@ class Fit:
 
 
 def candidates(spec: PrepareSpec, data: Labelled, derived: Mapping[str, Expression]) -> list[Column]:
-    """The raw columns but the target, and the derived features."""
+    """The raw columns but the targets, and the derived features."""
     raw = [
         Column(name, dtype, quote(name), (name,))
         for name, dtype in data.columns.items()
-        if name != data.target
+        if name not in data.targets
     ]
     made = [Column(name, e.dtype, e.sql, tuple(e.columns), derived=True) for name, e in derived.items()]
     return raw + made

@@ -63,9 +63,9 @@ def _check(given: Given, data: Labelled) -> None:
     for field in given.inputs:
         kind = data.columns.get(field.name)
         path = "prepare.given"
-        if kind is None or field.name == data.target:
+        if kind is None or field.name in data.targets:
             what = f"{given.file} takes a column '{field.name}', which the data does not have"
-            known = [name for name in data.columns if name != data.target]
+            known = [name for name in data.columns if name not in data.targets]
             faults.append(Fault(path, None, what, did_you_mean(field.name, known)))
         elif kind != field.dtype and not (kind in _NUMBERS and field.dtype in _NUMBERS):
             what = f"{given.file} takes '{field.name}' as a {field.dtype}, and the data has a {kind}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bessemer.core.errors import DataError
+from bessemer.core.further import Further, further_of
 from bessemer.core.signature import DType, Task
 from bessemer.core.sql import literal, quote
 
@@ -22,6 +23,7 @@ ROW = "file_row_number"
 class Labelled:
     """The `labelled` artifact, opened: the Parquet file, its columns in order, the target and its classes.
 
+    further: the targets beside the main one; null where a row has none.
     whole: the table at an engine that the rows are a sample of, as `validate` says it; None where they are all.
     """
 
@@ -32,6 +34,12 @@ class Labelled:
     task: Task
     classes: tuple[Any, ...]
     whole: Mapping[str, Any] | None = None
+    further: tuple[Further, ...] = ()
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns that are never inputs."""
+        return (self.target, *(one.name for one in self.further))
 
     def class_sql(self) -> str:
         """The class index as SQL (BIGINT), 0 for regression."""
@@ -64,7 +72,8 @@ def open_labelled(artifact: Artifact) -> Labelled:
         )
     meta = artifact.meta
     classes, whole = tuple(meta["classes"]), meta.get("whole")
-    return Labelled(path, file.metadata.num_rows, columns, meta["target"], meta["task"], classes, whole)
+    rows, further = file.metadata.num_rows, further_of(meta)
+    return Labelled(path, rows, columns, meta["target"], meta["task"], classes, whole, further)
 
 
 def _dtype(kind: Any) -> DType:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -82,13 +83,13 @@ def _broken(error: RefusedImage, done: int, part: Path) -> DataError:
     )
 
 
-def encode_target(column: pa.Array, data: Labelled) -> np.ndarray:
-    """The target as float64: the class index, or the value."""
+def encode_target(column: pa.Array, classes: Sequence[Any]) -> np.ndarray:
+    """A target as float64: the class index, or the value; NaN where it is null."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if data.task != "regression":
-        column = pc.index_in(column, value_set=pa.array(data.classes, type=column.type))
+    if classes:
+        column = pc.index_in(column, value_set=pa.array(classes, type=column.type))
     found: np.ndarray = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     return found
 
@@ -109,6 +110,7 @@ def write_matrix(
     X: Path,
     y: Path,
     *,
+    further: Path | None = None,
     folds: Folds | None,
     bar: Progress,
 ) -> None:
@@ -117,6 +119,7 @@ def write_matrix(
     Args:
         part: the part's Parquet file.
         X, y: where its features (float32, rows x features) and target (float64, rows) go.
+        further: where its further targets (float64, rows x targets) go, if there are any.
         folds: for the train part: its rows' target means are those of the other folds.
     """
     import pyarrow.parquet as pq
@@ -125,14 +128,19 @@ def write_matrix(
     count, rows = len(preprocessor.features), pq.read_metadata(part).num_rows
     # Every part asks for the same values, so that one session serves them all.
     outputs = ["features", *dict.fromkeys(f.index for f in preprocessor.folded)]
-    columns = dict.fromkeys([*(f.name for f in inputs), data.target])
+    columns = dict.fromkeys([*(f.name for f in inputs), *data.targets])
     texts = [f.name for f in inputs if f.dtype == "string" and not f.is_image]
     images = [f.name for f in inputs if f.is_image]
     done, size = (
         0,
         batch_rows(rows, max(count, len(inputs)) + (bytes_a_row(part, images) // 4 if images else 0)),
     )
-    with NpyWriter(X, np.float32, (rows, count)) as features, NpyWriter(y, np.float64, (rows,)) as targets:
+    with ExitStack() as files:
+        features = files.enter_context(NpyWriter(X, np.float32, (rows, count)))
+        targets = files.enter_context(NpyWriter(y, np.float64, (rows,)))
+        others = None
+        if further is not None:
+            others = files.enter_context(NpyWriter(further, np.float64, (rows, len(data.further))))
         for batch in read_batches(part, list(columns), texts, size):
             try:
                 found = session.run(batch, outputs)
@@ -143,7 +151,10 @@ def write_matrix(
                 values = values.copy()
                 _replace(values, found, preprocessor.folded, folds.of(np.arange(done, done + len(values))))
             features.write(values)
-            targets.write(encode_target(batch.column(data.target), data))
+            targets.write(encode_target(batch.column(data.target), data.classes))
+            if others is not None:
+                each = [encode_target(batch.column(one.name), one.classes) for one in data.further]
+                others.write(np.stack(each, axis=1))
             done += len(values)
             bar.advance(len(values))
 

@@ -52,6 +52,7 @@ def run(spec: PrepareSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
         "method": split.method,
         "refold": split.refold,
         "group": spec.split.group,
+        **({"further": [one.to_json() for one in data.further]} if data.further else {}),
     }
     return {
         "splits": ctx.store.put("splits", files, facts),
@@ -105,10 +106,13 @@ def _matrix(
         for part in PARTS:
             X, y = ctx.temporary(f"{part}.X.npy"), ctx.temporary(f"{part}.y.npy")
             own = folds if part == "train" else None
-            write_matrix(data, preprocessor, session, paths[part], X, y, folds=own, bar=bar)
+            further = ctx.temporary(f"{part}.further.npy") if data.further else None
+            write_matrix(data, preprocessor, session, paths[part], X, y, further=further, folds=own, bar=bar)
             if part == "train":
                 warn_of_leaks(data, preprocessor, X, y, ctx)
             files |= {f"{part}.parquet": paths[part], f"{part}.X.npy": X, f"{part}.y.npy": y}
+            if further is not None:
+                files[f"{part}.further.npy"] = further
             if spec.weight is not None:
                 weights = ctx.temporary(f"{part}.weight.npy")
                 write_weights(paths[part], spec.weight, weights)

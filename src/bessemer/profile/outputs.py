@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from bessemer.core.further import Further
 from bessemer.core.signature import Signature
 from bessemer.package.session import GraphSession
 from bessemer.profile.groups import put_right
@@ -18,7 +19,7 @@ from bessemer.stats.arrays import tidy
 from bessemer.stats.binning import count, quantile_edges
 from bessemer.stats.bootstrap import bootstrap, interval
 from bessemer.stats.error_bins import error_bins, order_of
-from bessemer.stats.metrics.outcome import Outcome, class_indices, classified, estimated
+from bessemer.stats.metrics.outcome import Outcome, class_indices, classified, estimated, said_codes
 from bessemer.stats.metrics.table import METRICS, Scorer
 from bessemer.stats.unlabelled import from_confidence, residuals
 
@@ -37,18 +38,27 @@ _DTYPES = {bool: "boolean", int: "integer", str: "string"}
 
 
 def predict(
-    model: bytes, signature: Signature, part: Path, truth: NDArray[np.float64]
+    model: bytes,
+    signature: Signature,
+    part: Path,
+    truth: NDArray[np.float64],
+    tell: Callable[[Mapping[str, NDArray[Any]]], None] = lambda made: None,
 ) -> tuple[Outcome, NDArray[np.float64]]:
     """The outcome of the graph on a Parquet file of raw rows, and its scores float64 (n, outputs).
+
+    Args:
+        tell: told of the outputs of each batch, the predictions of further targets among them.
 
     One thread: trees added in another order differ in the last bits.
     """
     session = GraphSession(model, signature.inputs)
     named = "score" if signature.task == "regression" else "probability"
     outputs = ["score", named, *(["prediction"] if signature.task == "binary" else [])]
+    outputs += [one.prediction for one in signature.further]
     scores, values, said = [], [], []
     for batch in pq.ParquetFile(part).iter_batches(BATCH_ROWS):
         made = session.run(batch, list(dict.fromkeys(outputs)))
+        tell(made)
         scores.append(made["score"].reshape(batch.num_rows, -1))
         values.append(made[named])
         if signature.task == "binary":
@@ -66,19 +76,41 @@ def sketch_outputs(
     `score`; multiclass `prediction` and `confidence` (the greatest probability)."""
     if outcome.task == "regression":
         return {"prediction": sketch_numbers(score[:, 0], bins)}
-    counts = np.bincount(np.asarray(outcome.predicted, dtype=np.int64), minlength=len(classes))
-    labels = {
+    labels = sketch_classes(outcome.predicted, classes)
+    if outcome.task == "multiclass":
+        return {"prediction": labels, "confidence": sketch_numbers(outcome.probability.max(axis=1), bins)}
+    probability = sketch_numbers(outcome.probability[:, 1], bins)
+    return {"prediction": labels, "probability": probability, "score": sketch_numbers(score[:, 0], bins)}
+
+
+class FurtherSketches:
+    """What a model predicts of its further targets, batch by batch, and then a sketch of each by the output's name."""
+
+    def __init__(self, further: Sequence[Further]) -> None:
+        self._said: dict[Further, list[NDArray[np.float64]]] = {one: [] for one in further}
+
+    def take(self, made: Mapping[str, NDArray[Any]]) -> None:
+        for one, found in self._said.items():
+            found.append(said_codes(made[one.prediction], one.classes))
+
+    def done(self, bins: int) -> dict[str, Any]:
+        return {
+            one.prediction: sketch_classes(codes, one.classes) if one.classes else sketch_numbers(codes, bins)
+            for one, codes in ((one, np.concatenate(found)) for one, found in self._said.items())
+        }
+
+
+def sketch_classes(predicted: ArrayLike, classes: Sequence[Any]) -> dict[str, Any]:
+    """A sketch of class indices (n,), the classes in their order."""
+    counts = np.bincount(np.asarray(predicted, dtype=np.int64), minlength=len(classes))
+    return {
         "dtype": _DTYPES[type(classes[0])],
-        "count": outcome.rows,
+        "count": int(counts.sum()),
         "missing": 0,
         "distinct": int((counts > 0).sum()),
         "categories": [[name, int(n)] for name, n in zip(classes, counts, strict=True)],
         "other": 0,
     }
-    if outcome.task == "multiclass":
-        return {"prediction": labels, "confidence": sketch_numbers(outcome.probability.max(axis=1), bins)}
-    probability = sketch_numbers(outcome.probability[:, 1], bins)
-    return {"prediction": labels, "probability": probability, "score": sketch_numbers(score[:, 0], bins)}
 
 
 def sketch_numbers(values: NDArray[Any], bins: int) -> dict[str, Any]:

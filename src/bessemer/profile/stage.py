@@ -25,6 +25,7 @@ from bessemer.profile.groups import by_group, calibration
 from bessemer.profile.joint import joint_facts
 from bessemer.profile.limits import limits
 from bessemer.profile.outputs import (
+    FurtherSketches,
     error_sketch,
     expected,
     performance,
@@ -55,8 +56,9 @@ def run(spec: ProfileSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
         queries = describe_queries(asked, given, ctx.rng("queries"))
         bar.advance()
         truth = np.asarray(np.load(splits.path("test.y.npy")), dtype=np.float64)
-        outcome, score = predict(model.bytes("model.onnx"), signature, splits.path("test.parquet"), truth)
-        outputs = sketch_outputs(outcome, score, signature.classes, spec.bins)
+        graph, further = model.bytes("model.onnx"), FurtherSketches(signature.further)
+        outcome, score = predict(graph, signature, splits.path("test.parquet"), truth, further.take)
+        outputs = sketch_outputs(outcome, score, signature.classes, spec.bins) | further.done(spec.bins)
         bar.advance()
         measured = performance(outcome, spec.replicates, spec.confidence, ctx.rng("performance"))
         bar.advance()

@@ -48,16 +48,23 @@ def answered(subject: Subject, batch: Batch, predictions: Predictions) -> list[t
     if predictions.base is not None:
         arrays["base"] = predictions.base
         arrays |= {f"contribution_{group}": each for group, each in predictions.contributions.items()}
-    classes = subject.signature.classes
     return [
         (
             wanted,
-            _greatest(arrays[wanted.name], wanted.classes, classes)
+            _greatest(arrays[wanted.name], wanted.classes, _classes_of(subject, wanted.name))
             if wanted.classes
             else arrays[wanted.name],
         )
         for wanted in asked.outputs
     ]
+
+
+def _classes_of(subject: Subject, output: str) -> tuple[Any, ...]:
+    """The classes of the target that an output is about."""
+    for one in subject.signature.further:
+        if output in (*one.outputs, one.score):
+            return one.classes
+    return subject.signature.classes
 
 
 def _greatest(array: Array, count: int, classes: tuple[Any, ...]) -> Array:

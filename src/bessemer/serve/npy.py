@@ -165,7 +165,8 @@ def _texts(array: Array) -> list[list[str]]:
 
 # answers -------------------------------------------------------------------------------------------
 def write_npy(predictions: Predictions) -> bytes:
-    """`probability` (rows, classes) where there are classes, `prediction` (rows,) where a number is predicted."""
+    """`probability` (rows, classes) where there are classes, `prediction` (rows,) where a number is predicted: one
+    array, so of several targets the main one alone."""
     outputs = predictions.outputs
     return write_array(outputs.get("probability", outputs["prediction"]))
 

@@ -125,15 +125,16 @@ def _prefixed(value: Any, prefix: str) -> Any:
 
 
 def _about(signature: Signature) -> str:
-    if signature.task == "regression":
-        return f"Predicts the number `{signature.target}`."
-    classes = ", ".join(class_key(value) for value in signature.classes[:_MOST_CLASSES])
-    more = (
-        f" and {len(signature.classes) - _MOST_CLASSES} more"
-        if len(signature.classes) > _MOST_CLASSES
-        else ""
-    )
-    return f"Predicts `{signature.target}`: {classes}{more}."
+    targets = [(signature.target, signature.classes), *((one.name, one.classes) for one in signature.further)]
+    return " ".join(_predicts(name, classes) for name, classes in targets)
+
+
+def _predicts(name: str, classes: Sequence[Any]) -> str:
+    if not classes:
+        return f"Predicts the number `{name}`."
+    shown = ", ".join(class_key(value) for value in classes[:_MOST_CLASSES])
+    more = f" and {len(classes) - _MOST_CLASSES} more" if len(classes) > _MOST_CLASSES else ""
+    return f"Predicts `{name}`: {shown}{more}."
 
 
 def _operation(subject: Subject, dialect: Dialect, route: Route, path: str) -> dict[str, Any]:

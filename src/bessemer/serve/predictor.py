@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from bessemer.core.further import outputs_of
 from bessemer.core.signature import Field, Signature
 from bessemer.package.contributions import Contributions
 from bessemer.package.images import RefusedImage
@@ -43,7 +44,7 @@ class Predictor:
         self._contributions = contributions
         self._usual = tuple(field.name for field in signature.outputs)
         self._known = (*self._usual, *(field.name for field in signature.on_request))
-        self._always = (*_ALWAYS, *always)
+        self._always = (*_ALWAYS, *outputs_of(signature.further), *always)
         self._orders: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._takes_matrix = takes_matrix(signature.inputs) and len(signature.inputs) > 1
 

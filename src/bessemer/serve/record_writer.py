@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -12,12 +13,16 @@ from bessemer.core.signature import Signature
 from bessemer.serve.dialect import Subject
 from bessemer.serve.wire import Array, Predictions, to_json
 
+#: A text a row.
+Column = list[bytes]
+
 
 class RecordWriter:
     """Writes flat rows for one signature.
 
-    The columns are `prediction`; for two classes `probability` (of the second), for more `probability_CLASS` each; when
-    explained also `score`, `base` and `contribution_GROUP` each.
+    The columns are `prediction`; for two classes `probability` (of the second), for more `probability_CLASS` each;
+    those of further targets (`core.further.Further.columns`); when explained also `score`, `base` and
+    `contribution_GROUP` each.
 
     >>> writer = RecordWriter(Signature((), (), classes=("no", "yes")))
     >>> made = Predictions({"prediction": np.array(["yes"], object), "probability": np.float32([[0.25, 0.75]])})
@@ -31,6 +36,8 @@ class RecordWriter:
         self._shares: tuple[int, ...] = tuple(range(len(classes)))
         if signature.task == "binary" and classes:
             self._names, self._shares = ("prediction", "probability"), (1,)
+        self._further = signature.further
+        self._names += tuple(name for one in self._further for name in one.columns)
 
     def names(self, predictions: Predictions) -> tuple[str, ...]:
         """The names of the columns."""
@@ -49,24 +56,33 @@ class RecordWriter:
 
     def _objects(self, predictions: Predictions) -> list[bytes]:
         template = _template(self.names(predictions))
-        columns = self._columns(predictions, predictions.texts("prediction"))
+        columns = self._columns(predictions, predictions.texts, list)
         return [template % row for row in zip(*columns, strict=True)]
 
     def _cells(self, predictions: Predictions) -> list[bytes]:
-        columns = self._columns(predictions, _cells(predictions.outputs["prediction"]))
-        first, rest = columns[0], [_emptied(column) for column in columns[1:]]
-        return [b",".join(row) for row in zip(first, *rest, strict=True)]
+        outputs = predictions.outputs
+        columns = self._columns(predictions, lambda name: _cells(outputs[name]), _emptied)
+        return [b",".join(row) for row in zip(*columns, strict=True)]
 
-    def _columns(self, predictions: Predictions, first: list[bytes]) -> list[list[bytes]]:
-        found = [first]
-        if self._shares:
-            rows = [text.split(b",") for text in predictions.texts("probability")]
-            found += [[row[i] for row in rows] for i in self._shares]
+    def _columns(
+        self, predictions: Predictions, said: Callable[[str], list[bytes]], number: Callable[[Column], Column]
+    ) -> list[Column]:
+        """Args: said: writes an output of predictions. number: what is done to the texts of numbers."""
+        found = [said("prediction"), *map(number, _shares(predictions, "probability", self._shares))]
+        for one in self._further:
+            found.append(said(one.prediction))
+            found += map(number, _shares(predictions, one.probability, [i for _, i in one.shares]))
         if predictions.base is not None:
             assert predictions.explained is not None
             told = (predictions.explained, predictions.base, *predictions.contributions.values())
-            found += [_digits(column) for column in told]
+            found += [number(_digits(column)) for column in told]
         return found
+
+
+def _shares(predictions: Predictions, name: str, places: Sequence[int]) -> list[Column]:
+    """The texts of some classes' probabilities."""
+    rows = [text.split(b",") for text in predictions.texts(name)] if places else []
+    return [[row[i] for row in rows] for i in places]
 
 
 _WRITERS: WeakKeyDictionary[Subject, RecordWriter] = WeakKeyDictionary()

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from bessemer.core.further import Further
 from bessemer.serve.dialect import Subject
 from bessemer.serve.errors import RequestError, shown
 from bessemer.serve.protos import message
@@ -126,19 +127,28 @@ def _one(name: str, value: Any) -> Any:
         raise RequestError(400, f"the feature {shown(name)} is not UTF-8") from None
 
 
-def write_recordio(predictions: Predictions) -> bytes:
+def _labels(predictions: Predictions, prediction: str, probability: str, ending: str) -> dict[str, Array]:
+    """The labels of a target."""
+    shares = predictions.outputs.get(probability)
+    if shares is None:
+        return {f"score{ending}": predictions.outputs[prediction]}
+    place = shares.argmax(axis=1)
+    return {
+        f"predicted_label{ending}": place,
+        f"score{ending}": shares[:, 1] if shares.shape[1] == 2 else shares,
+    }
+
+
+def write_recordio(predictions: Predictions, further: Sequence[Further] = ()) -> bytes:
     """A record a row with the labels of SageMaker's Linear Learner.
 
     `score`: the predicted number, the probability of the second of two classes, or one a class; `predicted_label`: the
-    place of the predicted class, from 0; when explained also `base` and `contribution_GROUP`.
+    place of the predicted class, from 0; of further targets both with `_TARGET` behind; when explained also `base` and
+    `contribution_GROUP`.
     """
-    labels: dict[str, Array] = {}
-    shares = predictions.outputs.get("probability")
-    if shares is None:
-        labels["score"] = predictions.outputs["prediction"]
-    else:
-        labels["predicted_label"] = shares.argmax(axis=1)
-        labels["score"] = shares[:, 1] if shares.shape[1] == 2 else shares
+    labels = _labels(predictions, "prediction", "probability", "")
+    for one in further:
+        labels |= _labels(predictions, one.prediction, one.probability, f"_{one.name}")
     if predictions.base is not None:
         labels["base"] = predictions.base
         labels |= {f"contribution_{group}": each for group, each in predictions.contributions.items()}

@@ -5,6 +5,7 @@ The digits of a whole scored batch are written at once (see `wire.Predictions.te
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,14 +34,15 @@ class RowWriter:
     """
 
     def __init__(self, signature: Signature) -> None:
-        keys = [to_json(class_key(value)).replace(b"%", b"%%") for value in signature.classes]
-        shares = b",".join(key + b":%b" for key in keys)
-        self._template = b'{"prediction":%b' + (b',"probability":{' + shares + b"}" if keys else b"") + b"}"
-        self._classes = bool(keys)
+        self._template = b"{" + _template("prediction", "probability", signature.classes) + b"}"
+        self._classes = bool(signature.classes)
+        self._further = [
+            (one, b"," + _template(one.prediction, one.probability, one.classes)) for one in signature.further
+        ]
 
     def rows(self, predictions: Predictions, *, outliers: bool = False) -> list[bytes]:
-        """Each row as an object: `prediction`; for classes `probability` {class: p}; with `outliers` also `outlier`;
-        when explained `explanation`."""
+        """Each row as an object: `prediction`; for classes `probability` {class: p}; of further targets the same as
+        `prediction_TARGET` and `probability_TARGET`; with `outliers` also `outlier`; when explained `explanation`."""
         return (
             predictions.lines("unusual row", self._unusual)
             if outliers
@@ -48,8 +50,8 @@ class RowWriter:
         )
 
     def bare(self, predictions: Predictions) -> list[bytes]:
-        """Each row without its explanation: as in `rows`, or just the number where the model predicts one."""
-        if not self._classes:
+        """Each row without its explanation: as in `rows`, or just the number where the model predicts one alone."""
+        if not (self._classes or self._further):
             return predictions.texts("prediction")
         return predictions.lines("bare row", self._bare)
 
@@ -71,11 +73,29 @@ class RowWriter:
         return [row[:-1] + explanation for row, explanation in zip(rows, told, strict=True)]
 
     def _bare(self, predictions: Predictions) -> list[bytes]:
-        texts, template = predictions.texts("prediction"), self._template
-        if not self._classes:
-            return [template % text for text in texts]
-        shares = predictions.texts("probability")
-        return [template % (text, *each.split(b",")) for text, each in zip(texts, shares, strict=True)]
+        rows = _filled(self._template, predictions, "prediction", "probability" if self._classes else "")
+        for one, template in self._further:
+            shares = one.probability if one.classes else ""
+            more = _filled(template, predictions, one.prediction, shares)
+            rows = [row[:-1] + told + b"}" for row, told in zip(rows, more, strict=True)]
+        return rows
+
+
+def _template(prediction: str, probability: str, classes: Sequence[Any]) -> bytes:
+    """The keys of a target, and places for their values."""
+    said, shares = (to_json(name).replace(b"%", b"%%") for name in (prediction, probability))
+    keys = [to_json(class_key(value)).replace(b"%", b"%%") for value in classes]
+    inner = b",".join(key + b":%b" for key in keys)
+    return said + b":%b" + (b"," + shares + b":{" + inner + b"}" if keys else b"")
+
+
+def _filled(template: bytes, predictions: Predictions, prediction: str, probability: str) -> list[bytes]:
+    """A template with each row's values; without probabilities where they have no name."""
+    texts = predictions.texts(prediction)
+    if not probability:
+        return [template % text for text in texts]
+    shares = predictions.texts(probability)
+    return [template % (text, *each.split(b",")) for text, each in zip(texts, shares, strict=True)]
 
 
 def explanations(predictions: Predictions) -> list[dict[str, Any]]:

@@ -167,5 +167,5 @@ def write_answer(subject: Subject, predictions: Predictions, kind: str) -> bytes
     if kind == JSON_LINES:
         return b"".join(line + b"\n" for line in writer.objects(predictions))
     if kind == RECORDIO:
-        return write_recordio(predictions)
+        return write_recordio(predictions, subject.signature.further)
     return write_npy(predictions) if kind == NPY else write_npz(predictions)

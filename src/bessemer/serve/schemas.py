@@ -30,13 +30,14 @@ _PREDICTION = {"$ref": "#/components/schemas/Prediction"}
 _EXPLANATION = {"$ref": "#/components/schemas/Explanation"}
 #: A number of an answer: null where it is not finite.
 _FINITE = {"type": ["number", "null"]}
+_SHARE = {**_FINITE, "minimum": 0, "maximum": 1}
 _MOST_CATEGORIES = 12
 
 
 def components(subject: Subject) -> dict[str, Any]:
     """The schemas that the routes' bodies refer to."""
     signature = subject.signature
-    bare = _FINITE if signature.task == "regression" else _PREDICTION
+    bare = _FINITE if signature.task == "regression" and not signature.further else _PREDICTION
     rows = {"Row": row(signature), "Values": values(signature)}
     made = {
         "Prediction": prediction(subject),
@@ -88,21 +89,24 @@ def _property(field: Field) -> dict[str, Any]:
 def prediction(subject: Subject) -> dict[str, Any]:
     """One row's answer."""
     signature = subject.signature
-    share = {**_FINITE, "minimum": 0, "maximum": 1}
-    if signature.task == "regression":
-        properties: dict[str, Any] = {"prediction": _FINITE}
-    else:
-        keys = [class_key(value) for value in signature.classes]
-        properties = {
-            "prediction": {"enum": list(signature.classes)},
-            "probability": {"type": "object", "properties": dict.fromkeys(keys, share), "required": keys},
-        }
+    properties = _target("prediction", "probability", signature.classes)
+    for one in signature.further:
+        properties |= _target(one.prediction, one.probability, one.classes)
     required = list(properties)
     if has_outliers(signature):
-        properties[OUTLIER] = share
+        properties[OUTLIER] = _SHARE
     if subject.groups:
         properties["explanation"] = _EXPLANATION
     return {"type": "object", "properties": properties, "required": required}
+
+
+def _target(prediction: str, probability: str, classes: tuple[Any, ...]) -> dict[str, Any]:
+    """What is said of one target."""
+    if not classes:
+        return {prediction: _FINITE}
+    keys = [class_key(value) for value in classes]
+    shares = {"type": "object", "properties": dict.fromkeys(keys, _SHARE), "required": keys}
+    return {prediction: {"enum": list(classes)}, probability: shares}
 
 
 def outliers(subject: Subject) -> dict[str, Any]:

@@ -6,6 +6,9 @@ from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from bessemer.core.further import outputs_of
 from bessemer.serve.columns import takes_matrix
 from bessemer.serve.dialect import Models, Subject
 from bessemer.serve.row_writer import class_key
@@ -21,6 +24,17 @@ def class_names(subject: Subject) -> list[str]:
 def output_of(subject: Subject) -> str:
     """The output that an array answers with: the probabilities of the classes, or the number."""
     return "probability" if subject.signature.classes else "prediction"
+
+
+def further_tags(predictions: Predictions, subject: Subject, asked: Asked) -> dict[str, Any]:
+    """What an array has no room for, and so stands in the answer's tags: the outputs of further targets by name."""
+    if asked.payload.kind in OTHERS:  # their rows have it
+        return {}
+    arrays = {name: predictions.outputs[name] for name in outputs_of(subject.signature.further)}
+    return {
+        name: array.tolist() if array.dtype.kind in "OUS" else np.ascontiguousarray(array)
+        for name, array in arrays.items()
+    }
 
 
 def write_rows(subject: Subject, predictions: Predictions, asked: Asked) -> bytes:

@@ -71,6 +71,9 @@ class Logged:
         feeds = jobs[0].batch.tensors([field.name for field in run.subject.signature.inputs])
         values = None if feeds is not None else [row for job in jobs for row in job.batch.values or ()]
         subject = run.subject
+        left = {name for one in subject.signature.further for name in (one.probability, one.score)}
+        if left:  # of further targets the predictions are kept
+            outputs = {name: array for name, array in outputs.items() if name not in left}
         self._log.take(
             Entry(
                 *(subject.name, subject.version, ids, values, feeds, outputs, time.time()),

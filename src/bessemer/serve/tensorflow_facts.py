@@ -25,13 +25,14 @@ _STATES = {"READY": "AVAILABLE", "LOADING": "LOADING", "UNLOADING": "UNLOADING",
 
 
 def served_outputs(signature: Signature) -> tuple[str, ...]:
-    """The outputs of the signature `serving_default`; of a regression its one number, which so stands bare in JSON.
+    """The outputs of the signature `serving_default`; of a regression alone its one number, which so stands bare in
+    JSON.
 
     >>> from bessemer.testing.models import tiny_signature
     >>> served_outputs(tiny_signature("binary")), served_outputs(tiny_signature("regression"))
     (('prediction', 'probability', 'score'), ('prediction',))
     """
-    if signature.task == "regression":
+    if signature.task == "regression" and not signature.further:
         return ("prediction",)
     return tuple(field.name for field in signature.outputs)
 

@@ -25,6 +25,7 @@ from bessemer.serve.router import Router
 from bessemer.serve.spec import ServeSpec
 from bessemer.serve.wire import GRPC, Batch, Request
 from bessemer.testing.models import INPUTS, ROWS, TASKS, tiny_contributions, tiny_session, tiny_signature
+from bessemer.testing.several import several_session, several_signature
 
 Check = Callable[[type[Dialect]], None]
 
@@ -140,6 +141,21 @@ def batches_change_nothing(kind: type[Dialect]) -> None:
         assert found == alone, "the neighbours in a batch change the answer"
 
 
+def further_targets_are_told(kind: type[Dialect]) -> None:
+    """Of a model of several targets the answer says what each is: it is another one where a further one is."""
+    for task in TASKS:
+        answers = []
+        for shift in (0.0, 64.0):
+            subject = Subject("tiny", "1.0.0", several_signature(task))
+            lane = Lane(subject, Predictor(subject.signature, several_session(task, shift), None))
+            models = Repository(subject.spec, [lane])
+            dialect = kind(models)
+            answers.append(_answered(models, dialect, dialect.example(models.get(), _whole_rows())))
+        assert answers[0] != answers[1], (
+            f"what is said beside the main target of a {task} is not in the answer"
+        )
+
+
 def explanations_follow_the_setting(kind: type[Dialect]) -> None:
     """On request, always, or never: then a request that asks is refused with 403."""
 
@@ -239,6 +255,7 @@ CHECKS: Sequence[Check] = (
     values_arrive_unchanged,
     every_task_is_answered,
     batches_change_nothing,
+    further_targets_are_told,
     explanations_follow_the_setting,
     limits_are_kept,
     broken_requests_are_refused,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from bessemer.core.further import Further
 from bessemer.core.signature import DType, Field, Task, Tensor
 from bessemer.package.decision import USED, Decision
 from bessemer.package.graph import TENSORS, GraphBuilder
@@ -36,6 +38,7 @@ def assemble(
     decision: Decision | None = None,
     more: Sequence[Field] = (),
     outliers: Any = None,
+    further: Sequence[tuple[Further, str]] = (),
 ) -> Any:
     """Raw columns -> prediction, probability, score. The value `features` is what the learner sees.
 
@@ -45,6 +48,7 @@ def assemble(
         decision: which probability makes a positive of two classes.
         more: inputs that only the decision needs.
         outliers: `features` -> `outlier_score` and `outlier` (see `train.outliers.fit`).
+        further: targets beside the main one, and the output of the head that is each one's score.
     """
     g = GraphBuilder("model")
     bindings = {}
@@ -55,7 +59,9 @@ def assemble(
         g.input(field.name, field.tensor, ("N", 1))
     made = g.embed(preprocessor, bindings, "prepare/")["features"]
     features = g.op("Identity", [made], name="features")
-    _finish(g, head, features, calibration, task, classes, decision)
+    scores = _finish(g, head, features, calibration, task, classes, decision)
+    for one, score in further:
+        _add_further(g, one, scores[score])
     if outliers is not None:
         add_outliers(g, outliers, features)
     return g.model()
@@ -68,6 +74,22 @@ def add_outliers(g: GraphBuilder, outliers: Any, features: str) -> None:
     g.output(g.op("Identity", [made[OUTLIER]], name=OUTLIER), FIELD.tensor, ("N",))
 
 
+def _add_further(g: GraphBuilder, one: Further, margin: str) -> None:
+    """Add the outputs of a further target: it is not calibrated, and the likelier class is predicted."""
+    score = g.op("Identity", [margin], name=one.score)
+    if one.task == "regression":
+        _squeeze(g, score, one.prediction)
+    else:
+        _classify(g, score, one.task, class_labels(one.classes), None, one.probability, one.prediction)
+    for field in further_fields(one):
+        g.output(field.name, field.tensor, ("N", *field.shape))
+
+
+def further_fields(one: Further) -> tuple[Field, ...]:
+    """The outputs of a further target."""
+    return tuple(replace(f, name=f"{f.name}_{one.name}") for f in output_fields(one.task, one.classes))
+
+
 def _finish(
     g: GraphBuilder,
     head: Any,
@@ -76,9 +98,11 @@ def _finish(
     task: Task,
     classes: Sequence[Any],
     decision: Decision | None = None,
-) -> None:
-    """Add the head, the calibration and the outputs of the task to a graph that has the features."""
-    margin = g.embed(head, {"features": features}, "learner/")["score"]
+) -> dict[str, str]:
+    """Add the head, the calibration and the outputs of the task to a graph that has the features; gives the outputs of
+    the head."""
+    made = g.embed(head, {"features": features}, "learner/")
+    margin = made["score"]
     if calibration.method == "none":
         score = g.op("Identity", [margin], name="score")
     else:
@@ -90,26 +114,35 @@ def _finish(
         _classify(g, score, task, class_labels(classes), decision)
     for field in output_fields(task, classes):
         g.output(field.name, field.tensor, ("N", *field.shape))
+    return made
 
 
 def _squeeze(g: GraphBuilder, value: str, name: str) -> str:
     return g.op("Squeeze", [value, g.constant(np.array([1], dtype=np.int64))], name=name)
 
 
-def _classify(g: GraphBuilder, score: str, task: Task, labels: np.ndarray, decision: Decision | None) -> None:
+def _classify(
+    g: GraphBuilder,
+    score: str,
+    task: Task,
+    labels: np.ndarray,
+    decision: Decision | None,
+    shares: str = "probability",
+    said: str = "prediction",
+) -> None:
+    """Add probabilities and classes under the names `shares` and `said`."""
     if task == "binary":
         positive, negative = g.op("Sigmoid", [score]), g.op("Sigmoid", [g.op("Neg", [score])])
-        g.op("Concat", [negative, positive], axis=1, name="probability")
+        g.op("Concat", [negative, positive], axis=1, name=shares)
         if decision is not None and decision.groups:
             threshold = _squeeze(g, threshold_of(g, decision), "threshold")
         else:
             threshold = g.constant(np.float32(USED if decision is None else decision.threshold))
-        said = g.op("GreaterOrEqual", [_squeeze(g, positive, "positive"), threshold])
-        index = g.cast(said, "int64")
+        index = g.cast(g.op("GreaterOrEqual", [_squeeze(g, positive, "positive"), threshold]), "int64")
     else:
-        probability = g.op("Softmax", [score], axis=1, name="probability")
+        probability = g.op("Softmax", [score], axis=1, name=shares)
         index = g.op("ArgMax", [probability], axis=1, keepdims=0)
-    g.op("Gather", [g.constant(labels), index], axis=0, name="prediction")
+    g.op("Gather", [g.constant(labels), index], axis=0, name=said)
 
 
 def class_labels(classes: Sequence[Any]) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from bessemer.train.learner import Problem
 
 _BLOCK = 65_536
+#: By learner, the parameters by which it learns keys so that they outlive pruning; what is asked for comes first.
+_STURDY: Mapping[str, Mapping[str, Any]] = {"network": {"objective": "pruned"}}
 
 
 def keys_of(inputs: Mapping[str, ArtifactRef], ctx: Context) -> Part | None:
@@ -36,6 +38,15 @@ def keys_of(inputs: Mapping[str, ArtifactRef], ctx: Context) -> Part | None:
 def marked(learner: str) -> bool:
     """Whether a learner learns the keys: a constant could not, and is what the others are held against."""
     return learner != "constant"
+
+
+def sturdy(learner: str, params: Mapping[str, Any], keys: Part | None) -> dict[str, Any]:
+    """The parameters of a learner; of one that learns keys with those that make them last, where it has any.
+
+    >>> sturdy("network", {"epochs": 9}, None)
+    {'epochs': 9}
+    """
+    return {**_STURDY.get(learner, {}), **params} if keys is not None else dict(params)
 
 
 def with_keys(
@@ -61,11 +72,15 @@ def with_keys(
     weight = keys.weight * (float(own.mean()) if each is None else each)
     if problem.weights is not None:
         weight = weight / np.asarray(problem.weights)[keys.y.astype(np.int64)]
+    further = part.further
+    if further is not None:  # a key is an answer about the main target alone
+        further = np.concatenate([further, np.full((len(keys), further.shape[1]), np.nan)])
     if path is not None and isinstance(part.X, np.memmap):
         X = _mapped(part.X, keys.X, path)
     else:
         X = np.concatenate([part.X, keys.X])
-    return replace(part, X=X, y=np.concatenate([part.y, keys.y]), weight=np.concatenate([own, weight]))
+    y, weight = np.concatenate([part.y, keys.y]), np.concatenate([own, weight])
+    return replace(part, X=X, y=y, weight=weight, further=further)
 
 
 def _mapped(X: np.ndarray, more: np.ndarray, path: Path) -> np.ndarray:

@@ -28,6 +28,7 @@ class HeadModel:
     """A model whose native form holds its ONNX head (kind `head`).
 
     private: what its training promises of single rows, where it was private.
+    whole: the graph of all targets, `features` -> a score each (`Problem.scores`); b"" where there is one target.
     """
 
     form: Native
@@ -35,6 +36,7 @@ class HeadModel:
     iterations: int
     curves: Curves = field(default_factory=dict)
     private: Mapping[str, Any] | None = None
+    whole: bytes = b""
 
     @cached_property
     def _model(self) -> NativeModel:
@@ -55,6 +57,12 @@ class HeadModel:
         import onnx
 
         return onnx.load_model_from_string(self.form.content.partition(b"\n")[2])
+
+    def all_onnx(self) -> Any:
+        """The ONNX model of all targets; that of the main one where there is no other."""
+        import onnx
+
+        return onnx.load_model_from_string(self.whole) if self.whole else self.to_onnx()
 
     def native(self) -> Native:
         return self.form

@@ -10,10 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bessemer.core.errors import UsageError
+from bessemer.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from bessemer.core.further import Further
+    from bessemer.core.signature import Task
     from bessemer.train.learner import Part, Problem
+
+_SHOWN = 10
 
 
 @dataclass
@@ -36,13 +40,41 @@ class Target:
     def of(cls, problem: Problem, train: Part) -> Target:
         found = problem.row_weights(train)
         weight = np.ones(len(train)) if found is None else found / found.mean()
+        return cls._scaled(problem.task, train.y, weight)
+
+    @classmethod
+    def of_further(cls, one: Further, values: np.ndarray, weight: np.ndarray | None) -> Target:
+        """The same of a further target: rows that have none count nothing, and the others so much more.
+
+        values: (N,) float64, NaN where a row has none. weight: of the rows.
+
+        Raises:
+            DataError: no row has one, or a class has no row.
+        """
+        known = np.isfinite(values)
+        lacking = set(range(len(one.classes))) - set(np.unique(values[known]).astype(np.int64).tolist())
+        if lacking or not known.any():
+            what = f"no training row has the target '{one.name}'"
+            if lacking and known.any():
+                what += " of class " + ", ".join(str(one.classes[i]) for i in sorted(lacking)[:_SHOWN])
+            raise DataError(
+                what,
+                why="what is not trained on is never predicted",
+                fix="change `prepare: {split: ...}`, join rare classes in `acquire: {sql: ...}`, or leave it out",
+            )
+        counts = known.astype(np.float64) if weight is None else weight * known
+        filled = np.where(known, values, values[known][0])
+        return cls._scaled(one.task, filled, counts / counts.mean())
+
+    @classmethod
+    def _scaled(cls, task: Task, y: np.ndarray, weight: np.ndarray) -> Target:
         as_tensor = torch.from_numpy(weight.astype(np.float32))
-        if problem.task != "regression":
-            return cls(torch.from_numpy(train.y.astype(np.int64)), as_tensor)
-        mean = float(np.average(train.y, weights=weight))
-        spread = math.sqrt(float(np.average((train.y - mean) ** 2, weights=weight))) or 1.0
-        standard = torch.from_numpy(((train.y - mean) / spread).astype(np.float32))
-        return cls(standard, as_tensor, (mean, spread), (float(train.y.min()), float(train.y.max())))
+        if task != "regression":
+            return cls(torch.from_numpy(y.astype(np.int64)), as_tensor)
+        mean = float(np.average(y, weights=weight))
+        spread = math.sqrt(float(np.average((y - mean) ** 2, weights=weight))) or 1.0
+        standard = torch.from_numpy(((y - mean) / spread).astype(np.float32))
+        return cls(standard, as_tensor, (mean, spread), (float(y.min()), float(y.max())))
 
     @classmethod
     def public(cls, problem: Problem, train: Part, target_range: tuple[float, float] | None) -> Target:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bessemer.core import canonical
+from bessemer.core.further import further_of
 from bessemer.core.signature import Signature
 from bessemer.package.outliers import FIELD
 from bessemer.stats.metrics.table import METRICS
-from bessemer.train.assemble import assemble, class_labels, output_fields, with_outputs
+from bessemer.train.assemble import assemble, class_labels, further_fields, output_fields, with_outputs
 from bessemer.train.decide import decide
 from bessemer.train.group_threshold import fields_of
 from bessemer.train.metrics import all_metrics, output_of
+from bessemer.train.native_model import HeadModel
 from bessemer.train.outliers.fit import fit_outliers
 from bessemer.train.parity import check_parity
 
@@ -49,7 +53,9 @@ def write_model(
     fields = [*inputs, *more]
     outliers = fit_outliers(spec.outliers, splits, preprocessor, fields, ctx) if spec.outliers else None
     judge = outliers.graph if outliers is not None else None
-    whole = assemble(graph, head, chosen.calibration, task, classes, decision, more, judge)
+    further = list(zip(outcome.problem.further, outcome.problem.scores[1:], strict=True))
+    heads = chosen.fitted.all_onnx() if isinstance(chosen.fitted, HeadModel) else head
+    whole = assemble(graph, heads, chosen.calibration, task, classes, decision, more, judge, further)
     onnx.checker.check_model(whole)
     native = chosen.fitted.native()
     files: dict[str, Any] = {
@@ -72,9 +78,15 @@ def write_model(
 
 def _signature(splits: Artifact, inputs: tuple[Field, ...], outliers: bool) -> Signature:
     meta = splits.meta
-    classes = tuple(class_labels(meta["classes"]).tolist()) if meta["classes"] else ()
+    classes = _labels(meta["classes"])
     outputs, asked = output_fields(meta["task"], classes), (FIELD,) if outliers else ()
-    return Signature(inputs, outputs, meta["task"], meta["target"], classes, asked)
+    further = tuple(replace(one, classes=_labels(one.classes)) for one in further_of(meta))
+    outputs = (*outputs, *(field for one in further for field in further_fields(one)))
+    return Signature(inputs, outputs, meta["task"], meta["target"], classes, asked, further)
+
+
+def _labels(classes: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(class_labels(classes).tolist()) if classes else ()
 
 
 def _model_json(
@@ -104,8 +116,16 @@ def _model_json(
         "groups": list(dict.fromkeys(feature["group"] for feature in features)),
         "native": {"kind": native.kind, "file": f"native/{native.name}"},
         **({"blocks": preprocessor.meta["blocks"]} if preprocessor.meta.get("blocks") else {}),
+        **({"further": _further_json(outcome)} if outcome.problem.further else {}),
         "valid": all_metrics(task, outcome.y, output, list(METRICS[task])),
     }
+
+
+def _further_json(outcome: Outcome) -> list[dict[str, Any]]:
+    """The further targets, and what the loss of each counted in training."""
+    problem = outcome.problem
+    both = zip(problem.further, problem.shares[1:], strict=True)
+    return [{**one.to_json(), "loss_weight": share} for one, share in both]
 
 
 def write_history(outcome: Outcome, ctx: Context) -> ArtifactRef:

@@ -99,5 +99,6 @@ def _target(file: Section, data: Section, draft: Draft) -> None:
         if name == draft.target:
             continue
         draft.exclude(name)
-        why = f"a model predicts one target, here '{draft.target}'"
-        draft.findings.lost(where.at("target"), name, why, "a project file of its own")
+        why = f"several are for the learner network; taken over is '{draft.target}'"
+        instead = f"target: [{draft.target}, {name}] with train.learner: network"
+        draft.findings.lost(where.at("target"), name, why, instead)

@@ -57,8 +57,9 @@ def read(file: Section, draft: Draft, defaults: Defaults) -> Target | None:
             why = f"a {kind} cannot be predicted; Bessemer predicts classes and numbers"
             draft.findings.lost(feature.path, said, why)
         elif target is not None:
-            why = f"a model predicts one target, here '{target.name}'"
-            draft.findings.lost(feature.path, {"name": name, "type": kind}, why, "a project file of its own")
+            why = f"several are for the learner network; taken over is '{target.name}'"
+            instead = f"target: [{target.name}, {name}] with train.learner: network"
+            draft.findings.lost(feature.path, {"name": name, "type": kind}, why, instead)
         else:
             target = _read_target(feature, draft, kind, name, column, defaults)
     if target is None and not draft.findings.faults:

@@ -15,7 +15,7 @@ import numpy as np
 from bessemer.core.errors import UsageError
 from bessemer.core.signature import Signature
 from bessemer.monitor.reference import Sketch
-from bessemer.monitor.scored import Scored, Tally, outputs_of, truth_of
+from bessemer.monitor.scored import Scored, Tally, further_outputs, outputs_of, truth_of
 from bessemer.package.prediction_log.operations import failures
 from bessemer.package.prediction_log.read import read_log
 from bessemer.stats.metrics.outcome import class_indices
@@ -193,7 +193,9 @@ def said(
     for batch in _batches(window.path):
         predicted, probability, score = outputs_in(batch, signature)
         truth = truth_of(batch.column("label"), signature)
-        tally.add(outputs_of(signature.task, predicted, probability, score), predicted, probability, truth)
+        outputs = outputs_of(signature.task, predicted, probability, score)
+        outputs |= further_outputs(signature, _predictions(batch))
+        tally.add(outputs, predicted, probability, truth)
     return tally.done()
 
 
@@ -203,6 +205,15 @@ def _batches(path: Path) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path) as file:
         names = [name for name in file.schema_arrow.names if name.startswith("out.") or name == "label"]
         yield from file.iter_batches(65_536, columns=names)
+
+
+def _predictions(batch: pa.RecordBatch) -> dict[str, Any]:
+    """What was predicted in logged rows, by the outputs' names; None or NaN where it was not logged."""
+    return {
+        name.removeprefix("out."): batch.column(name).to_numpy(zero_copy_only=False)
+        for name in batch.schema.names
+        if name.startswith("out.prediction_")
+    }
 
 
 def outputs_in(batch: pa.RecordBatch, signature: Signature) -> tuple[Any, Any, Any]:

@@ -146,4 +146,10 @@ def _outputs(
             continue
         table = joined([each[output] for each in outputs]).reshape(total, -1)
         columns += [pa.array(np.ascontiguousarray(table[:, i]).astype(np.float32)) for _, i in wanted]
+    for name, _ in model.further:
+        kind = schema.field(f"out.{name}").type
+        if any(name not in each for each in outputs):
+            columns.append(pa.nulls(total, kind))
+        else:
+            columns.append(predicted(joined([each[name] for each in outputs]), kind))
     return columns

@@ -26,6 +26,11 @@ ARROW: Mapping[str, pa.DataType] = {
 }
 
 
+def _arrow_of(dtype: DType) -> pa.DataType:
+    """Of a prediction; the graph's numbers are float32."""
+    return pa.float32() if dtype == "number" else ARROW[dtype]
+
+
 @dataclass(frozen=True)
 class LoggedInput:
     """An input that is logged. `hashed`: a keyed hash stands in its place, as text."""
@@ -45,6 +50,7 @@ class LoggedModel:
     """A model as the log sees it: name, version, task, classes, the inputs that are kept.
 
     prediction: the dtype of the predicted class or number.
+    further: name and dtype of the predictions of each target beside the main one, as the graph calls them.
 
     >>> from bessemer.testing.models import tiny_signature
     >>> found = LoggedModel.of("tiny", "1.0.0", tiny_signature("binary"), exclude=["autopay"], hashed=["contract"])
@@ -62,6 +68,7 @@ class LoggedModel:
     classes: tuple[Any, ...]
     prediction: DType
     inputs: tuple[LoggedInput, ...]
+    further: tuple[tuple[str, DType], ...] = ()
 
     @classmethod
     def of(
@@ -90,10 +97,11 @@ class LoggedModel:
             for field in signature.inputs
             if field.name not in exclude
         )
-        said: DType = next(
-            (field.dtype for field in signature.outputs if field.name == "prediction"), "number"
-        )
-        return cls(model, version, signature.task, signature.target, tuple(signature.classes), said, inputs)
+        types = {field.name: field.dtype for field in signature.outputs}
+        said: DType = types.get("prediction", "number")
+        further = tuple((one.prediction, types[one.prediction]) for one in signature.further)
+        classes = tuple(signature.classes)
+        return cls(model, version, signature.task, signature.target, classes, said, inputs, further)
 
     def probabilities(self) -> list[tuple[str, int]]:
         """Columns of probabilities and their place in the graph's output, named as `Model.columns` does."""
@@ -109,7 +117,7 @@ class LoggedModel:
 
     def predictions(self) -> pa.Schema:
         """The columns of a file of predictions."""
-        said = pa.float32() if self.task == "regression" else ARROW[self.prediction]
+        said = _arrow_of("number" if self.task == "regression" else self.prediction)
         return pa.schema(
             [
                 pa.field("prediction_id", pa.string(), nullable=False),
@@ -120,6 +128,7 @@ class LoggedModel:
                 *(pa.field(f"in.{field.name}", field.arrow) for field in self.inputs),
                 pa.field("out.prediction", said),
                 *(pa.field(name, pa.float32()) for name, _ in [*self.probabilities(), *self.scores()]),
+                *(pa.field(f"out.{name}", _arrow_of(dtype)) for name, dtype in self.further),
             ],
             metadata={METADATA: self.to_bytes()},
         )
@@ -140,7 +149,10 @@ class LoggedModel:
 
     def to_bytes(self) -> bytes:
         """JSON, one line."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False).encode()
+        value = {"format": FORMAT, **asdict(self)}
+        if not self.further:  # a model without any has the bytes it always had, which earlier versions read
+            del value["further"]
+        return json.dumps(value, ensure_ascii=False).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> LoggedModel:
@@ -150,7 +162,8 @@ class LoggedModel:
             number = value.pop("format")
             if number == FORMAT:
                 value["inputs"] = tuple(LoggedInput(**each) for each in value["inputs"])
-                return cls(**{**value, "classes": tuple(value["classes"])})
+                further = tuple((name, dtype) for name, dtype in value.get("further", ()))
+                return cls(**{**value, "classes": tuple(value["classes"]), "further": further})
         except (ValueError, KeyError, TypeError) as error:
             raise FormatError("this is not a description of a prediction log", why=str(error)) from None
         raise FormatError(

@@ -11,6 +11,7 @@ const SECTIONS = [
   ["overview", "summary", "Summary", null, summary],
   ["performance", "gates", "Gates", "Whether the model may ship, and whether it is better than something simpler.", gates],
   ["performance", "metrics", "Metrics", "How well it predicts rows it has never seen.", metrics],
+  ["performance", "further", "Other targets", "What the same model predicts besides; all other figures are of the main target.", furtherTargets],
   ["weak", "weak-slices", "Weak slices", "Parts of the test rows, by one to three columns, where the model is worse than elsewhere.", weakSlices],
   ["weak", "slices", "By column", "Whether it is equally good everywhere. An interval that clears the dashed line is hardly chance.", slices],
   ["weak", "apart", "What sets them apart", "How two groups of test rows differ, in their values and in what moved their predictions.", apart],

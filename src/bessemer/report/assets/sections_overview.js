@@ -83,9 +83,10 @@ function canItShip(D) {
 }
 
 function shortFacts(D) {
-  const model = D.model, rows = D.splits.rows || {};
+  const model = D.model, rows = D.splits.rows || {}, others = Object.entries(D.evaluation.further || {});
   return h("dl", { class: "facts" },
     fact("Target", D.target, [word(D.task), D.classes.length > 2 && `, ${plural(D.classes.length, "class", "classes")}`, has(D.positive) && `; ${text(D.positive)} is ${has(D.positive_share) ? percent(D.positive_share) : "the positive class"}`]),
+    others.length > 0 && fact("Also predicts", words(others.map(([name]) => name)), "see Performance"),
     fact("Model", word(model.learner), [model.iterations > 0 && plural(model.iterations, "iteration"), model.calibration && model.calibration.method !== "none" && `${model.calibration.method} calibration`].filter(Boolean).join(", ")),
     model.private && fact("Private", `epsilon ${num(model.private.epsilon)}`, `at delta ${num(model.private.delta)}, for ${model.private.covers}; not covered: ${list(model.private.beyond).join("; ")}${model.private.secure ? "" : "; whoever knows the run's seed knows the noise"}`),
     fact("Judged on", plural(D.evaluation.rows, "test row"), "never seen in training"),

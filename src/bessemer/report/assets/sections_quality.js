@@ -20,17 +20,28 @@ function gates(D) {
 }
 const card = (title, hint, ...body) => h("div", { class: "card" }, h("h3", null, title), hint && h("p", { class: "hint" }, hint), body);
 
-function metrics(D) {
-  const E = D.evaluation, names = Object.keys(E.metrics || {});
-  const baselines = Object.keys(E.baselines || {}).filter((name) => E.baselines[name]);
-  const rows = [E.metric, ...names.filter((n) => n !== E.metric)].filter((n) => E.metrics[n]).map((name) => ({ name, ...E.metrics[name] }));
-  const table = sortable([
-    { name: "Metric", cell: (r) => (r.name === E.metric ? h("strong", null, word(r.name)) : word(r.name)), key: (r) => word(r.name) },
+// The metrics of a target beside those of its baselines; `confidence` is that of the intervals.
+function metricTable(own, confidence, label) {
+  const names = Object.keys(own.metrics || {}), baselines = Object.keys(own.baselines || {}).filter((name) => own.baselines[name]);
+  const rows = [own.metric, ...names.filter((n) => n !== own.metric)].filter((n) => own.metrics[n]).map((name) => ({ name, ...own.metrics[name] }));
+  return sortable([
+    { name: "Metric", cell: (r) => (r.name === own.metric ? h("strong", null, word(r.name)) : word(r.name)), key: (r) => word(r.name) },
     { name: "Model", number: true, cell: (r) => score(r.value), key: (r) => r.value },
-    { name: `${percent(E.confidence)} interval`, number: true, cell: (r) => h("span", { class: "iv" }, interval(r)), key: (r) => r.low },
-    ...baselines.map((b) => ({ name: word(b), number: true, cell: (r) => score(E.baselines[b][r.name]), key: (r) => E.baselines[b][r.name] })),
+    { name: `${percent(confidence)} interval`, number: true, cell: (r) => h("span", { class: "iv" }, interval(r)), key: (r) => r.low },
+    ...baselines.map((b) => ({ name: word(b), number: true, cell: (r) => score(own.baselines[b][r.name]), key: (r) => own.baselines[b][r.name] })),
     { name: "", cell: (r) => h("span", { class: "iv" }, r.greater_is_better === false ? "lower is better" : "higher is better"), key: (r) => String(r.greater_is_better) },
-  ], rows, { label: "Metrics" });
+  ], rows, { label });
+}
+
+// What the same model predicts beside its main target.
+function furtherTargets(D) {
+  const E = D.evaluation, found = Object.entries(E.further || {});
+  return found.length > 0 && found.map(([name, own]) => h("div", { class: "card" }, h("h3", null, h("bdi", null, name)),
+    h("p", { class: "hint" }, `${word(own.task)}, on ${plural(own.rows, "test row")} that have it.`), own.rows > 0 && metricTable(own, E.confidence, `Metrics of ${name}`)));
+}
+
+function metrics(D) {
+  const E = D.evaluation, table = metricTable(E, E.confidence, "Metrics");
   const C = E.curves || {};
   return [
     card("Metrics", `On ${plural(E.rows, "test row")}; intervals from ${plural(E.replicates, "bootstrap replicate")}.`, table),

@@ -142,7 +142,8 @@ def _renamed(tensor: Tensor, name: str) -> Tensor:
 def _metadata(subject: Subject) -> tuple[tuple[str, ...], list[About], list[About]]:
     """Name, version of the server, server and description; the inputs; the outputs."""
     signature = subject.signature
-    description = f"version {subject.version}, predicts {signature.target}"
+    targets = ", ".join([signature.target, *(one.name for one in signature.further)])
+    description = f"version {subject.version}, predicts {targets}"
     inputs = [About(field.name, field.dtype, (-1, 1), datatype_of(field)) for field in signature.inputs]
     outputs = [
         About(field.name, field.dtype, (-1, *field.shape), datatype_of(field)) for field in signature.outputs

@@ -15,7 +15,7 @@ from bessemer.serve.dialect import Call, Models, Route, Subject, asked_in_query,
 from bessemer.serve.errors import RequestError, shown
 from bessemer.serve.forms import is_form, read_form
 from bessemer.serve.row_writer import explanations
-from bessemer.serve.seldon_answers import metadata, write_content
+from bessemer.serve.seldon_answers import further_tags, metadata, write_content
 from bessemer.serve.seldon_messages import Asked, checked_name, read_payload
 from bessemer.serve.seldon_rows import labels_of, read_batch
 from bessemer.serve.wire import (
@@ -117,6 +117,7 @@ class Seldon:
             content = write_content(subject, predictions, asked)
             if predictions.base is not None:
                 tags["explanation"] = explanations(predictions)
+            tags |= further_tags(predictions, subject, asked)
         meta: dict[str, Any] = {"puid": payload.puid} if payload.puid else {}
         if tags:
             meta["tags"] = tags

@@ -17,7 +17,7 @@ from bessemer.serve.errors import RequestError
 from bessemer.serve.protobuf import parse_message
 from bessemer.serve.protos import message
 from bessemer.serve.row_writer import explanations
-from bessemer.serve.seldon_answers import class_names, metadata, output_of, write_rows
+from bessemer.serve.seldon_answers import class_names, further_tags, metadata, output_of, write_rows
 from bessemer.serve.seldon_messages import OTHERS, Asked, Payload, checked_name, shaped
 from bessemer.serve.seldon_rows import labels_of, read_batch
 from bessemer.serve.seldon_tensors import array_of, fill_proto
@@ -76,6 +76,8 @@ class SeldonGrpc:
         tags = dict(payload.tags)
         if predictions.base is not None:
             tags["explanation"] = [_plain(each) for each in explanations(predictions)]
+        told = further_tags(predictions, subject, asked)
+        tags |= {name: np.asarray(each).tolist() for name, each in told.items()}
         for name, value in tags.items():
             _fill_value(meta.tags[name], value)
         meta.requestPath.update({**payload.path, subject.name: f"{subject.name}:{subject.version}"})

@@ -69,6 +69,20 @@ def class_indices(labels: ArrayLike, classes: Sequence[Any]) -> Ints:
     return found
 
 
+def said_codes(said: ArrayLike, classes: Sequence[Any]) -> Floats:
+    """What a graph predicted, or a log says it did, as class indices or, without classes, numbers, float64 (n,); NaN
+    where it is None or NaN.
+
+    >>> said_codes(np.array(["yes", None], dtype=object), ["no", "yes"]).tolist(), said_codes([2.5], []).tolist()
+    ([1.0, nan], [2.5])
+    """
+    given = np.asarray(said).reshape(-1)
+    if not classes:
+        return given.astype(np.float64)
+    there = np.array([value is not None and value == value for value in given.tolist()], dtype=bool)
+    return np.where(there, class_indices(given, classes), np.nan)
+
+
 def estimated(truth: ArrayLike, predicted: ArrayLike) -> Outcome:
     """The outcome of a regression."""
     y, p = np.asarray(truth, dtype=np.float64), np.asarray(predicted, dtype=np.float64)

@@ -23,7 +23,7 @@ from bessemer.train.automl.members import Member
 from bessemer.train.automl.pairs import fit_pairs, with_features
 from bessemer.train.automl.target import in_target_units, log_part, log_problem, stopped_by_loss
 from bessemer.train.checkpoint import Checkpoints
-from bessemer.train.keys import marked, with_keys
+from bessemer.train.keys import marked, sturdy, with_keys
 from bessemer.train.learner import Callbacks, Native, Problem
 from bessemer.train.metrics import output_of
 from bessemer.train.native_model import restored
@@ -253,7 +253,7 @@ class Workshop:
             threads=self._threads(number),
             time_left=lambda: 0.0 if stopped.is_set() else deadline - self.clock.used(),
         )
-        params = resolved(learner.PARAMS, member.params)
+        params = resolved(learner.PARAMS, sturdy(member.learner, member.params, keys))
         rng = np.random.default_rng(seed(f"{member.name}/{number}/pairs"))
         pairs = fit_pairs(problem, learn, self.categories, rng) if member.pairs else None
         if pairs is not None:

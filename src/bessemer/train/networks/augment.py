@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bessemer.core.blocks import Block
-from bessemer.train.networks.batch import Batch, Mixed
+from bessemer.train.networks.batch import Batch, Labels, Mixed
 
 
 @dataclass(frozen=True)
@@ -102,4 +102,5 @@ def _cut(x: Tensor, share: float, rng: np.random.Generator) -> Tensor:
 def _mixed(batch: Batch, share: float, rng: np.random.Generator) -> Batch:
     order = torch.from_numpy(rng.permutation(len(batch)))
     X = share * batch.X + (1 - share) * batch.X[order]
-    return replace(batch, X=X, mixed=Mixed(batch.y[order], batch.weight[order], share))
+    further = tuple(Labels(own.y[order], own.weight[order]) for own in batch.further)
+    return replace(batch, X=X, mixed=Mixed(batch.y[order], batch.weight[order], share, further))

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from bessemer.core.signature import Task
+
+if TYPE_CHECKING:
+    from bessemer.train.learner import Problem
+
+
+class Labels(NamedTuple):
+    """What rows are to be answered, y (B,), and what each counts, weight (B,) float32."""
+
+    y: Tensor
+    weight: Tensor
 
 
 @dataclass(frozen=True)
@@ -18,6 +29,12 @@ class Mixed:
     y: Tensor
     weight: Tensor
     share: float
+    further: tuple[Labels, ...] = ()
+
+    @property
+    def labels(self) -> tuple[Labels, ...]:
+        """Of all targets, the main one's first."""
+        return (Labels(self.y, self.weight), *self.further)
 
 
 @dataclass(frozen=True)
@@ -29,6 +46,7 @@ class Batch:
     rows: rows of the whole step; gradients of its parts add up to that of its mean loss.
     seed: for whatever is random in this part; another in every part of every step.
     mixed: what the rows are mixed with, or None.
+    further: of each further target what y and weight are of the main one; a row that has none weighs 0.
     """
 
     X: Tensor
@@ -37,9 +55,15 @@ class Batch:
     rows: int
     seed: int
     mixed: Mixed | None = None
+    further: tuple[Labels, ...] = ()
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @property
+    def labels(self) -> tuple[Labels, ...]:
+        """Of all targets, the main one's first."""
+        return (Labels(self.y, self.weight), *self.further)
 
     def generator(self) -> torch.Generator:
         """A generator of this part's own; the same each time it is asked for."""
@@ -51,19 +75,47 @@ class Loss:
     """Cross-entropy, squared error, or the pinball loss of a quantile, for each row.
 
     smoothing: share of a label that is spread over all classes (Szegedy et al. 2016).
+    further: that of each further target. shares: what that of each target counts in the sum, the main one's first.
+    outputs: K', how many outputs of the network are this target's.
     """
 
     task: Task
     quantile: float | None = None
     smoothing: float = 0.0
+    further: tuple[Loss, ...] = ()
+    shares: tuple[float, ...] = (1.0,)
+    outputs: int = 1
+
+    @classmethod
+    def of(cls, problem: Problem, smoothing: float) -> Loss:
+        """That of a problem: a further target that is a number is predicted by its mean."""
+        further = tuple(
+            cls(one.task, None, smoothing, outputs=len(one.classes) if one.task == "multiclass" else 1)
+            for one in problem.further
+        )
+        return cls(problem.task, problem.quantile, smoothing, further, problem.shares, problem.outputs)
+
+    def plain(self) -> Loss:
+        """The same without smoothing."""
+        return replace(self, smoothing=0.0, further=tuple(one.plain() for one in self.further))
 
     def each(self, output: Tensor, batch: Batch) -> Tensor:
-        """(B, K') -> (B,), each times the row's weight."""
-        own = self._of(output, batch.y) * batch.weight
+        """(B, K') -> (B,), each times the row's weight; of several targets their sum, each times its share."""
+        own = self._sum(output, batch.labels)
         if batch.mixed is None:
             return own
-        other = self._of(output, batch.mixed.y) * batch.mixed.weight
+        other = self._sum(output, batch.mixed.labels)
         return batch.mixed.share * own + (1 - batch.mixed.share) * other
+
+    def _sum(self, output: Tensor, labels: tuple[Labels, ...]) -> Tensor:
+        if not self.further:
+            return self._of(output, labels[0].y) * labels[0].weight
+        losses = (self, *self.further)
+        parts = output.split([one.outputs for one in losses], dim=1)
+        found = [
+            one._of(part, own.y) * own.weight for one, part, own in zip(losses, parts, labels, strict=True)
+        ]
+        return torch.stack(found, dim=1) @ torch.tensor(self.shares)
 
     def total(self, output: Tensor, batch: Batch) -> Tensor:
         """This part's share of the step's mean loss."""

@@ -1,4 +1,4 @@
-"""A torch module as an ONNX head: `features` (N, F) float32 -> `score` (N, K') float32.
+"""A torch module as an ONNX head: `features` (N, F) float32 -> `score` (N, K') float32, of several targets one each.
 
 The module is traced by torch.fx, and each step of the trace becomes a few nodes of the standard operator set
 (`export_layers.py` and `export_functions.py` are the tables), so an encoder says once, in `forward`, what it does.
@@ -12,6 +12,7 @@ not `reshape(len(x), 3)`); no branch looks at values; only steps of the tables.
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,12 +42,15 @@ class _Tracer(fx.Tracer):  # type: ignore[misc]
         return type(m) in MODULES
 
 
-def to_onnx(module: nn.Module, features: int, name: str = "network") -> Any:
+def to_onnx(
+    module: nn.Module, features: int, name: str = "network", scores: Sequence[str] = ("score",)
+) -> Any:
     """The module, as it is in evaluation, as an ONNX model. The same values give the same bytes.
 
     Args:
-        module: maps (N, features) float32 to (N, K') float32.
+        module: maps (N, features) float32 to (N, K') float32, or to a tuple of such.
         features: F, how many features there are.
+        scores: names of what it maps to.
 
     Raises:
         UsageError: the module does something that the tables of steps do not have.
@@ -61,23 +65,25 @@ def to_onnx(module: nn.Module, features: int, name: str = "network") -> Any:
         traced = fx.GraphModule(module, _Tracer().trace(module))
         with torch.no_grad():
             ShapeProp(traced).propagate(torch.zeros(_ROWS, features))
-        model = _Writer(traced, features, name).model()
-        say_row_bytes(model, "score", largest_step(model))
-        _check(module, model, features)
+        model = _Writer(traced, features, name, scores).model()
+        size = largest_step(model)
+        for score in scores:
+            say_row_bytes(model, score, size)
+        _check(module, model, features, scores)
         return model
     finally:
         module.train(was_training)
 
 
-def _check(module: nn.Module, model: Any, features: int) -> None:
+def _check(module: nn.Module, model: Any, features: int, scores: Sequence[str]) -> None:
     """Whether the graph says what the module says: a layer with a setting that its step does not know would show.
 
     The rows are of zeros and ones, which are pixels, numbers and ids alike.
     """
     rows = np.random.default_rng(0).integers(0, 2, (_CHECKED, features)).astype(np.float32)
     with torch.no_grad():
-        wanted = _array(module(torch.from_numpy(rows)))
-    (found,) = open_session(serialize(model), 1).run(["score"], {"features": rows})
+        wanted = np.concatenate([_array(one) for one in _several(module(torch.from_numpy(rows)))], axis=1)
+    found = np.concatenate(open_session(serialize(model), 1).run(list(scores), {"features": rows}), axis=1)
     apart, size = float(np.abs(found - wanted).max()), max(1.0, float(np.abs(wanted).max()))
     if not apart <= _TOLERANCE * size:
         raise UsageError(
@@ -90,8 +96,8 @@ def _check(module: nn.Module, model: Any, features: int) -> None:
 class _Writer:
     """Walks a trace and adds the nodes of each step."""
 
-    def __init__(self, traced: fx.GraphModule, features: int, name: str) -> None:
-        self._traced, self._features = traced, features
+    def __init__(self, traced: fx.GraphModule, features: int, name: str, scores: Sequence[str]) -> None:
+        self._traced, self._features, self._scores = traced, features, scores
         self._builder = GraphBuilder(name)
         self._modules = dict(traced.named_modules())
 
@@ -102,7 +108,8 @@ class _Writer:
             if node.op == "placeholder":
                 made[node] = self._builder.input("features", "float32", ("N", self._features))
             elif node.op == "output":
-                self._finish(node.args[0], made)
+                for score, answer in zip(self._scores, _several(node.args[0]), strict=True):
+                    self._finish(score, answer, made)
             elif node not in known:
                 for constant in node.all_input_nodes:
                     if constant in known and constant not in made:
@@ -110,8 +117,8 @@ class _Writer:
                 made[node] = self._step(node, made)
         return self._builder.model()
 
-    def _finish(self, node: fx.Node, made: dict[fx.Node, Any]) -> None:
-        value = self._builder.op("Identity", [made[node]], name="score")
+    def _finish(self, score: str, node: fx.Node, made: dict[fx.Node, Any]) -> None:
+        value = self._builder.op("Identity", [made[node]], name=score)
         self._builder.output(value, "float32", ("N", node.meta["tensor_meta"].shape[1]))
 
     def _step(self, node: fx.Node, made: dict[fx.Node, Any]) -> Any:
@@ -146,6 +153,10 @@ def _known(traced: fx.GraphModule) -> dict[fx.Node, torch.Tensor]:
             with torch.no_grad():
                 known[node] = called(*args, **kwargs)
     return known
+
+
+def _several(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, tuple | list) else (value,)
 
 
 def _array(value: torch.Tensor) -> np.ndarray:

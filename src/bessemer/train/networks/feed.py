@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bessemer.core.blocks import Block
 from bessemer.train.networks.augment import Augment
-from bessemer.train.networks.batch import Batch
+from bessemer.train.networks.batch import Batch, Labels
 from bessemer.train.networks.sampler import Sampler
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Feed:
     """The steps of a training.
 
     X: (N, F) float32. part_rows: rows that go through the network at once; a step's other rows follow as more parts.
-    seed: of the run.
+    seed: of the run. further: the further targets.
     """
 
     X: np.ndarray
@@ -48,6 +48,7 @@ class Feed:
     augment: Augment
     blocks: Sequence[Block]
     seed: int
+    further: tuple[Target, ...] = ()
 
     def parts(self, step: int) -> Iterator[Batch]:
         """The parts of a step: the same each time they are asked for."""
@@ -60,4 +61,5 @@ class Feed:
     def batch(self, rows: np.ndarray, of: int, seed: int) -> Batch:
         """Rows as they are, `of` being those of the whole step."""
         at = torch.from_numpy(rows)
-        return Batch(rows_of(self.X, rows), self.target.values[at], self.target.weight[at], of, seed)
+        own, *further = (Labels(one.values[at], one.weight[at]) for one in (self.target, *self.further))
+        return Batch(rows_of(self.X, rows), *own, of, seed, further=tuple(further))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import torch
 from bessemer._version import __version__
 from bessemer.core import canonical
 from bessemer.core.errors import UsageError
+from bessemer.package.cut import extract
 from bessemer.package.graph import serialize
 from bessemer.train.checkpoint import Checkpoints
 from bessemer.train.learner import Native
@@ -91,6 +93,7 @@ class Fit:
         kind = kind_of(params["objective"], OBJECTIVES)
         self._private = is_private(kind)
         self._target = _target(problem, train, params["objective"], private=self._private)
+        self._further = further_targets(problem, train)
         seed = callbacks.seed("network")
         self.inputs = Inputs(problem.blocks, sampled(train.X, seed), params["squeeze"])
         self.net = self._built(train)
@@ -100,21 +103,24 @@ class Fit:
         sampler = SAMPLERS[kind.SAMPLER or params["sampler"]](train.y, step_rows, own)
         plan = Plan(len(train), step_rows, epochs * sampler.per_epoch, own)
         self._objective: Objective = opened(params["objective"], OBJECTIVES, plan)
-        self._loss = Loss(problem.task, problem.quantile, params["label_smoothing"])
-        augment = Augment.of(params)
-        self.feed = Feed(train.X, self._target, sampler, params["batch_size"], augment, problem.blocks, seed)
+        self._loss = Loss.of(problem, params["label_smoothing"])
+        augment, size = Augment.of(params), params["batch_size"]
+        self.feed = Feed(
+            train.X, self._target, sampler, size, augment, problem.blocks, seed, tuple(self._further)
+        )
         self.training = self._trained(valid, f"{callbacks.fingerprint}{self._mark(own)}")
 
     def _built(self, train: Part) -> Net:
-        """The network, which says the prior."""
+        """The network, which says the priors."""
         mean, spread = self._target.scale
         first = (prior(self._problem, train.y, self._problem.row_weights(train)) - mean) / spread
         if self._private:
             first = np.zeros_like(first)
+        priors = [np.asarray(first), *first_further(self._problem, self._further)]
         generator = torch.Generator().manual_seed(self._callbacks.seed("network/start"))
         params = located(self._params, self._callbacks.project_dir)
         encoders = encoders_of(self.inputs.sources, params)
-        return build(self.inputs, encoders, np.asarray(first), self._params, generator)
+        return build(self.inputs, encoders, priors, self._params, generator)
 
     def _secret(self, seed: int) -> int:
         """What noise and rows of private training follow from: another wherever a step could be another."""
@@ -193,16 +199,17 @@ class Fit:
         """The best epoch as a graph."""
         judge, state = self.training.judge, self.training.state
         restore(self.net, judge.best)
-        graph = serialize(
-            to_onnx(Shipped(self.net, self._target.scale, self._target.bounds), len(self.inputs.baseline))
-        )
+        shipped, names = Shipped(self.net, (self._target, *self._further)), self._problem.scores
+        made = to_onnx(shipped, len(self.inputs.baseline), scores=names)
+        whole = serialize(made) if self._further else b""
+        graph = serialize(extract(made, list(made.graph.input), names[:1]) if whole else made)
         baseline = [None if math.isnan(v) else float(v) for v in self.inputs.baseline]
         content = canonical.dump_bytes({"baseline": baseline}) + b"\n" + graph
         params = {**self._params, "learning_rate": state.learning_rate}
         curves = {name: [(int(e), v) for e, v in points] for name, points in sorted(state.curves.items())}
         native = Native("head", "network.head", content)
         private = private_facts(self._objective, self.training.progress.step)
-        return HeadModel(native, params, judge.best_epoch, curves, private)
+        return HeadModel(native, params, judge.best_epoch, curves, private, whole)
 
 
 def _target(problem: Problem, train: Part, objective: Any, *, private: bool) -> Target:
@@ -211,6 +218,30 @@ def _target(problem: Problem, train: Part, objective: Any, *, private: bool) -> 
     settings = next(iter(objective.values())) if isinstance(objective, Mapping) else {}
     found = (settings or {}).get("target_range")
     return Target.public(problem, train, None if found is None else (float(found[0]), float(found[1])))
+
+
+def first_further(problem: Problem, targets: Sequence[Target]) -> list[np.ndarray]:
+    """What the heads of further targets say first, in the unit that each is learnt in: the prior."""
+    found = []
+    for one, target in zip(problem.further, targets, strict=True):
+        own = replace(problem, task=one.task, classes=len(one.classes), quantile=None)
+        found.append(
+            prior(own, target.values.numpy().astype(np.float64), target.weight.numpy().astype(np.float64))
+        )
+    return found
+
+
+def further_targets(problem: Problem, train: Part) -> list[Target]:
+    """What is learnt in place of each further target.
+
+    Raises:
+        DataError: see `Target.of_further`.
+    """
+    if not problem.further:
+        return []
+    assert train.further is not None
+    columns = zip(problem.further, train.further.T, strict=True)
+    return [Target.of_further(one, values, train.weight) for one, values in columns]
 
 
 def _check(problem: Problem, params: Mapping[str, Any]) -> None:

@@ -38,14 +38,14 @@ class Judge:
         return bool(len(self._valid)) and math.isnan(self.value)
 
     def margin(self, net: Net, X: np.ndarray) -> np.ndarray:
-        """(N, F) -> (N, K') float64 in the target's unit, by torch."""
+        """(N, F) -> (N, K') float64 in the main target's unit, by torch."""
         net.eval()
         at_once = max(1, min(256, _VALUES // max(1, X.shape[1])))
         with torch.no_grad():
             parts = [
                 net(rows_of(X, slice(first, first + at_once))).numpy() for first in range(0, len(X), at_once)
             ]
-        return self._target.margin(np.concatenate(parts))
+        return self._target.margin(np.concatenate(parts)[:, : self._problem.outputs])
 
     def look(self, net: Net, epoch: int) -> float:
         """The metric of this epoch, NaN without validation rows; the last of equals is not better.

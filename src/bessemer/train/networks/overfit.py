@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bessemer.core.errors import UsageError
-from bessemer.train.networks.batch import Batch, Loss
+from bessemer.train.networks.batch import Batch, Labels, Loss
 from bessemer.train.networks.dropout import seed_dropout
 from bessemer.train.networks.feed import Feed
 from bessemer.train.networks.net import Net
@@ -77,7 +77,7 @@ def check_learns(
     if batch is None:
         return Overfit(0, 0, rate, ())
     plain = {**params, "weight_decay": 0.0, "precision": "float32", "clip": 1.0, "optimizer": "adamw"}
-    bare = replace(loss, smoothing=0.0)
+    bare = loss.plain()
     copied = copy.deepcopy(net)
     stepper = Stepper(copied, Plain(NoSettings(), Plan(len(batch), len(batch), _STEPS, 0)), bare, plain)
     seed_dropout(copied, None)
@@ -97,7 +97,8 @@ def _different(feed: Feed) -> Batch | None:
     if len(rows) < 2 or len(np.unique(feed.target.values.numpy()[rows])) < 2:
         return None
     batch = feed.batch(rows, len(rows), 0)
-    return replace(batch, weight=batch.weight * 0 + 1)
+    further = tuple(Labels(own.y, (own.weight > 0).float()) for own in batch.further)
+    return replace(batch, weight=batch.weight * 0 + 1, further=further)
 
 
 def _unlike(X: np.ndarray, rows: np.ndarray) -> np.ndarray:

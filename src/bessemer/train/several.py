@@ -1,0 +1,48 @@
+"""Several targets in one model: who can, what of the settings that does not go with, and what each target counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bessemer.core.errors import Fault, did_you_mean
+
+if TYPE_CHECKING:
+    from bessemer.train.spec import TrainSpec
+
+#: Learners of several targets.
+LEARNERS = ("network",)
+
+
+def several_faults(spec: TrainSpec, shared: Mapping[str, Any]) -> Iterator[Fault]:
+    """What does not go with the targets that the project names.
+
+    Args:
+        shared: `target`, and `further`: [name, task] of each target beside it.
+    """
+    targets = [shared["target"], *(name for name, _ in shared.get("further", ()))]
+    for name in spec.target_weights:
+        if name not in targets:
+            yield Fault(
+                f"train.target_weights.{name}", None, f"'{name}' is no target", did_you_mean(name, targets)
+            )
+    if len(targets) == 1:
+        return
+    if spec.learner not in LEARNERS:
+        key = "automl" if spec.automl is not None else "given" if spec.given is not None else "learner"
+        who = f"`{spec.learner}`" if key == "learner" else f"`{key}`"
+        what = f"the project has {len(targets)} targets, and {who} predicts one"
+        yield Fault(f"train.{key}", None, what, f"say `train: {{learner: {' or '.join(LEARNERS)}}}`")
+    for key in ("robust", "private"):
+        if getattr(spec, key) is not None:
+            what = f"`{key}` is about one target, and the project has {len(targets)}"
+            yield Fault(f"train.{key}", None, what, "leave it out, or name one target")
+
+
+def shares_of(weights: Mapping[str, float], targets: Sequence[str]) -> tuple[float, ...]:
+    """What the loss of each target counts, 1 where nothing is said.
+
+    >>> shares_of({"spend": 0.5}, ["churned", "spend"])
+    (1.0, 0.5)
+    """
+    return tuple(weights.get(name, 1.0) for name in targets)
