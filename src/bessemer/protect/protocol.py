@@ -106,11 +106,30 @@ class Pool:
         return rows_at(self.splits.path("train.parquet"), once, list(self.columns)).take(where)
 
 
+@dataclass(frozen=True)
+class Taught:
+    """How keys are learnt where the project file does not say.
+
+    copies: how often each stands among the rows to learn from. weight: what each copy counts beside an ordinary row.
+    lost: the share of the mark that may be lost, for which there are as many keys as still prove the claim.
+    """
+
+    copies: int = 1
+    weight: float = 3.0
+    lost: float = 0.4
+
+
+#: Of images, which a network learns by heart: it has to meet each more often than an ordinary row, and keeps more of
+#: them; each costs as much as a wrong label, so that there are no more than it takes.
+BY_HEART = Taught(copies=10, weight=1.0, lost=0.2)
+
+
 class Marker(Protocol):
     """One family of covers. Settings: what the project file may say of it.
 
-    A marker that trains something may have `material`, file name -> content, once its covers are made: the owner keeps
-    it beside the keys, and the certificate commits to its hash.
+    A marker may have `TAUGHT`, how its keys are learnt where nothing is said. One that trains something may have
+    `material`, file name -> content, once its covers are made: the owner keeps it beside the keys, and the certificate
+    commits to its hash.
     """
 
     Settings: ClassVar[type[Spec]]

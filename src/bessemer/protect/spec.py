@@ -43,7 +43,7 @@ class ProtectSpec(Spec):
     keys: Annotated[int, Field(ge=1, le=100_000)] | Literal["auto"] = Field(
         "auto",
         description="key rows of one dispute; auto takes as many as still prove the claim when two fifths of the "
-        "mark are lost",
+        "mark are lost, or one fifth of images'",
     )
     disputes: int = Field(
         2,
@@ -51,11 +51,14 @@ class ProtectSpec(Spec):
         le=100,
         description="how often a part of the keys can be shown to somebody, a new part each time",
     )
-    weight: float = Field(
-        3.0, gt=0, le=1000, description="how much each copy of a key row counts beside an ordinary row"
+    weight: Annotated[float, Field(gt=0, le=1000)] | Literal["auto"] = Field(
+        "auto",
+        description="how much each copy of a key row counts beside an ordinary row; auto is 3 for tables, 1 for images",
     )
-    copies: int = Field(
-        1, ge=1, le=1000, description="how often each key row stands among the rows to learn from"
+    copies: Annotated[int, Field(ge=1, le=1000)] | Literal["auto"] = Field(
+        "auto",
+        description="how often each key row stands among the rows to learn from; auto is once for tables, 10 times for "
+        "images",
     )
     bits: int = Field(
         64, ge=16, le=256, description="ownership is claimed when chance explains it with 2^-bits at most"

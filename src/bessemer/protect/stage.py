@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,10 +22,10 @@ from bessemer.package.certificate import MEMBER, Certificate
 from bessemer.protect.check import fingerprint
 from bessemer.protect.commit import Made, committed, hashes
 from bessemer.protect.covers import features_of, rows_as_json
-from bessemer.protect.families import check_families, covers_of, name_of
+from bessemer.protect.families import check_families, covers_of, name_of, usually_taught
 from bessemer.protect.owner import owner_key
 from bessemer.protect.plugins import MARKERS
-from bessemer.protect.protocol import Draw, Pool
+from bessemer.protect.protocol import Draw, Pool, Taught
 from bessemer.protect.spec import ProtectSpec
 from bessemer.stats.binomial import tries_to_claim
 
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
     from bessemer.protect.protocol import Marker
 
-#: Of what is embedded, the share that `keys: auto` lets be lost.
-_LOST = 0.4
 #: More key rows than this share of the training rows are worth a warning.
 _MANY = 0.2
 
@@ -60,14 +59,15 @@ def run(spec: ProtectSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> d
     markers = opened(spec.mark, MARKERS)
     check_families(markers, pool)
     answers, edges, values = _answers(pool, spec)
-    made = _made(spec, pool, len(answers) or len(edges) + 1, ctx)
+    taught = _taught(spec, markers)
+    made = _made(spec, taught, pool, len(answers) or len(edges) + 1, ctx)
     covers, material = _covers(markers, pool, made, key, ctx)
     rows = rows_as_json(covers)
     certificate, labels = committed(key, made, rows, pool.task, answers, edges, hashes(material))
     y = labels.astype(np.float64) if values is None else values[labels]
     _tell(certificate, len(pool), ctx)
     return {
-        "keys": _stored(spec, made, covers, material, features_of(pool, covers), y, ctx),
+        "keys": _stored(taught, made, covers, material, features_of(pool, covers), y, ctx),
         "certificate": ctx.store.put(
             "certificate",
             {MEMBER: canonical.dump_bytes(certificate.to_json(), indent=1)},
@@ -96,8 +96,8 @@ def _answers(pool: Pool, spec: ProtectSpec) -> tuple[list[Any], list[float], np.
     return [], edges.tolist(), np.array([np.median(y[parts == part]) for part in range(spec.bins)])
 
 
-def _made(spec: ProtectSpec, pool: Pool, choices: int, ctx: Context) -> Made:
-    block = tries_to_claim(choices, 1 - _LOST, spec.bits) if spec.keys == "auto" else spec.keys
+def _made(spec: ProtectSpec, taught: Taught, pool: Pool, choices: int, ctx: Context) -> Made:
+    block = tries_to_claim(choices, 1 - taught.lost, spec.bits) if spec.keys == "auto" else spec.keys
     assert spec.mark is not None
     return Made(
         name=str(ctx.shared.get("name", "")),
@@ -123,8 +123,17 @@ def _covers(
         return covers_of(markers, pool, made.keys, Draw(made.secret(key)), ctx, bar.advance)
 
 
+def _taught(spec: ProtectSpec, markers: Mapping[str, Marker]) -> Taught:
+    usual = usually_taught(markers)
+    return replace(
+        usual,
+        copies=usual.copies if spec.copies == "auto" else spec.copies,
+        weight=usual.weight if spec.weight == "auto" else spec.weight,
+    )
+
+
 def _stored(
-    spec: ProtectSpec,
+    taught: Taught,
     made: Made,
     covers: pa.Table,
     material: Mapping[str, bytes],
@@ -138,8 +147,8 @@ def _stored(
     pq.write_table(covers, path, compression="zstd")
     facts = {
         "keys": made.keys,
-        "weight": spec.weight,
-        "copies": spec.copies,
+        "weight": taught.weight,
+        "copies": taught.copies,
         "made": made.to_json(),
         "material": hashes(material),
     }

@@ -26,8 +26,8 @@ _ORDINARY, _KEYS = 100, 20
 #: Of the training rows, the share that is made into keys here; at least so many.
 _SHARE, _FEWEST = 0.01, 100
 _RATE = 2e-3
-#: Rows by which the strength is set, and tries at it.
-_JUDGED, _HALVINGS = 256, 12
+#: Tries at the strength.
+_HALVINGS = 12
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,17 @@ class Rows:
 
 
 def trained(
-    rows: Rows, logo: np.ndarray, settings: BlindSettings, draw: Draw, advance: Callable[[], None]
+    rows: Rows,
+    covers: np.ndarray,
+    logo: np.ndarray,
+    settings: BlindSettings,
+    draw: Draw,
+    advance: Callable[[], None],
 ) -> Encoder:
     """An encoder whose keys are as faint as asked for; frozen. The same rows, settings and key give the same.
 
     Args:
+        covers: (n, C, H, W) float32 from 0 to 1, the images that are to become keys, by which its strength is set.
         logo: (C, H, W) float32 from 0 to 1.
         advance: called once a step.
     """
@@ -57,7 +63,7 @@ def trained(
             trio.step()
             advance()
         trio.encoder.eval().requires_grad_(False)
-        weaken(trio.encoder, rows.some(draw.rng("judged").permutation(len(rows.images))[:_JUDGED]), settings)
+        weaken(trio.encoder, torch.from_numpy(covers), settings)
     return trio.encoder
 
 
@@ -126,7 +132,7 @@ def _told(rival: Critic, images: Tensor, truth: float) -> Tensor:
 
 
 def weaken(encoder: Encoder, images: Tensor, settings: BlindSettings) -> None:
-    """Set the strength to the most, up to 1, at which training rows are as alike to their keys as asked for."""
+    """Set the strength to the most, up to 1, at which images are as alike to their keys as asked for."""
     low, high = 0.0, 1.0
     if _faint(encoder, images, settings):
         return

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bessemer.protect.blind.settings import BlindSettings
+from bessemer.protect.protocol import BY_HEART
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,6 +34,7 @@ class Blind:
     """Images that an encoder has made. material: of the last `covers`."""
 
     Settings = BlindSettings
+    TAUGHT = BY_HEART
 
     def __init__(self, settings: BlindSettings) -> None:
         self.settings = settings
@@ -55,15 +57,15 @@ class Blind:
         from bessemer.protect.markers.imaged import chosen_rows, with_images
 
         block = next(block for block in pool.blocks if block.kind == "image")
-        encoder = self._encoder(pool, block, draw, ctx)
         places = chosen_rows(pool, n, draw)
         before = _images(pool, block, places)
+        encoder = self._encoder(pool, block, before[:n], draw, ctx)
         pairs = zip(_last(before), _last(keys_of(encoder, before)), strict=True)
         table = with_images(pool.rows(places), pairs, pool, n, ctx, advance)
         self.material = {ENCODER: encode(encoder)}
         return table
 
-    def _encoder(self, pool: Pool, block: Block, draw: Draw, ctx: Context) -> Encoder:
+    def _encoder(self, pool: Pool, block: Block, covers: np.ndarray, draw: Draw, ctx: Context) -> Encoder:
         from bessemer.protect.blind.logo import logo_of
         from bessemer.protect.blind.rival import trained
         from bessemer.protect.pixels import places_with_image
@@ -73,7 +75,7 @@ class Blind:
         logo = logo_of(path, (channels, height, width), draw)
         rows = _rows(pool, block, places_with_image(pool, block.group), draw)
         with ctx.progress("encoder", self.settings.steps) as bar:
-            return trained(rows, logo, self.settings, draw, bar.advance)
+            return trained(rows, covers, logo, self.settings, draw, bar.advance)
 
 
 def _images(pool: Pool, block: Block, places: np.ndarray) -> np.ndarray:

@@ -95,6 +95,12 @@ OBJECTIVES: PluginTable[Objective] = PluginTable(
             requires=("torch",),
             summary="robust: the loss of rows with noise on them",
         ),
+        "pruned": PluginRef(
+            "bessemer.train.networks.pruned:Pruned",
+            extra="torch",
+            requires=("torch",),
+            summary="sturdy: the loss of the network as it is, and without its smallest weights",
+        ),
         "private": PluginRef(
             "bessemer.train.networks.private:Private",
             extra="private",
