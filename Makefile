@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 C := $(wildcard src/bessemer/*/*/_*.c src/bessemer/*/*/*/_*.c)
 
-.PHONY: install demo loop test check lint types layers unit slow bench lock clean browser node java hdfs postgres prometheus
+.PHONY: install demo loop test check lint types layers unit slow bench lock clean browser node java hdfs postgres prometheus cortex
 
 install: $(STAMP)
 
@@ -31,7 +31,7 @@ loop: install
 # are about time itself have the machine for themselves.
 BESIDE ?= 3
 
-test: install browser node java hdfs postgres prometheus lint types layers
+test: install browser node java hdfs postgres prometheus cortex lint types layers
 	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 	$(BIN)/python -m pytest -m "slow and not alone" -n $(BESIDE) --dist loadfile
 	$(BIN)/python -m pytest -m "slow and alone"
@@ -92,6 +92,13 @@ hdfs: java
 	  { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && \
 	    apt-get install -y -qq --no-install-recommends libjersey1-core-java libjersey1-server-java libjersey1-servlet-java >/dev/null; } || \
 	  echo "no Jersey 1 here: the tests of HDFS will fail; install libjersey1-{core,server,servlet}-java with your package manager"
+
+# Models in C run on an emulated Cortex-M.
+cortex:
+	@command -v arm-none-eabi-gcc >/dev/null && command -v qemu-system-arm >/dev/null || \
+	  { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+	    apt-get install -y -qq --no-install-recommends gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm >/dev/null; } || \
+	  echo "no compiler or emulator of Cortex-M here: the tests of models in C will fail; install gcc-arm-none-eabi and qemu-system-arm with your package manager"
 
 lock: install
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

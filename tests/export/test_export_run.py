@@ -34,7 +34,7 @@ def test_it_is_written_with_its_proof(tmp_path: Path) -> None:
     assert kept == told
     assert kept["proof"]["passed"]
     assert kept["proof"]["rows"] > 100
-    assert set(kept["files"]) == {"core.onnx", "encoder.json", "encoder.py", "README.md"}
+    assert set(kept["files"]) == {"core.onnx", "encoder.json", "encoder.py", "encoder.js", "README.md"}
     for name, facts in kept["files"].items():
         assert file_digest(folder / name) == (facts["sha256"], facts["bytes"])
     assert "encoder.encode(rows)" in (folder / "README.md").read_text()

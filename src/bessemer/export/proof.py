@@ -17,8 +17,9 @@ from bessemer.package.model import Model
 class Proof:
     """What a comparison found, or why there was none.
 
-    difference: the greatest one, of probabilities; of values relative to their size where that is above 1. flips: rows
-    of another class (0 of a regression).
+    difference: the greatest one, of probabilities; of values relative to their size, or to how far the package's lie
+    apart where that is more. flips: rows of another class (0 of a regression). contradicted: rows whose class, as the
+    artefact itself says it, is neither the package's nor that of its own probabilities.
     """
 
     runtime: str
@@ -28,11 +29,14 @@ class Proof:
     limit: float
     not_run: str = ""
     beside: Mapping[str, Any] = field(default_factory=dict)
+    contradicted: int = 0
 
     @property
     def passed(self) -> bool:
-        """Whether nothing speaks against it; what was not run is told apart by `not_run`."""
-        return bool(self.not_run) or self.difference <= self.limit
+        """Whether nothing speaks against it; what was not run is told apart by `not_run`. No rows prove nothing."""
+        return bool(self.not_run) or (
+            self.rows > 0 and self.contradicted == 0 and self.difference <= self.limit
+        )
 
     def to_json(self) -> dict[str, Any]:
         if self.not_run:
@@ -58,23 +62,43 @@ def compare(model: Model, samples: Samples, answers: Answers, limit: float) -> P
 
     An answer that is NaN differs without bound, and so does one for another number of rows or classes.
     """
-    if answers.values.shape != samples.values.shape:
+    labels = answers.labels
+    if answers.values.shape != samples.values.shape or (labels is not None and len(labels) != len(samples)):
         return Proof(answers.runtime, len(samples), float("inf"), len(samples), limit, "", answers.beside)
-    theirs, ours = answers.values.astype(np.float64), samples.values.astype(np.float64)
-    away = np.abs(theirs - ours)
-    if model.task == "regression":
-        away = away / np.maximum(1.0, np.abs(ours))
-    worst = float(np.where(np.isfinite(away), away, np.inf).max(initial=0.0))
+    flips, contradicted = (0, 0) if model.task == "regression" else _labels_apart(model, samples, answers)
     return Proof(
-        answers.runtime, len(samples), worst, _flips(model, samples, answers), limit, "", answers.beside
+        runtime=answers.runtime,
+        rows=len(samples),
+        difference=_difference(model, answers.values, samples.values),
+        flips=flips,
+        limit=limit,
+        beside=answers.beside,
+        contradicted=contradicted,
     )
 
 
-def _flips(model: Model, samples: Samples, answers: Answers) -> int:
+def _difference(model: Model, theirs: np.ndarray, ours: np.ndarray) -> float:
+    theirs, ours = theirs.astype(np.float64), ours.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # infinite ones
+        away = np.abs(theirs - ours)
     if model.task == "regression":
-        return 0
-    labels = answers.labels if answers.labels is not None else labels_of(model, answers.values, samples)
-    return sum(_text(a) != _text(b) for a, b in zip(labels, samples.labels, strict=True))
+        away = away / np.maximum(np.abs(ours), _spread(ours))
+    return float(np.where(np.isfinite(away), away, np.inf).max(initial=0.0))
+
+
+def _spread(values: np.ndarray) -> float:
+    """The standard deviation; never 0, so that what is the same differs by 0."""
+    finite = values[np.isfinite(values)]
+    return max(float(finite.std()) if finite.size else 0.0, float(np.finfo(np.float32).tiny))
+
+
+def _labels_apart(model: Model, samples: Samples, answers: Answers) -> tuple[int, int]:
+    """How many classes are not the package's, and how many of those not even what the artefact's probabilities say."""
+    said = labels_of(model, answers.values, samples)
+    own = said if answers.labels is None else answers.labels
+    rows = [(_text(a), _text(b), _text(c)) for a, b, c in zip(own, said, samples.labels, strict=True)]
+    flips = sum(a != c for a, _, c in rows)
+    return flips, sum(a != b and a != c for a, b, c in rows)
 
 
 def labels_of(model: Model, probability: np.ndarray, samples: Samples) -> list[Any]:

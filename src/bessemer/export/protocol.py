@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 from bessemer.core.spec import Spec
 from bessemer.export.numeric import Core, core_of
 from bessemer.export.numeric.refusal import UncarriedError
+from bessemer.package.onnx_format import parse
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +53,11 @@ class Source:
             UncarriedError: the package has none.
         """
         return core_of(self.model)
+
+    @cached_property
+    def has_trees(self) -> bool:
+        """Whether there are trees in the graph."""
+        return any(node.op_type.startswith("TreeEnsemble") for node in parse(self.graph).graph.node)
 
     @property
     def slug(self) -> str:

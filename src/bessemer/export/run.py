@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
+import errno
+import math
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,8 +18,12 @@ from bessemer.export.errors import ExportError
 from bessemer.export.plugins import TARGETS
 from bessemer.export.proof import Proof, compare, not_run
 from bessemer.export.protocol import NotRunError, Source, Target, UncarriedError
-from bessemer.export.record import NAME, write_record
+from bessemer.export.record import NAME, read_record, strangers, write_record
 from bessemer.export.samples import Samples, samples_of
+
+
+#: Targets of the whole graph that give the main target's answers alone.
+_MAIN_ALONE = frozenset({"mlflow", "web", "c", "python_file", "sql"})
 
 
 def export(
@@ -32,21 +38,26 @@ def export(
     """Export a package to a target and prove it.
 
     Args:
-        name: of the target. out: the folder, which appears only when all is well; an earlier export there is replaced.
-        settings: of the target. limit: the greatest difference that is no fault, by default the target's.
+        name: of the target.
+        out: the folder, which appears only when all is well. An earlier export there is replaced, where nothing was
+            changed or put in since; of a link, what it leads to.
+        settings: of the target. limit: the greatest difference that is no fault, by default the target's; finite.
         rows: raw rows to compare on, besides the package's own.
 
     Returns:
         what stands in EXPORT.json.
 
     Raises:
-        UsageError: no such target or setting, or the folder holds something else.
+        UsageError: no such target or setting, no such limit, or the folder holds something else.
         ExportError: the model cannot be carried, or the artefact answers differently.
         MissingExtra, ToolError: what the target needs is not there, or failed.
         StoreError: disk full or read-only.
     """
+    if limit is not None and not (math.isfinite(limit) and limit >= 0):
+        raise UsageError(f"a limit of {limit:g} proves nothing", fix="give a number of 0 or more, such as 0.001")
     kind: Any = TARGETS.load(name)
     chosen = _settings(kind, name, settings or {})
+    out = out.resolve()
     target: Target = kind(chosen)
     check_carried(target, name, source)
     _check_place(out)
@@ -57,10 +68,12 @@ def export(
             made = Path(folder) / "export"
             made.mkdir()
             usage = _exported(target, name, source, made)
-            (made / "README.md").write_text(_readme(name, source, usage), encoding="utf-8")
+            notes = _notes(target, name, source)
+            (made / "README.md").write_text(_readme(name, source, usage, notes), encoding="utf-8")
             proof = _proven(target, source, made, samples_of(source.model, rows), most)
             _check_proof(proof, name, source)
-            told = write_record(made, name, chosen.model_dump(mode="json"), source.model, proof)
+            told = write_record(made, name, chosen.model_dump(mode="json"), source.model, proof, notes)
+            _check_place(out)  # somebody may have put something there meanwhile
             _replace(made, out)
     return told
 
@@ -95,8 +108,23 @@ def _settings(kind: Any, name: str, given: Mapping[str, Any]) -> Any:
 
 
 def _check_place(out: Path) -> None:
-    if out.exists() and not (out / NAME).is_file() and (not out.is_dir() or any(out.iterdir())):
+    """Raises UsageError unless `out` is nothing, an empty folder, or an earlier export as it was written."""
+    if Path.cwd().is_relative_to(out):
+        raise UsageError(
+            f"'{out}' is the folder you work in, or holds it: it cannot be replaced", fix="name another with -o"
+        )
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    record = read_record(out)
+    if record is None:
         raise UsageError(f"'{out}' holds something that is no export", fix="name another folder with -o")
+    if found := strangers(out, record):
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        raise UsageError(
+            f"'{out}' holds files that are not of the export there, or were changed since",
+            why=", ".join(found[:3]) + more,
+            fix="move them away, or name another folder with -o",
+        )
 
 
 def _exported(target: Target, name: str, source: Source, made: Path) -> str:
@@ -117,6 +145,18 @@ def _proven(target: Target, source: Source, made: Path, samples: Samples, limit:
 def _check_proof(proof: Proof, name: str, source: Source) -> None:
     if proof.passed:
         return
+    if not proof.rows:
+        raise ExportError(
+            f"nothing shows that what was exported to {name} answers as the package",
+            why="the package has no rows to compare on, and none can be made up",
+            fix="give some with --rows",
+        )
+    if proof.contradicted:
+        raise ExportError(
+            f"what was exported to {name} names other classes than its own probabilities",
+            why=f"{proof.contradicted} of {proof.rows} rows in {proof.runtime}",
+            fix="choose another target: nothing was written",
+        )
     raise ExportError(
         f"what was exported to {name} answers otherwise than the package: it differs by {proof.difference:.3g}",
         why=f"{proof.rows} rows in {proof.runtime}; {proof.flips} of another class; the limit is {proof.limit:g}",
@@ -124,21 +164,43 @@ def _check_proof(proof: Proof, name: str, source: Source) -> None:
     )
 
 
-def _readme(name: str, source: Source, usage: str) -> str:
+def _notes(target: Target, name: str, source: Source) -> list[str]:
+    """What the artefact lacks, in sentences."""
+    further = [one.name for one in source.model.signature.further]
+    if not further:
+        return []
+    names = ", ".join(f"`{one}`" for one in further)
+    if target.takes == "graph" and name not in _MAIN_ALONE:
+        return [f"The graph answers {names} besides, which were not compared with the package."]
+    return [f"It predicts `{source.model.signature.target}` alone: {names} of the package are not in it."]
+
+
+def _readme(name: str, source: Source, usage: str, notes: Sequence[str]) -> str:
     model = source.model
     head = (
         f"# {model.name} {model.version} as {name}\n\nIt predicts `{model.signature.target}` ({model.task})."
     )
     proof = f"`{NAME}` says what was compared with the package, and how it came out."
-    return f"{head} {proof}\n\n{usage.strip()}\n"
+    told = "".join(f"\n{note}\n" for note in notes)
+    return f"{head} {proof}\n{told}\n{usage.strip()}\n"
 
 
 def _replace(made: Path, out: Path) -> None:
-    """What was there goes only when the new folder is whole."""
-    if out.exists():
-        old = made.parent / "old"
+    """What was there goes only when the new folder is whole and in its place."""
+    old = made.parent / "old"
+    try:
+        if not out.exists():
+            made.rename(out)
+            return
         out.rename(old)
-        made.rename(out)
-        shutil.rmtree(old)
-        return
-    made.rename(out)
+        try:
+            made.rename(out)
+        except OSError:
+            old.rename(out)
+            raise
+    except OSError as error:
+        if error.errno not in (errno.EBUSY, errno.EXDEV):
+            raise
+        raise UsageError(
+            f"'{out}' cannot be replaced", why=os.strerror(error.errno), fix="name a folder inside it with -o"
+        ) from None

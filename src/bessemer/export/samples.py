@@ -12,6 +12,7 @@ import numpy as np
 from bessemer.core.signature import Field
 from bessemer.explain.profile_rows import drawn_values
 from bessemer.export.image_samples import altered_images
+from bessemer.export.invented import invented_rows
 from bessemer.package.model import Model
 from bessemer.package.records import rows_to_feeds
 
@@ -46,17 +47,23 @@ class Samples:
 def samples_of(model: Model, given: Sequence[Mapping[str, Any]] = (), seed: int = 0) -> Samples:
     """Rows of every kind that the model may meet.
 
-    The package's stored sample, rows drawn from its profile (`drawn_rows`), and for each column a row where it is
-    missing, for each text also one with a value never seen; a row where all that may be is missing.
+    The package's stored sample, rows drawn from its profile (or made up, where it has none), and for each column a
+    row where it is missing, for each text also one with a value never seen; a row where all that may be is missing.
 
     Args:
         given: rows to take besides. seed: of what is drawn.
     """
     inputs = model.signature.inputs
     count = DRAWN_IMAGES if any(field.is_image for field in inputs) else DRAWN
-    rows = [_plain(row, inputs) for row in [*given, *model.sample, *drawn_rows(model, count, seed)]]
+    drawn = drawn_rows(model, count, seed) or invented_rows(model, count, seed)
+    rows = [_plain(row, inputs) for row in [*given, *model.sample, *drawn]]
     rows += _changed(rows[0] if rows else {}, inputs)
     return _answered(model, rows)
+
+
+def plain_rows(model: Model) -> list[dict[str, Any]]:
+    """The rows that travel in the package, as JSON has them."""
+    return [_plain(row, model.signature.inputs) for row in model.sample]
 
 
 def _answered(model: Model, rows: list[dict[str, Any]]) -> Samples:

@@ -24,6 +24,19 @@ def open_session(model: bytes, threads: int) -> Any:
     """
     import onnxruntime as ort
 
+    session = ort.InferenceSession(model, session_options(model, threads), providers=["CPUExecutionProvider"])
+    size = row_bytes(model)
+    return InParts(session, size) if size else session
+
+
+def session_options(model: bytes, threads: int) -> Any:
+    """How `open_session` opens a graph.
+
+    Raises:
+        MissingExtra: the graph has operators of onnxruntime-extensions, which is not installed.
+    """
+    import onnxruntime as ort
+
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -34,9 +47,7 @@ def open_session(model: bytes, threads: int) -> Any:
     if any(domain.encode() in model for domain in EXTENSIONS):  # the domains that it uses stand in it
         options.register_custom_ops_library(str(_extensions()))
         options.log_severity_level = 4  # what cannot be decoded is an error of the request, and told as such
-    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    size = row_bytes(model)
-    return InParts(session, size) if size else session
+    return options
 
 
 @cache

@@ -23,6 +23,10 @@ VARIABLE = "BESSEMER_ENVIRONMENTS"
 #: Is written last: a folder without it was not finished.
 _READY = "READY"
 
+#: Torch for the CPU. On Linux PyPI has the one for CUDA, which does not load without gigabytes of libraries. pip looks
+#: here besides, and takes it before the other; where it cannot be reached, what else pip is told of may have it.
+_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+
 #: Seconds that one process waits for another that is installing.
 _WAIT = 3600.0
 _BUSY = Busy(
@@ -119,21 +123,38 @@ def _content(environment: Environment) -> list[str]:
 
 def _python(environment: Environment, tell: Tell) -> None:
     (wanted,) = _content(environment)
-    listed = environment.folder / "requirements.txt"
-    listed.write_text(wanted, encoding="utf-8")
-    uv = _uv()
+    torch, others = _apart(wanted)
+    uv = None if torch else _uv()
     if uv:
+        listed = _listed(environment, "requirements.txt", others)
         run_tool(
             [uv, "venv", "--quiet", "--python", sys.executable, "--allow-existing", str(environment.folder)]
         )
         run_tool(
-            [uv, "pip", "install", "--python", str(environment.program), "--no-deps", "-r", str(listed)],
-            tell=tell,
+            [uv, "pip", "install", "--python", str(environment.program), "--no-deps", "-r", listed], tell=tell
         )
         return
     run_tool([sys.executable, "-m", "venv", str(environment.folder)])
-    pip = [str(environment.program), "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    run_tool([*pip, "install", "--no-deps", "-r", str(listed)], tell=tell)
+    pip = [str(environment.program), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
+    for name, lines, more in (
+        ("torch.txt", torch, ["--extra-index-url", _CPU_INDEX, "--retries", "1"]),
+        ("requirements.txt", others, []),
+    ):
+        if lines:
+            run_tool([*pip, "--no-deps", *more, "-r", _listed(environment, name, lines)], tell=tell)
+
+
+def _apart(wanted: str) -> tuple[str, str]:
+    """The line of torch, which comes from an index of its own, and the others."""
+    lines = wanted.splitlines(keepends=True)
+    torch = [line for line in lines if re.match(r"torch\s*==", line)]
+    return "".join(torch), "".join(line for line in lines if line not in torch)
+
+
+def _listed(environment: Environment, name: str, lines: str) -> str:
+    path = environment.folder / name
+    path.write_text(lines, encoding="utf-8")
+    return str(path)
 
 
 def _uv() -> str | None:

@@ -24,12 +24,13 @@ def run_tool(
     tell: Callable[[str], None] | None = None,
     environ: Mapping[str, str] | None = None,
     seconds: float = 3600,
+    given: Path | None = None,
 ) -> str:
     """Run a program to its end.
 
     Args:
         tell: is given each line that it says. environ: variables beside this process's.
-        seconds: it is ended after them.
+        seconds: it is ended after them. given: a file that is its input; else it has none.
 
     Returns:
         what it said, both its channels.
@@ -39,12 +40,13 @@ def run_tool(
     """
     own = {name: value for name, value in os.environ.items() if name not in _OURS} | dict(environ or {})
     said: deque[str] = deque(maxlen=10_000)
+    source = subprocess.DEVNULL if given is None else os.open(given, os.O_RDONLY)
     try:
         process = subprocess.Popen(  # noqa: S603 -- no shell, and the words are ours
             list(command),
             cwd=folder,
             env=own,
-            stdin=subprocess.DEVNULL,
+            stdin=source,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -53,6 +55,9 @@ def run_tool(
         )
     except OSError as error:
         raise ToolError(f"cannot start '{command[0]}'", why=str(error), fix="install it") from None
+    finally:
+        if given is not None:
+            os.close(source)
     with process, _ended_after(process, seconds):
         assert process.stdout is not None
         for line in process.stdout:

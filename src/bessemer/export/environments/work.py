@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,19 +48,50 @@ def work(
         ToolError: the environment cannot be made, or the worker failed.
     """
     environment.ensure(tell)
+    own = {**_python(environment), **(environ or {})}
+    return _done(environment.program, worker, question, arrays or {}, tell, own)
+
+
+def work_here(worker: str, question: Mapping[str, Any], *, tell: Tell = lambda line: None) -> Work:
+    """The same by the Python that this process runs in: for what is not to happen to the process itself.
+
+    Raises:
+        ToolError: the worker failed.
+    """
+    return _done(Path(sys.executable), worker, question, {}, tell, {"PYTHONDONTWRITEBYTECODE": "1"})
+
+
+def _done(
+    program: Path,
+    worker: str,
+    question: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+    tell: Tell,
+    environ: Mapping[str, str],
+) -> Work:
     with tempfile.TemporaryDirectory(prefix="bessemer-work-") as place:
         folder = Path(place)
         (folder / "question.json").write_text(json.dumps(question), encoding="utf-8")
-        for name, array in (arrays or {}).items():
+        for name, array in arrays.items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
         with as_file(files("bessemer.export.workers").joinpath(worker)) as script:
             run_tool(
-                [str(environment.program), str(script), str(folder)],
+                [str(program), str(script), str(folder)],
                 folder=folder,
                 tell=lambda line: tell(line[10:]) if line.startswith("progress: ") else None,
-                environ={"PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1", **(environ or {})},
+                environ=environ,
             )
         return _answer(folder, worker)
+
+
+def _python(environment: Environment) -> dict[str, str]:
+    """What is compiled stays in the environment: importing TensorFlow takes a third of the time then, and no file
+    appears beside the workers."""
+    return {
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONPYCACHEPREFIX": str(environment.folder / "pycache"),
+    }
 
 
 def _answer(folder: Path, worker: str) -> Work:

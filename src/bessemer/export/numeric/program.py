@@ -42,7 +42,7 @@ def program_of(front: Any, inputs: Sequence[Field]) -> dict[str, Any]:
                 node.op_type,
                 list(node.input),
                 list(node.output),
-                {a.name: _attribute(a) for a in node.attribute},
+                {a.name: attribute_of(a) for a in node.attribute},
             ]
             for node in front.graph.node
         ],
@@ -61,7 +61,7 @@ def _constant(tensor: Any) -> dict[str, Any]:
     }
 
 
-def _attribute(attribute: Any) -> Any:
+def attribute_of(attribute: Any) -> Any:
     """By AttributeProto's types: 1 float, 2 int, 3 string, 6 floats, 7 ints, 8 strings."""
     if attribute.type == 1:
         return _numbers([attribute.f])[0]

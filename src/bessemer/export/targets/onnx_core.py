@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+from bessemer.core.spec import Spec
 from bessemer.export.protocol import Answers, NoSettings, Source
 from bessemer.export.samples import Samples
-from bessemer.export.sidecar import encoded, write_encoder
+from bessemer.export.sidecar import encoded, python_usage, write_encoder
+from bessemer.export.timing import microseconds_a_row
 from bessemer.package.runtime import open_session
 
 FILE = "core.onnx"
@@ -19,27 +21,31 @@ class OnnxCore:
     takes: ClassVar[Literal["core"]] = "core"
     environment: ClassVar[str] = ""
     limit: ClassVar[float] = 1e-5
-    Settings: ClassVar[type[NoSettings]] = NoSettings
+    Settings: ClassVar[type[Spec]] = NoSettings
 
-    def __init__(self, settings: NoSettings) -> None:
+    def __init__(self, settings: Any) -> None:
         self.settings = settings
 
     def refuses(self, source: Source) -> str:
         source.core  # noqa: B018 -- says why there is none
         return ""
 
+    def graph(self, source: Source) -> bytes:
+        """What is written."""
+        return source.core.graph
+
     def export(self, source: Source, out: Path) -> str:
-        (out / FILE).write_bytes(source.core.graph)
+        (out / FILE).write_bytes(self.graph(source))
+        decided = "print(encoder.decide(score))" if source.core.program else "print(score)"
         return f"""{write_encoder(source, out)}
 
 ```python
 import onnxruntime
-from encoder import Encoder
+{python_usage(source)}
 
-encoder = Encoder.load("encoder.json")
 session = onnxruntime.InferenceSession("{FILE}")
-(score,) = session.run(["score"], {{"encoded": encoder.encode(rows)}})
-print(encoder.decide(score))
+(score,) = session.run(["score"], {{"encoded": encoded}})
+{decided}
 ```
 """
 
@@ -49,3 +55,10 @@ print(encoder.decide(score))
         session = open_session((out / FILE).read_bytes(), 1)
         (values,) = session.run([source.core.outputs[-1]], {"encoded": encoded(source, out, samples)})
         return Answers(values, f"onnxruntime {onnxruntime.__version__}")
+
+    def latency(self, source: Source, out: Path, samples: Samples) -> dict[str, float]:
+        session = open_session((out / FILE).read_bytes(), 1)
+        asked = [source.core.outputs[-1]]
+        return microseconds_a_row(
+            lambda rows: session.run(asked, {"encoded": rows}), encoded(source, out, samples)
+        )

@@ -13,9 +13,13 @@ from bessemer.package.differentiable.node import Node, unknown
 
 
 def _gemm(node: Node, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
-    a, b = (a.T if node.get("transA", 0) else a), (b.T if node.get("transB", 0) else b)
-    product = node.get("alpha", 1.0) * (a @ b)
-    return product if c is None else product + node.get("beta", 1.0) * c
+    a, b = (a.t() if node.get("transA", 0) else a), (b.t() if node.get("transB", 0) else b)
+    product = _times(node.get("alpha", 1.0), a @ b)
+    return product if c is None else product + _times(node.get("beta", 1.0), c)
+
+
+def _times(factor: float, x: Tensor) -> Tensor:
+    return x if factor == 1 else factor * x
 
 
 def _window(node: Node, sizes: Sequence[int], x: Tensor) -> tuple[list[int], list[int], list[int]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -22,8 +21,9 @@ def _reshape(node: Node, x: Tensor, shape: Tensor) -> Tensor:
 
 def _flatten(node: Node, x: Tensor) -> Tensor:
     axis = node.get("axis", 1)
-    before = int(np.prod(x.shape[:axis])) if axis else 1
-    return x.reshape(before, -1)
+    if axis == 0:
+        return x.reshape(1, -1)
+    return x.flatten(axis).flatten(0, axis - 1)
 
 
 def _transpose(node: Node, x: Tensor) -> Tensor:
@@ -60,6 +60,9 @@ def _slice(
     which = axes.tolist() if axes is not None else range(len(starts))
     each = steps.tolist() if steps is not None else [1] * len(starts)
     for axis, start, end, step in zip(which, starts.tolist(), ends.tolist(), each, strict=True):
+        if step > 0:
+            x = x[(slice(None),) * (axis % x.ndim) + (slice(start, end, step),)]
+            continue
         places = range(*slice(start, end, step).indices(x.shape[axis]))
         x = x.index_select(axis, torch.tensor(list(places), dtype=torch.int64))
     return x

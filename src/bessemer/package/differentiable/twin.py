@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -28,9 +29,24 @@ Watch = Callable[[Node, list[Tensor | None]], None]
 
 OPERATORS: Mapping[str, Callable[..., Any]] = {**ELEMENTWISE, **LAYERS, **SHAPES}
 
+#: Inputs, by their places, that say where or how much.
+FIXED: Mapping[str, tuple[int, ...]] = {
+    "ConstantOfShape": (0,),
+    "Expand": (1,),
+    "OneHot": (1,),
+    "Pad": (1, 2, 3),
+    "Reshape": (1,),
+    "Slice": (1, 2, 3, 4),
+    "Split": (1,),
+    "Squeeze": (1,),
+    "Tile": (1,),
+    "Unsqueeze": (1,),
+    **{kind: (1,) for kind in LAYERS if kind.startswith("Reduce")},
+}
+
 
 def twin(model: bytes, output: str = "score", dtype: torch.dtype = torch.float32) -> Twin:
-    """What a graph computes from `features`, as a torch module.
+    """What a graph computes from `features`, as a torch module with gradients.
 
     Args:
         model: a head (`features` -> `score`), or the whole graph of a package, of which the half behind `features` is
@@ -41,18 +57,37 @@ def twin(model: bytes, output: str = "score", dtype: torch.dtype = torch.float32
     Raises:
         FormatError: it cannot be computed from `features` alone, or an operator has no gradient; it is named.
     """
+    return Twin(*_read(model, FEATURES, [output], dtype), [output], FEATURES)
+
+
+def recordable(model: bytes, start: str, outputs: Sequence[str]) -> Values:
+    """What a graph computes from one of its values, as a module that `torch.jit.trace` and `torch.export` record.
+
+    Args:
+        start: a value (N, F) float32 of the graph, or its input.
+        outputs: the values that are wanted.
+
+    Raises:
+        FormatError: they cannot be computed from `start` alone, or an operator is not known; it is named.
+    """
+    return Values(*_read(model, start, outputs, torch.float32), outputs, start)
+
+
+def _read(
+    model: bytes, start: str, outputs: Sequence[str], dtype: torch.dtype
+) -> tuple[list[_Step], dict[str, Tensor]]:
     whole = parse(model)
     _check_version(whole)
-    part = extract(whole, [value_info(whole, FEATURES, FLOAT, ["N", None])], [output])
+    part = extract(whole, [value_info(whole, start, FLOAT, ["N", None])], outputs)
     constants = {t.name: tensor_of(t, dtype) for t in part.graph.initializer}
-    known = {FEATURES, "", *constants, *(name for node in part.graph.node for name in node.output)}
+    known = {start, "", *constants, *(name for node in part.graph.node for name in node.output)}
     if missing := sorted({name for node in part.graph.node for name in node.input} - known):
-        raise FormatError(f"the graph's '{output}' needs '{missing[0]}' beside '{FEATURES}'")
-    steps = [_Step(node, dtype) for node in part.graph.node]
+        raise FormatError(f"the graph's '{outputs[0]}' needs '{missing[0]}' beside '{start}'")
+    steps = [_Step(node, dtype, constants) for node in part.graph.node]
     for name, found in constants.items():
         if found is None:
             raise unknown(f"a constant '{name}' that is no number")
-    return Twin(steps, {name: found for name, found in constants.items() if found is not None}, output)
+    return steps, {name: found for name, found in constants.items() if found is not None}
 
 
 def _check_version(model: Any) -> None:
@@ -65,28 +100,36 @@ def _check_version(model: Any) -> None:
 class _Step:
     """A node: what it computes, from which values and into which."""
 
-    def __init__(self, node: Any, dtype: torch.dtype) -> None:
+    def __init__(self, node: Any, dtype: torch.dtype, constants: Mapping[str, Tensor | None]) -> None:
         if node.domain not in ("", "ai.onnx") or node.op_type not in OPERATORS:
             raise unknown(f"the operator {node.op_type}")
         self.node: Node = read_node(node, dtype)
         self.takes, self.gives = list(node.input), list(node.output)
         self._compute = OPERATORS[node.op_type]
+        self._fixed = _fixed(node, constants)
 
     def run(self, values: dict[str, Tensor]) -> None:
-        found = self._compute(self.node, *(values[name] if name else None for name in self.takes))
+        given = (values[name] if name else None for name in self.takes)
+        found = self._compute(self.node, *(self._fixed.get(i, value) for i, value in enumerate(given)))
         made: Sequence[Tensor] = found if isinstance(found, tuple) else (found,)
         values.update(zip(self.gives, made, strict=False))
 
 
-class Twin(nn.Module):  # type: ignore[misc]
-    """(N, F) floats, NaN is missing -> what the graph gives of them, with gradients.
+def _fixed(node: Any, constants: Mapping[str, Tensor | None]) -> dict[int, np.ndarray]:
+    """By its place among the inputs, a constant that says where or how much: an array, since torch cannot read the
+    numbers of a tensor while it records."""
+    found = {i: constants.get(name) for i, name in enumerate(node.input) if i in FIXED.get(node.op_type, ())}
+    return {i: value.numpy() for i, value in found.items() if value is not None}
 
-    Constants are buffers, so the module can be moved but not trained.
-    """
 
-    def __init__(self, steps: Sequence[_Step], constants: Mapping[str, Tensor], output: str) -> None:
+class _Graph(nn.Module):  # type: ignore[misc]
+    """Constants are buffers, so the module can be moved but not trained."""
+
+    def __init__(
+        self, steps: Sequence[_Step], constants: Mapping[str, Tensor], outputs: Sequence[str], start: str
+    ) -> None:
         super().__init__()
-        self._steps, self._output = list(steps), output
+        self._steps, self._outputs, self._start = list(steps), list(outputs), start
         self._names = {name: f"constant_{i}" for i, name in enumerate(constants)}
         for name, value in constants.items():
             self.register_buffer(self._names[name], value, persistent=False)
@@ -101,18 +144,32 @@ class Twin(nn.Module):  # type: ignore[misc]
         """The graph's constants by their names, its weights among them."""
         return {name: getattr(self, place) for name, place in self._names.items()}
 
-    def forward(self, x: Tensor, watch: Watch | None = None) -> Tensor:
-        """The graph's value; `watch` is shown each node and what it is given, before it runs."""
+    def _computed(self, x: Tensor, watch: Watch | None = None) -> tuple[Tensor, ...]:
         values: dict[str, Tensor] = {name: getattr(self, place) for name, place in self._names.items()}
-        values[FEATURES] = x
+        values[self._start] = x
         for i, step in enumerate(self._steps):
             if watch is not None:
                 watch(step.node, [values.get(name) for name in step.takes])
             step.run(values)
             for name in self._last.get(i, ()):
-                if name != self._output:
+                if name not in self._outputs:
                     values.pop(name, None)
-        return values[self._output]
+        return tuple(values[name] for name in self._outputs)
+
+
+class Twin(_Graph):
+    """(N, F) floats, NaN is missing -> what the graph gives of them, with gradients."""
+
+    def forward(self, x: Tensor, watch: Watch | None = None) -> Tensor:
+        """The graph's value; `watch` is shown each node and what it is given, before it runs."""
+        return self._computed(x, watch)[0]
+
+
+class Values(_Graph):
+    """(N, F) float32 -> all values that are wanted, in their order."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return self._computed(x)
 
 
 def _last_uses(steps: Sequence[_Step]) -> dict[int, list[str]]:

@@ -1,0 +1,1 @@
+"""A package's program for one row as a document of PMML."""
