@@ -45,9 +45,9 @@ def test_one_that_was_not_finished_is_made_anew(environment: Environment) -> Non
     assert not (environment.folder / "half").exists()
 
 
-def test_torch_comes_from_an_index_of_its_own() -> None:
+def test_torch_is_installed_apart() -> None:
     torch, others = place._apart("numpy==2.4.6\ntorch==2.13.0\ntorchserve==0.12.0\n")
-    assert torch == "torch==2.13.0\n"
+    assert torch == "torch==2.13.0"
     assert others == "numpy==2.4.6\ntorchserve==0.12.0\n"
 
 

@@ -23,9 +23,6 @@ VARIABLE = "BESSEMER_ENVIRONMENTS"
 #: Is written last: a folder without it was not finished.
 _READY = "READY"
 
-#: Torch for the CPU. On Linux PyPI has the one for CUDA, which does not load without gigabytes of libraries. pip looks
-#: here besides, and takes it before the other; where it cannot be reached, what else pip is told of may have it.
-_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 #: Seconds that one process waits for another that is installing.
 _WAIT = 3600.0
@@ -83,14 +80,17 @@ class Environment:
 
     @property
     def _lock(self) -> Path:
-        return self.folder.with_name(f"{self.folder.name}.lock")
+        return _lock_of(self.folder)
 
     def remove(self) -> bool:
-        """Remove it, and what earlier lists of packages made; whether there was any."""
+        """Remove it, and what earlier lists of packages made; whether there was any. One that is being installed is
+        waited for.
+        """
         mark = re.compile(re.escape(self.name) + r"-[0-9a-f]{12}")
         found = [path for path in home().glob("*") if path.is_dir() and mark.fullmatch(path.name)]
         for path in found:
-            shutil.rmtree(path)
+            with exclusive(_lock_of(path), wait=_WAIT, busy=_BUSY):
+                shutil.rmtree(path, ignore_errors=not path.exists())
         return bool(found)
 
     def _make(self, tell: Tell) -> None:
@@ -106,10 +106,14 @@ class Environment:
         return hashlib.sha256("\n".join(said).encode()).hexdigest()
 
 
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
+
+
 def home() -> Path:
     """The folder of all environments."""
     if chosen := os.environ.get(VARIABLE):
-        return Path(chosen)
+        return Path(chosen).absolute()  # workers run in other folders
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("bessemer")) / "environments"
@@ -122,39 +126,32 @@ def _content(environment: Environment) -> list[str]:
 
 
 def _python(environment: Environment, tell: Tell) -> None:
+    """A virtual environment of exactly what is listed. torch goes in by pip and with what it needs, because pip's own
+    settings say which build of it a machine takes (for a CPU or a GPU)."""
     (wanted,) = _content(environment)
     torch, others = _apart(wanted)
-    uv = None if torch else _uv()
+    uv, python = _uv(), str(environment.program)
     if uv:
-        listed = _listed(environment, "requirements.txt", others)
         run_tool(
             [uv, "venv", "--quiet", "--python", sys.executable, "--allow-existing", str(environment.folder)]
         )
-        run_tool(
-            [uv, "pip", "install", "--python", str(environment.program), "--no-deps", "-r", listed], tell=tell
-        )
-        return
-    run_tool([sys.executable, "-m", "venv", str(environment.folder)])
-    pip = [str(environment.program), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
-    for name, lines, more in (
-        ("torch.txt", torch, ["--extra-index-url", _CPU_INDEX, "--retries", "1"]),
-        ("requirements.txt", others, []),
-    ):
-        if lines:
-            run_tool([*pip, "--no-deps", *more, "-r", _listed(environment, name, lines)], tell=tell)
+        install = [uv, "pip", "install", "--python", python]
+    else:
+        run_tool([sys.executable, "-m", "venv", str(environment.folder)])
+        install = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
+    listed = environment.folder / "requirements.txt"
+    listed.write_text(others, encoding="utf-8")
+    run_tool([*install, "--no-deps", "-r", str(listed)], tell=tell)
+    if torch:
+        pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "--no-input"]
+        run_tool([*pip, "install", torch], tell=tell)
 
 
 def _apart(wanted: str) -> tuple[str, str]:
-    """The line of torch, which comes from an index of its own, and the others."""
+    """What is wanted of torch, '' where nothing is, and the other lines."""
     lines = wanted.splitlines(keepends=True)
     torch = [line for line in lines if re.match(r"torch\s*==", line)]
-    return "".join(torch), "".join(line for line in lines if line not in torch)
-
-
-def _listed(environment: Environment, name: str, lines: str) -> str:
-    path = environment.folder / name
-    path.write_text(lines, encoding="utf-8")
-    return str(path)
+    return "".join(torch).strip(), "".join(line for line in lines if line not in torch)
 
 
 def _uv() -> str | None:
