@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,15 @@ from hypothesis import strategies as st
 from packages_support import model
 
 from bessemer.core.signature import Field
-from bessemer.export.numeric import core_of
+from bessemer.export.numeric import core_of, trees
 from bessemer.export.numeric.program import program_of
 from bessemer.export.numeric.refusal import UncarriedError
 from bessemer.export.numeric.trees import MOST_BRANCHES, add_trees
+from bessemer.export.protocol import NoSettings, Source
 from bessemer.export.readers.encoder import Encoder
 from bessemer.export.samples import UNSEEN, samples_of
+from bessemer.export.targets import onnx_core
+from bessemer.export.targets.onnx_core import OnnxCore
 from bessemer.package.graph import GraphBuilder, serialize
 from bessemer.package.onnx_format import parse
 from bessemer.package.runtime import open_session
@@ -187,3 +191,60 @@ def test_rows_are_made_up_where_there_is_no_profile(monkeypatch: pytest.MonkeyPa
     assert len(np.unique(samples.scores)) > 100
     rows = samples_of(tiny_model("multiclass")).rows
     assert len({row["contract"] for row in rows}) > 3
+
+
+def _operators(graph: bytes) -> set[str]:
+    return {node.op_type for node in parse(graph).graph.node}
+
+
+def test_trees_that_tables_have_no_room_for_are_walked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A protobuf holds no more than 2 GB: thousands of full trees would be beyond it."""
+    package = model("lightgbm")
+    samples, large = samples_of(package), core_of(package)
+    assert "GatherElements" not in _operators(large.graph)
+    monkeypatch.setattr(trees, "MOST_WAYS", 10_000)
+    small = core_of(package)
+    assert "GatherElements" in _operators(small.graph)
+    assert len(small.graph) < len(large.graph)
+    encoded = small.encoded(samples.features)
+    assert np.abs(answers(small, encoded) - samples.values).max() < 1e-6
+
+
+def test_a_check_computes_some_rows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand rows of some hundred trees at once would take gigabytes."""
+    seen: list[int] = []
+
+    class Watched:
+        def __init__(self, session: Any) -> None:
+            self.session = session
+
+        def run(self, asked: Any, feeds: Any) -> Any:
+            seen.append(len(feeds["encoded"]))
+            return self.session.run(asked, feeds)
+
+    opened = onnx_core.open_session
+    monkeypatch.setattr(onnx_core, "open_session", lambda *given: Watched(opened(*given)))
+    source, target = Source(model("lightgbm")), OnnxCore(NoSettings())
+    samples = samples_of(source.model, source.model.sample * 30)
+    target.export(source, tmp_path)
+    found = target.check(source, tmp_path, samples)
+    assert sum(seen) == len(samples) > 300
+    assert max(seen) <= 256
+    assert np.abs(found.values - samples.values).max() < 1e-6
+
+
+@pytest.mark.slow
+def test_an_ensemble_with_pairs_of_categories_and_missing_numbers() -> None:
+    """Its members look at the features and at more that they make of them."""
+    from bessemer.package.cut import behind
+
+    package = model("ensemble")
+    core, samples = core_of(package), samples_of(package)
+    features = samples.features.copy()
+    rng = np.random.default_rng(0)
+    for feature in core.flags:
+        features[rng.random(len(features)) < 0.3, feature] = np.nan
+    head = behind(parse(package.contents.bytes("model.onnx")), "features", ["probability"])
+    (expected,) = open_session(serialize(head), 1).run(["probability"], {"features": features})
+    assert np.isnan(features).any()
+    assert np.abs(answers(core, core.encoded(features)) - expected).max() < 2e-6

@@ -31,16 +31,28 @@ _EACH = frozenset(
 
 @dataclass
 class Rewritten:
-    """values: the names of the old graph's values in the new one. masks: of those that can be missing, float32."""
+    """A head that is written anew, node by node.
+
+    values: the names of the old graph's values in the new one. masks: of those that can be missing, float32.
+    flags: the features that can be missing. widths: of values of the old graph that are (N, width), where it is not
+    that of the features.
+    """
 
     builder: GraphBuilder
     values: dict[str, str]
     masks: dict[str, str]
     width: int
+    flags: frozenset[int] = frozenset()
+    widths: Mapping[str, int] = field(default_factory=dict)
+    _arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    _columns: dict[str, np.ndarray] = field(
+        default_factory=dict
+    )  # value -> the features that it is a selection of
     _asks: dict[str, str] = field(default_factory=dict)  # condition of the old graph -> the mask that it asks
 
     def constant(self, name: str, array: np.ndarray) -> None:
         self.values[name] = self.builder.constant(array)
+        self._arrays[name] = array
 
     def add(self, node: Any) -> None:
         """The node of the old graph.
@@ -59,7 +71,7 @@ class Rewritten:
             if missing and node.op_type not in _PLACES | _EACH:
                 raise UncarriedError(f"missing values go into its operator {node.op_type}")
             self._copy(node, self.values)
-            if missing:
+            if missing and not self._selects_known(node):
                 self._mask(node, missing)
 
     def _trees(self, node: Any) -> None:
@@ -68,8 +80,24 @@ class Rewritten:
         except UnsuitedError as error:
             raise UncarriedError(f"its trees are of another kind: {error}") from None
         (x,) = node.input
-        made = add_trees(self.builder, arrays, self.values[x], self.masks.get(x, ""), self.width)
+        made = add_trees(
+            self.builder, arrays, self.values[x], self.masks.get(x, ""), self.widths.get(x, self.width)
+        )
         self.values[node.output[0]] = made
+
+    def _selects_known(self, node: Any) -> bool:
+        """Whether a node only selects features that are never missing, as pairs of categories are made of."""
+        start = np.arange(self.width) if node.input[0] == "features" else self._columns.get(node.input[0])
+        if start is None or node.op_type not in ("Gather", "Identity"):
+            return False
+        axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+        if node.op_type == "Gather":
+            places = self._arrays.get(node.input[1])
+            if places is None or axis != 1 or places.ndim != 1:
+                return False
+            start = start[places]
+        self._columns[node.output[0]] = start
+        return not self.flags.intersection(start.tolist())
 
     def _asked(self, node: Any) -> None:
         (x,), (out,) = node.input, node.output
