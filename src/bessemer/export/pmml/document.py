@@ -10,7 +10,8 @@ from xml.etree.ElementTree import Element, tostring
 import numpy as np
 
 from bessemer.core.signature import Field
-from bessemer.export.pmml.fields import Fields, Term
+from bessemer.export.pmml.fields import Fields
+from bessemer.export.pmml.terms import Term
 from bessemer.export.pmml.trees import schema, segments
 from bessemer.export.pmml.words import apply, constant, element, reference, text, told, when
 from bessemer.export.rowwise.program import Program
@@ -81,7 +82,9 @@ def _column(column: Field) -> Element:
         said = {"name": text(column.name), "optype": "categorical", "dataType": "string"}
         return element("DataField", said, empty)
     if column.dtype == "boolean":
-        return element("DataField", {"name": text(column.name), "optype": "categorical", "dataType": "boolean"})
+        return element(
+            "DataField", {"name": text(column.name), "optype": "categorical", "dataType": "boolean"}
+        )
     return _number(column.name, "double" if column.tensor == "float64" else "float")
 
 
@@ -119,9 +122,7 @@ def _model(
 ) -> Element:
     """The last model alone, or behind those of the trees."""
     goal = element("MiningField", {"name": target, "usageType": "target"})
-    inputs = [
-        element("MiningField", {"name": name, "invalidValueTreatment": "asMissing"}) for name in names
-    ]
+    inputs = [element("MiningField", {"name": name, "invalidValueTreatment": "asMissing"}) for name in names]
     whole = element("MiningSchema", None, goal, *inputs)
     if not fields.sums:
         return _last(model, fields.early, answers, [whole, said])
@@ -165,9 +166,7 @@ def _last(
     return element("RegressionModel", kind, *parts, *tables)
 
 
-def _said(
-    model: Model, prediction: str, probabilities: Sequence[str], threshold: float
-) -> Iterable[Element]:
+def _said(model: Model, prediction: str, probabilities: Sequence[str], threshold: float) -> Iterable[Element]:
     """The output fields."""
     for label, name in zip(model.classes, probabilities, strict=True):
         yield _output(name, "double", {"feature": "probability", "value": str(label)})
@@ -182,6 +181,4 @@ def _said(
 
 def _output(name: str, kind: str, said: dict[str, Any], *expression: Element) -> Element:
     numbers = "continuous" if kind == "double" else "categorical"
-    return element(
-        "OutputField", {"name": name, "optype": numbers, "dataType": kind, **said}, *expression
-    )
+    return element("OutputField", {"name": name, "optype": numbers, "dataType": kind, **said}, *expression)

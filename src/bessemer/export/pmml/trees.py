@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from bessemer.export.numeric.refusal import UncarriedError
-from bessemer.export.pmml.fields import Sum
+from bessemer.export.pmml.terms import Sum
 from bessemer.export.pmml.words import element, told
 from bessemer.export.rowwise.branches import Branches, branches_of
 
@@ -39,11 +39,12 @@ def schema(names: list[str]) -> Element:
 
 def _summed(each: Sum) -> Element:
     writer = _Writer(branches_of(each.trees.arrays), each)
-    parts = [_constant(float(each.trees.arrays["base"][each.place])), *writer.models()]
+    parts = [writer.constant(float(each.trees.arrays["base"][each.place])), *writer.models()]
     segmentation = element("Segmentation", {"multipleModelMethod": "sum"})
     for number, model in enumerate(parts, 1):
         segmentation.append(element("Segment", {"id": str(number)}, element("True"), model))
     said = {"name": each.name, "optype": "continuous", "dataType": "float", "feature": "predictedValue"}
+    said["isFinalResult"] = "false"
     return element(
         "MiningModel",
         {"functionName": "regression"},
@@ -53,22 +54,24 @@ def _summed(each: Sum) -> Element:
     )
 
 
-def _constant(value: float) -> Element:
-    table = element("RegressionTable", {"intercept": told(value, "f64")})
-    return element("RegressionModel", {"functionName": "regression"}, schema([]), table)
-
-
 @dataclass(frozen=True)
 class _Writer:
     branches: Branches
     sum: Sum
 
+    def constant(self, value: float) -> Element:
+        """A model that says the same of every row; it names a field, because a schema must."""
+        table = element("RegressionTable", {"intercept": told(value, "f64")})
+        names = list(self.sum.features.values())[:1]
+        return element("RegressionModel", {"functionName": "regression"}, schema(names), table)
+
     def models(self) -> Iterator[Element]:
+        """The trees that add something to the output."""
         """The trees that add something to the output."""
         for root in self.branches.root.tolist():
             if root < 0:
                 if value := self._value(root):
-                    yield _constant(value)
+                    yield self.constant(value)
                 continue
             names: set[str] = set()
             node = self._node(root, element("True"), names, 0)

@@ -85,8 +85,13 @@ def apply(function: str, *arguments: Element, missing: str | None = None) -> Ele
 
 
 def when(condition: Element, yes: Element, *no: Element) -> Element:
-    """Missing where the condition is not met and nothing stands for that."""
+    """Missing where the condition, which never is, is not met and nothing stands for that."""
     return apply("if", condition, yes, *no)
+
+
+def test(function: str, *arguments: Element) -> Element:
+    """A comparison: what is missing compares with nothing."""
+    return apply(function, *arguments, missing="false")
 
 
 def looked_up(name: str, rows: Mapping[Any, str], kind: Type, default: str, missing: str | None) -> Element:
@@ -112,8 +117,31 @@ def _plain(function: str) -> _Word:
 
 
 def _compared(function: str) -> _Word:
-    """What is missing compares with nothing."""
-    return lambda a, b: apply(function, a, b, missing="false")
+    return lambda a, b: test(function, a, b)
+
+
+def there(x: Element) -> Element:
+    return apply("isNotMissing", x)
+
+
+def known(function: str) -> _Word:
+    """A function of one number: engines differ in what such a one says where that is missing."""
+    return lambda x: when(there(x), apply(function, x))
+
+
+def _chosen(function: str) -> _Word:
+    """The greater or the smaller one: PMML's own pass over what is missing."""
+    return lambda a, b: when(apply("and", there(a), there(b)), apply(function, a, b))
+
+
+def _sigmoid(x: Element) -> Element:
+    grown = apply("exp", apply("*", x, _float(-1)))
+    return when(there(x), apply("/", _float(1), apply("+", _float(1), grown)))
+
+
+def _power(a: Element, b: Element) -> Element:
+    real = apply("or", test("greaterOrEqual", a, _float(0)), test("equal", b, known("floor")(b)))
+    return when(apply("and", real, there(a), there(b)), apply("pow", a, b))
 
 
 def _float(value: float) -> Element:
@@ -122,34 +150,35 @@ def _float(value: float) -> Element:
 
 #: Of floats, which may be missing.
 FLOATS: Mapping[str, _Word] = {
-    "Abs": _plain("abs"),
+    "Abs": known("abs"),
     "Add": _plain("+"),
-    "Atan": _plain("atan"),
-    "Ceil": _plain("ceil"),
-    "Cos": _plain("cos"),
-    "Div": lambda a, b: when(apply("notEqual", b, _float(0)), apply("/", a, b)),
+    "Atan": known("atan"),
+    "Ceil": known("ceil"),
+    "Cos": known("cos"),
+    "Div": lambda a, b: when(test("notEqual", b, _float(0)), apply("/", a, b)),
     "Equal": _compared("equal"),
-    "Exp": _plain("exp"),
-    "Floor": _plain("floor"),
+    "Erf": known("erf"),
+    "Exp": known("exp"),
+    "Floor": known("floor"),
+    "Gelu": lambda x: apply("*", x, known("stdNormalCDF")(x)),
     "Greater": _compared("greaterThan"),
     "GreaterOrEqual": _compared("greaterOrEqual"),
     "IsNaN": _plain("isMissing"),
     "Less": _compared("lessThan"),
     "LessOrEqual": _compared("lessOrEqual"),
-    "Log": lambda x: when(apply("greaterThan", x, _float(0)), apply("ln", x)),
-    "Max": lambda a, b: when(apply("greaterOrEqual", a, b), a, b),
-    "Min": lambda a, b: when(apply("lessOrEqual", a, b), a, b),
+    "Log": lambda x: when(test("greaterThan", x, _float(0)), apply("ln", x)),
+    "Max": _chosen("max"),
+    "Min": _chosen("min"),
     "Mul": _plain("*"),
     "Neg": lambda x: apply("*", x, _float(-1)),
-    "Relu": lambda x: when(apply("lessThan", x, _float(0)), _float(0), x),
-    "Round": _plain("rint"),
-    "Sigmoid": lambda x: apply(
-        "/", _float(1), apply("+", _float(1), apply("exp", apply("*", x, _float(-1))))
-    ),
-    "Sin": _plain("sin"),
-    "Sqrt": lambda x: when(apply("greaterOrEqual", x, _float(0)), apply("sqrt", x)),
+    "Pow": _power,
+    "Relu": lambda x: when(test("lessThan", x, _float(0)), _float(0), x),
+    "Round": known("rint"),
+    "Sigmoid": _sigmoid,
+    "Sin": known("sin"),
+    "Sqrt": lambda x: when(test("greaterOrEqual", x, _float(0)), apply("sqrt", x)),
     "Sub": _plain("-"),
-    "Tanh": _plain("tanh"),
+    "Tanh": known("tanh"),
 }
 #: Of whole numbers, which are never missing.
 WHOLES: Mapping[str, _Word] = {

@@ -1,4 +1,4 @@
-"""PMML 4.4: one document that scoring engines of banks, warehouses and Java services read.
+"""PMML 4.4: one document that scoring engines of many makers read.
 
 It takes raw columns: their encoding is derived fields, trees are tree models with thresholds as they are, and what
 follows them is derived fields again. Where the encoding has no form in PMML, it takes the features, and the encoder
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from pprint import pformat
 from typing import Any, ClassVar, Literal
@@ -38,16 +37,18 @@ class Pmml:
 
     def __init__(self, settings: NoSettings) -> None:
         self.settings = settings
+        self._made: tuple[Source, Document, bool] | None = None
 
     def refuses(self, source: Source) -> str:
-        _document(source)
+        self._written(source)
         return ""
 
     def export(self, source: Source, out: Path) -> str:
-        document, raw = _document(source)
+        document, raw = self._written(source)
         (out / FILE).write_bytes(document.content)
-        before = "" if raw else f"{write_encoder(source, out)}\n\nThis model takes the encoder's `features`.\n\n"
-        return f"""{before}Any engine of PMML 4.4 reads `{FILE}`. In Python, with `pip install jpmml-evaluator` and Java 11 or later:
+        beside = "" if raw else f"{write_encoder(source, out)}\nThe document takes its `features`."
+        return f"""{beside}
+Engines of PMML 4.4 read `{FILE}`. In Python, with jpmml-evaluator, pandas and Java 11 or later:
 
 ```python
 {_lines(source, document, raw)}
@@ -68,10 +69,20 @@ What is missing is None or NaN. `{document.prediction}` is the answer{_more(sour
         found: dict[str, float] = self._asked(source, out, samples, time=True).said["latency"]
         return found
 
+    def _written(self, source: Source) -> tuple[Document, bool]:
+        """The document, written once, and whether it takes raw columns.
+
+        Raises:
+            UncarriedError: the model has no form in PMML.
+        """
+        if self._made is None or self._made[0] is not source:
+            self._made = (source, *_document(source))
+        return self._made[1:]
+
     def _asked(self, source: Source, out: Path, samples: Samples, *, time: bool = False) -> Work:
         if not shutil.which("java"):
             raise NotRunError("JPMML-Evaluator needs Java 11 or later, and there is no 'java' on the PATH")
-        document, raw = _document(source)
+        document, raw = self._written(source)
         question = {
             "file": str((out / FILE).resolve()),
             "columns": document.columns,
@@ -83,16 +94,6 @@ What is missing is None or NaN. `{document.prediction}` is the answer{_more(sour
 
 
 def _document(source: Source) -> tuple[Document, bool]:
-    """The document, and whether it takes raw columns.
-
-    Raises:
-        UncarriedError: the model has no form in PMML.
-    """
-    return _made(source)
-
-
-@lru_cache(maxsize=2)
-def _made(source: Source) -> tuple[Document, bool]:
     model, threshold = source.model, threshold_of(source)
     if threshold is None:
         raise UncarriedError("its decision has another threshold for each group of rows")
@@ -136,7 +137,7 @@ def _lines(source: Source, document: Document, raw: bool) -> str:
         return "\n".join([*start, table.replace("rows = ", "rows = pd.DataFrame(", 1) + ")", load])
     names = [feature["name"] for feature in source.model.info["features"]]
     made = [
-        'from encoder import Encoder\n',
+        "from encoder import Encoder\n",
         table,
         f"names = {pformat(names, width=100, compact=True)}",
         'rows = pd.DataFrame(Encoder.load("encoder.json").features(rows), columns=names)',

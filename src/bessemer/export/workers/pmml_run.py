@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from jpmml_evaluator import make_evaluator
 from jpmml_evaluator.metadata import __version__
@@ -18,7 +19,7 @@ def main():
     folder = Path(sys.argv[1])
     asked = json.loads((folder / "question.json").read_text(encoding="utf-8"))
     evaluator = make_evaluator(asked["file"])
-    rows = pd.DataFrame(asked["rows"], columns=asked["columns"], dtype=object)
+    rows = np.array(asked["rows"], dtype=object)
     answer = {"runtime": f"JPMML-Evaluator {__version__}"}
     if asked["time"]:
         answer["latency"] = microseconds_a_row(lambda part: _answers(evaluator, part, asked), rows)
@@ -28,10 +29,12 @@ def main():
 
 
 def _answers(evaluator, rows, asked):
-    made = evaluator.evaluateAll(rows)
-    if "errors" in made and made["errors"].notna().any():
-        raise SystemExit(made["errors"].dropna().iloc[0])
+    table = pd.DataFrame(rows, columns=asked["columns"], dtype=object)
+    made, errors = evaluator.evaluateAll(table, error_col=None)
+    if errors is not None and errors.notna().any():
+        raise SystemExit(errors.dropna().iloc[0])
     return made[asked["outputs"]].to_numpy(dtype=object).tolist()
 
 
-main()
+if __name__ == "__main__":
+    main()
