@@ -124,6 +124,32 @@ assert numbers.numpy().tolist() == [2, 2]
     )
 
 
+def test_scalars_go_both_ways(python: Path) -> None:
+    """What most losses are: tensors of rank 0, in, out, and as gradients."""
+    run(
+        python,
+        """
+loss = to_torch(lambda x, scale: scale * tf.reduce_sum(x ** 2))
+x = torch.randn(3, dtype=torch.float64, requires_grad=True)
+scale = torch.tensor(1.5, dtype=torch.float64, requires_grad=True)
+made = loss(x, scale)
+assert made.shape == () and gradcheck(loss, (x, scale))
+made.backward()
+assert scale.grad.shape == () and torch.allclose(x.grad, 3 * x.detach())
+assert to_torch(lambda n: n + 1)(torch.tensor(2)).item() == 3
+layer = to_tensorflow(lambda x, scale: scale * (x ** 2).sum())
+values, factor = tf.constant([1.0, 2.0], tf.float64), tf.constant(0.5, tf.float64)
+for f in (layer, tf.function(layer)):
+    assert f(values, factor).numpy() == 2.5
+    with tf.GradientTape() as tape:
+        tape.watch([values, factor])
+        total = f(values, factor)
+    of_values, of_factor = tape.gradient(total, [values, factor])
+    assert of_values.numpy().tolist() == [1.0, 2.0] and of_factor.numpy() == 5.0
+""",
+    )
+
+
 def test_there_and_back(python: Path) -> None:
     run(
         python,

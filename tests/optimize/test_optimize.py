@@ -132,6 +132,7 @@ def test_the_front_and_the_choice() -> None:
     assert fastest(every, 1, 0.01) is whole  # its upper end is beyond
     assert fastest(every, 1, 0.04) is quick
     assert fastest([quick], 1, 0.001) is None
+    assert fastest(every, 1, 0.04, changed=0.03) is whole
 
 
 def test_a_loss_has_an_upper_end() -> None:
@@ -153,9 +154,8 @@ def test_a_loss_has_an_upper_end() -> None:
 
 
 def test_the_child_is_a_package_and_names_its_parent(tmp_path: Path) -> None:
-    made = optimize(
-        package("lightgbm"), tmp_path / "child.bsm", ways={"fewer_trees": {"keep": [0.5]}}, loss=0.9
-    )
+    ways = {"fewer_trees": {"keep": [0.5]}}
+    made = optimize(package("lightgbm"), tmp_path / "child.bsm", ways=ways, loss=0.9)
     child = load(made.path)
     told = child.contents.json("optimization.json")
     assert child.version == "1.opt"
@@ -203,8 +203,9 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "taken:" in done.stdout
     assert load(out).name == "logistic"
-    said = subprocess.run([*words, "--json"], capture_output=True, text=True)
+    said = subprocess.run([*words, "--json", "--changed", "10%"], capture_output=True, text=True)
     assert json.loads(said.stdout)["taken"]["version"]
+    assert json.loads(said.stdout)["limits"]["changed"] == 0.1
     wrong = subprocess.run([*words, "--loss", "much"], capture_output=True, text=True)
     assert wrong.returncode == 2
     assert "--loss" in wrong.stderr

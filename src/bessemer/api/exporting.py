@@ -50,10 +50,12 @@ def export(
     from bessemer.api.packages import load
     from bessemer.export.protocol import Source
     from bessemer.export.run import export as run
+    from bessemer.package.stage import file_name
 
     remember_environment()
     model = load(package, key=key) if isinstance(package, str | Path) else package
-    folder = Path(out) if out is not None else Path("build/export", f"{model.name}-{model.version}", to)
+    named = file_name(model.name, model.version).removesuffix(".bsm")
+    folder = Path(out) if out is not None else Path("build/export", named, to)
     told = run(Source(model, tell), to, folder, settings=settings, limit=limit, rows=_rows(rows, model))
     return folder, told
 

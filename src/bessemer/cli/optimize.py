@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 )
 @click.option("--loss", default="1%", show_default=True, help="What may be lost, at most.")
 @click.option(
+    "--changed",
+    help="The share of rows that may be answered otherwise.  [default: 5% of classes judged by right answers]",
+)
+@click.option(
     "--batch",
     type=click.Choice(["1", "64"]),
     default="1",
@@ -44,7 +48,7 @@ def command(
 ) -> None:
     """Try quicker and smaller versions of PACKAGE, measure each, and sign the best one as its child.
 
-    The quickest is taken whose loss is, with 95 % confidence, at most --loss.
+    The quickest is taken whose loss is at most --loss: with 95 % confidence, however many were tried.
     """
     from bessemer.api.optimizing import optimize
     from bessemer.cli._console import print_json
@@ -56,7 +60,8 @@ def command(
             options["out"],
             data=options["data"],
             ways=_ways(ways),
-            loss=_share(loss),
+            loss=_share(loss, "--loss"),
+            changed=None if options["changed"] is None else _share(options["changed"], "--changed"),
             batch=int(batch),
             metric=options["metric"],
             version=options["version"],
@@ -88,14 +93,14 @@ def _ways(given: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _share(text: str) -> float:
+def _share(text: str, option: str) -> float:
     from bessemer.core.errors import UsageError
     from bessemer.core.spec import parse_share
 
     try:
         return parse_share(text)
     except ValueError as error:
-        raise UsageError(f"--loss: {error}", fix="--loss 1%") from None
+        raise UsageError(f"{option}: {error}", fix=f"{option} 1%") from None
 
 
 def _show(made: Any) -> None:
@@ -110,12 +115,17 @@ def _show(made: Any) -> None:
     shown = [one for one in found.tried if one.setting == Setting() or one is found.taken or id(one) in front]
     out.print(rows_table([_row(one, id(one) in front, one is found.taken) for one in shown]))
     out.print("\n* nothing else is better in everything", soft_wrap=True)
+    out.print(str(found.limits), soft_wrap=True)
     for name, why in found.refused.items():
         out.print(f"[dim]{escape(name)}: {escape(why)}[/]", soft_wrap=True)
     if found.taken is found.tried[0]:
         out.print(
             "\n[yellow]no version is quicker within the loss that is allowed[/]: the child computes as its parent"
         )
+        if (least := found.limits.floor) > min(found.limits.most, found.limits.changed):
+            out.print(
+                f"So few rows cannot exclude a loss of {least:.2%}: give more with --data", soft_wrap=True
+            )
     said = escape(f"{found.taken.variant.name}, {found.taken.setting}")
     out.print(f"\ntaken: [bold]{said}[/]\n{escape(str(made.path))}  {made.size:,} bytes", soft_wrap=True)
     out.print(f"next: [bold]bessemer predict {escape(str(made.path))} ROWS[/]", soft_wrap=True)
@@ -135,5 +145,5 @@ def _row(one: Tried, front: bool, taken: bool) -> dict[str, str]:
     }
     if loss.worse is not None and loss.worse_high is not None:
         row[loss.metric] = f"{loss.after:.4g}"
-        row["worse by"] = f"{loss.worse + 0.0:.2%} (≤ {loss.worse_high + 0.0:.2%})"
+        row["worse by"] = f"{loss.worse + 0.0:.2%} (≤ {loss.worse_high:.2%})"
     return row

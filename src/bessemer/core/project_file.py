@@ -47,6 +47,7 @@ class Resources(Spec):
 
 #: What the name of a model may be.
 NAME = r"[a-z0-9][a-z0-9_-]{0,63}"
+VERSION = r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}"
 
 
 Task = typing.Literal["binary", "multiclass", "regression"]
@@ -72,7 +73,9 @@ def _targets(value: Any) -> tuple[str, ...]:
 
 
 def _tasks(value: Any) -> Any:
-    """By target; '' is the main one."""
+    """By target; '' is the main one, where a task stands by itself."""
+    if isinstance(value, dict) and "" in value:
+        raise ValueError("'' is no target\nname one, as {spend: regression}")
     return value if isinstance(value, dict) else {} if value is None else {"": value}
 
 
@@ -86,7 +89,7 @@ class TopLevel(Spec):
     )
     version: str = Field(
         "1",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$",
+        pattern=rf"^{VERSION}$",
         description="Version of the model, part of the package's name.",
     )
     description: str = Field(

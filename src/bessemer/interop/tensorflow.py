@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 __all__ = ["to_tensorflow", "to_torch"]
 
 
@@ -159,5 +161,5 @@ def _numpy(tensor: Any) -> Any:
 
 def _own(tensor: Any) -> Any:
     """A TensorFlow tensor's values, copied where they may not be written to."""
-    values = tensor.numpy()
+    values = np.asarray(tensor.numpy())  # of rank 0 it is a scalar of numpy, which torch does not take
     return values if values.flags.writeable else values.copy()

@@ -5,27 +5,23 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bessemer.core import canonical
-from bessemer.optimize.choose import Tried
+from bessemer.optimize import inherited
+from bessemer.optimize.variant import Native
 from bessemer.package.card_html import card_page
 from bessemer.package.model import Model
 from bessemer.package.write import write_package
 
+if TYPE_CHECKING:
+    from bessemer.optimize.run import Found
+
 NAME = "optimization.json"
-#: What describes the very answers of the parent, and would be untrue of a child that answers otherwise.
-_OF_ANSWERS = (
-    "evaluation.json",
-    "explanations.json",
-    "explainer.json",
-    "background.npy",
-    "robustness.json",
-    "report.html",
-)
+_FILES = {"trees": "native/trees.bin", "head": "native/network.head"}
 
 
-def write_child(model: Model, taken: Tried, told: Mapping[str, Any], out: Path, version: str) -> int:
+def write_child(model: Model, found: Found, told: Mapping[str, Any], out: Path, version: str) -> int:
     """Write the child of a package.
 
     Args:
@@ -37,20 +33,31 @@ def write_child(model: Model, taken: Tried, told: Mapping[str, Any], out: Path, 
     Raises:
         StoreError: disk full or read-only.
     """
-    variant = taken.variant
+    variant = found.taken.variant
     members: dict[str, bytes | Path] = {name: model.contents.bytes(name) for name in model.contents.members}
     for name in [name for name in members if name.startswith("manifest.")]:
         del members[name]
+    info, provenance = dict(model.info), dict(model.provenance)
     if not variant.same:
-        for name in _OF_ANSWERS:
+        for name in inherited.OF_ANSWERS:
             members.pop(name, None)
-    members["model.onnx"] = variant.graph
+        if model.reference:
+            reference = inherited.reference_of_inputs(model.reference)
+            members["reference.json"] = canonical.dump_bytes(reference)
+        info = inherited.model_json(info, variant.name, told["parent"])
+        provenance = inherited.provenance(provenance)
     if variant.native is not None:
-        _replace_native(model, members, variant.native.kind, variant.native.content)
+        members.pop(str(info["native"]["file"]), None)
+        info["native"] = _placed(variant.native, members)
+    if info != model.info:
+        members["model.json"] = canonical.dump_bytes(info)
+    members["model.onnx"] = variant.graph
     members[NAME] = canonical.dump_bytes(dict(told), indent=1)
-    provenance = {**model.provenance, "parent": told["parent"]}
-    members["provenance.json"] = canonical.dump_bytes(provenance, indent=1)
-    card = _card(model, taken, version)
+    parity = {} if variant.parity is None else {"parity": dict(variant.parity)}
+    members["provenance.json"] = canonical.dump_bytes(
+        {**provenance, **parity, "parent": told["parent"]}, indent=1
+    )
+    card = _card(model, found, version)
     members["card.md"], members["card.html"] = card.encode("utf-8"), card_page(card).encode("utf-8")
     package = write_package(
         out,
@@ -64,25 +71,29 @@ def write_child(model: Model, taken: Tried, told: Mapping[str, Any], out: Path, 
     return package.size
 
 
-def _replace_native(model: Model, members: dict[str, bytes | Path], kind: str, content: bytes) -> None:
-    info = dict(model.info)
-    members.pop(str(info["native"]["file"]), None)
-    file = {"trees": "native/trees.bin", "head": "native/network.head"}[kind]
-    info["native"] = {"kind": kind, "file": file}
-    members[file] = content
-    members["model.json"] = canonical.dump_bytes(info)
+def _placed(native: Native, members: dict[str, bytes | Path]) -> dict[str, str]:
+    """Put a native model among the members; what `model.json` says of it."""
+    file = _FILES[native.kind]
+    members[file] = native.content
+    return {"kind": native.kind, "file": file}
 
 
-def _card(model: Model, taken: Tried, version: str) -> str:
-    loss, parent = taken.loss, f"{model.name} {model.version}"
-    lines = [
-        f"This is {parent}, optimised ({taken.variant.name}): version {version}.",
-        f"On {loss.rows} rows {loss.other:.2%} are answered otherwise (at most {loss.other_high:.2%}).",
-    ]
-    if loss.worse is not None:
-        lines.append(f"{loss.metric}: {loss.before:.4g} before, {loss.after:.4g} after.")
-    if taken.variant.same:
-        lines[1:] = ["Its answers are the same, bit for bit."]
+def _card(model: Model, found: Found, version: str) -> str:
+    taken, parent = found.taken, f"{model.name} {model.version}"
+    variant, loss = taken.variant, taken.loss
+    lines = [f"This is {parent}, optimised ({variant.name}): version {version}."]
+    if variant.graph == model.contents.bytes("model.onnx"):
+        lines.append("It computes as its parent does.")
+    elif variant.same:
+        lines.append(f"It writes the same computation otherwise: bit for bit the same on {loss.rows:,} rows.")
     else:
-        lines.append("What follows was said of the parent.")
+        share = f"{loss.other:.2%} are answered otherwise (at most {loss.other_high:.2%})"
+        lines.append(f"On {loss.rows:,} rows {share}.")
+        if loss.worse is not None and loss.worse_high is not None:
+            change = f"{loss.before:.4g} before, {loss.after:.4g} after: worse by {loss.worse:.2%}"
+            lines.append(
+                f"{loss.metric} on {loss.labelled:,} rows: {change} (at most {loss.worse_high:.2%})."
+            )
+        lines.append(str(found.limits))
+        lines.append("What follows was said of the parent, and is not true of this model's answers.")
     return "\n\n".join([*(f"> {line}" for line in lines), model.card])

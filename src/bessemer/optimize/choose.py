@@ -24,9 +24,9 @@ class Tried:
     loss: Loss
 
     @property
-    def lost(self) -> float:
-        """What it loses, about: less than that of nothing is nothing."""
-        return round(max(0.0, self.loss.other if self.loss.worse is None else self.loss.worse), 4)
+    def lost(self) -> tuple[float, ...]:
+        """What it loses, about, in rows and in the metric: less than nothing is nothing."""
+        return tuple(round(max(0.0, one), 4) for one in (self.loss.other, self.loss.worse or 0.0))
 
     @property
     def costs(self) -> tuple[float, ...]:
@@ -52,17 +52,19 @@ def pareto(tried: Sequence[Tried]) -> list[Tried]:
 
 def _beats(one: Tried, other: Tried, earlier: bool) -> bool:
     pairs = list(zip(one.costs, other.costs, strict=True))
-    if one.lost > other.lost or any(a > b * CHANCE for a, b in pairs):
+    lost = list(zip(one.lost, other.lost, strict=True))
+    if any(a > b for a, b in lost) or any(a > b * CHANCE for a, b in pairs):
         return False
-    return earlier or one.lost < other.lost or any(a * CHANCE < b for a, b in pairs)
+    return earlier or any(a < b for a, b in lost) or any(a * CHANCE < b for a, b in pairs)
 
 
-def fastest(tried: Sequence[Tried], batch: int, most: float) -> Tried | None:
-    """The quickest for requests of `batch` rows among those that lose at most `most`; None where none may be taken.
+def fastest(tried: Sequence[Tried], batch: int, most: float, changed: float = 1.0) -> Tried | None:
+    """The quickest for requests of `batch` rows among those that lose at most `most` and answer at most the share
+    `changed` of rows otherwise; None where none may be taken.
 
     Of alike quick ones the smallest, then the first.
     """
-    good = [one for one in tried if one.variant.same or one.loss.bound <= most]
+    good = [one for one in tried if one.variant.same or one.loss.within(most, changed)]
     if not good:
         return None
     least = min(one.cost.micros[batch] for one in good)

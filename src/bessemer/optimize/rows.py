@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bessemer.explain.from_package import actual_of, typed
 from bessemer.export.samples import drawn_rows, samples_of
+from bessemer.package.feeds import to_feeds
 from bessemer.package.model import Model
-from bessemer.package.records import rows_to_feeds
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 #: Rows drawn from the package's profile, where nobody gives any.
 DRAWN = 2_000
+#: Fewer rows that are given are too few to part: versions are made from rows of the package alone.
+LEAST = 40
 
 
 @dataclass(frozen=True)
 class Rows:
-    """learn_features: (M, F) float32, what ways may look at. judge: tensors (N, 1) of other rows. truth: (N,) their
-    right answers, None where not known. text: where they are from."""
+    """learn_features: (M, F) float32, what ways may look at. table: N other rows, raw, to judge on; judge: the same as
+    tensors (N, 1). truth: (N,) their right answers, NaN where not known; None where none is. text: where they are
+    from."""
 
     learn_features: np.ndarray
+    table: pa.Table
     judge: Mapping[str, np.ndarray]
     truth: np.ndarray | None
     text: str
@@ -32,44 +37,66 @@ class Rows:
     @property
     def count(self) -> int:
         """How many rows are judged on."""
-        return len(next(iter(self.judge.values()), ()))
+        return int(self.table.num_rows)
+
+    @property
+    def labelled(self) -> int:
+        """How many of them have a right answer."""
+        return 0 if self.truth is None else int(np.isfinite(self.truth).sum())
 
 
 def rows_of(model: Model, given: pa.Table | None, seed: int) -> Rows:
     """Half of the rows for each: those that are given, else rows drawn from the package's profile.
 
+    Of fewer than `LEAST` given rows all are judged on, and the package's own are learnt from.
+
     Raises:
         DataError: a column is missing, or holds what cannot be converted.
     """
     if given is None:
-        found = drawn_rows(model, DRAWN, seed) or samples_of(model).rows
-        feeds = rows_to_feeds(found, model.signature.inputs)
-        return _parted(model, feeds, None, "rows made from the package's profile and sample", seed)
-    from bessemer.explain.from_package import actual_of, typed
-    from bessemer.package.feeds import to_feeds
-
+        own = _own(model, seed)
+        learn, judge = _halves(own, seed)
+        text = "rows made from the package's profile and sample"
+        return Rows(
+            _features(model, own.take(learn)), own.take(judge), _feeds(model, own.take(judge)), None, text
+        )
     (table,) = typed([given], model.signature.inputs)
-    truth = actual_of(model, given)
-    known = np.isfinite(truth)
-    feeds = dict(to_feeds(table, model.signature.inputs))
-    if known.all() and len(known):
-        return _parted(model, feeds, truth, "rows that were given, with their right answers", seed)
-    return _parted(model, feeds, None, "rows that were given", seed)
-
-
-def _parted(model: Model, feeds: Mapping[str, Any], truth: np.ndarray | None, text: str, seed: int) -> Rows:
-    count = len(next(iter(feeds.values())))
-    order = np.random.default_rng([seed, 3]).permutation(count)
-    if count < 20:  # too few to part: what is learnt of them is ranges alone
-        learn, judge = order, np.sort(order)
+    truth, text = actual_of(model, given), "rows that were given"
+    if len(table) < LEAST:
+        learnt, judge = _own(model, seed), np.arange(len(table))
+        text = f"{text}, too few to learn from too"
     else:
-        learn, judge = np.sort(order[: count // 2]), np.sort(order[count // 2 :])
-    features = model.session.run_feeds({name: value[learn] for name, value in feeds.items()}, ["features"])[
-        "features"
-    ]
-    return Rows(
-        np.ascontiguousarray(features),
-        {name: value[judge] for name, value in feeds.items()},
-        None if truth is None else truth[judge],
-        text,
-    )
+        learn, judge = _halves(table, seed)
+        learnt = table.take(learn)
+    known = np.isfinite(truth[judge])
+    if known.any():
+        answers = "their right answers" if known.all() else f"{int(known.sum()):,} right answers"
+        text = f"{text}, with {answers}"
+    judged = table.take(judge)
+    answers_known = truth[judge] if known.any() else None
+    return Rows(_features(model, learnt), judged, _feeds(model, judged), answers_known, text)
+
+
+def _own(model: Model, seed: int) -> pa.Table:
+    """Rows that the package says enough to make up."""
+    import pyarrow as pa
+
+    rows = drawn_rows(model, DRAWN, seed) or samples_of(model).rows
+    names = [field.name for field in model.signature.inputs]
+    given = pa.table({name: [row[name] for row in rows] for name in names})
+    (table,) = typed([given], model.signature.inputs)
+    return table
+
+
+def _halves(table: pa.Table, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    count = table.num_rows
+    order = np.random.default_rng([seed, 3]).permutation(count)
+    return np.sort(order[: count // 2]), np.sort(order[count // 2 :])
+
+
+def _features(model: Model, table: pa.Table) -> np.ndarray:
+    return np.ascontiguousarray(model.session.run_feeds(_feeds(model, table), ["features"])["features"])
+
+
+def _feeds(model: Model, table: pa.Table) -> dict[str, np.ndarray]:
+    return to_feeds(table, model.signature.inputs)

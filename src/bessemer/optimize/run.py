@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bessemer.core.errors import DataError, MissingExtra, UsageError
+from bessemer.core.errors import DataError, MissingExtra, PackageError, UsageError
 from bessemer.optimize.child import write_child
 from bessemer.optimize.choose import Tried, fastest, pareto
-from bessemer.optimize.judge import Said, loss_of
+from bessemer.optimize.judge import Said, check_metric, floor, loss_of
 from bessemer.optimize.measure import BATCHES, cost_of, settings_of
+from bessemer.optimize.parity import parity_of
 from bessemer.optimize.plugins import WAYS
 from bessemer.optimize.rows import Rows
 from bessemer.optimize.variant import Parent, UnsuitedError, Variant
 from bessemer.package.model import Model
 from bessemer.package.session import GraphSession
 from bessemer.stats.metrics.outcome import class_indices
+from bessemer.stats.metrics.table import lookup
 
 Tell = Callable[[str], None]
+
+#: The share of rows that may be of another class where it is not said.
+CHANGED = 0.05
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,9 @@ class Asked:
     """What is wanted.
 
     ways: by name, with their settings; all of them where there are none. most: the loss that is allowed, a share.
-    batch: the size of requests that counts. metric: '' for the task's usual one. confidence: of what is allowed.
+    changed: the share of rows that may be answered otherwise, besides; None for the usual one. batch: the size of
+    requests that counts. metric: '' for the task's usual one. confidence: that the version which is taken keeps to
+    what is allowed.
     """
 
     ways: Mapping[str, Mapping[str, Any]]
@@ -38,17 +45,41 @@ class Asked:
     metric: str = ""
     confidence: float = 0.95
     seed: int = 0
+    changed: float | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a version is held to.
+
+    most: of the loss. changed: of the share of rows that are answered otherwise. confidence: that the version which is
+    taken keeps to both. versions: how many were judged. each: the confidence of every upper end, so high that all of
+    them hold together with `confidence` (Bonferroni): the best of many is chosen by the rows that it is judged on.
+    floor: what these rows cannot exclude, even of a version that loses nothing on them.
+    """
+
+    most: float
+    changed: float
+    confidence: float
+    versions: int
+    each: float
+    floor: float
+
+    def __str__(self) -> str:
+        sure = f"{100 * self.confidence:.4g}% confidence"
+        return f"The upper ends hold together with {sure}; versions tried: {self.versions}."
 
 
 @dataclass(frozen=True)
 class Found:
     """tried: everything, the parent in its usual setting first. front: the Pareto set. taken: the chosen one.
-    refused: by way, why it made nothing."""
+    refused: by way or version, why there is none. limits: what they are held to."""
 
     tried: list[Tried]
     front: list[Tried]
     taken: Tried
     refused: dict[str, str]
+    limits: Limits
 
 
 def search(model: Model, rows: Rows, asked: Asked, tell: Tell) -> Found:
@@ -56,21 +87,54 @@ def search(model: Model, rows: Rows, asked: Asked, tell: Tell) -> Found:
 
     Raises:
         UsageError: no such way, setting, batch or metric.
-        DataError: there are no rows to judge on.
+        DataError: there are no rows to judge on, or the metric says nothing of them.
     """
+    _check(model, rows, asked)
+    parent = Parent(model, rows.learn_features, asked.seed, tell)
+    plain = Variant("as it is", parent.graph, same=True)
+    before = _said(model, plain.graph, rows)
+    if rows.truth is not None:
+        check_metric(model.signature.task, before, rows.truth, asked.metric)
+    made, refused = _made(parent, asked.ways)
+    made = _carried(model, made, rows, refused)
+    limits = _limits(model, rows, asked, len(made))
+    tried = [
+        one
+        for variant in [plain, *made]
+        for one in _trials(model, variant, rows, before, asked, limits, tell)
+    ]
+    taken = fastest(tried, asked.batch, limits.most, limits.changed) or tried[0]
+    return Found(tried, pareto(tried), taken, refused, limits)
+
+
+def _check(model: Model, rows: Rows, asked: Asked) -> None:
+    """What can be told before anything is made."""
     if asked.batch not in BATCHES:
         raise UsageError(
             f"requests of {asked.batch} rows are not timed", fix=f"one of {', '.join(map(str, BATCHES))}"
         )
+    if not 0.5 < asked.confidence < 1:
+        raise UsageError(f"the confidence is {asked.confidence}", fix="a number above 0.5 and below 1: 0.95")
     if not rows.count:
         raise DataError("the package has no rows to try it on", fix="give some with --data FILE")
-    parent = Parent(model, rows.learn_features, asked.seed, tell)
-    plain = Variant("as it is", parent.graph, same=True)
-    made, refused = _made(parent, asked.ways)
-    before = _said(model, plain.graph, rows)
-    tried = [one for variant in [plain, *made] for one in _trials(model, variant, rows, before, asked, tell)]
-    front = pareto(tried)
-    return Found(tried, front, fastest(tried, asked.batch, asked.most) or tried[0], refused)
+    if asked.metric:
+        lookup(model.signature.task, asked.metric)
+        if rows.truth is None:
+            raise UsageError(
+                f"'{asked.metric}' takes right answers, and no row has one in '{model.signature.target}'",
+                fix="give rows that have, with --data FILE, or leave out --metric",
+            )
+
+
+def _limits(model: Model, rows: Rows, asked: Asked, versions: int) -> Limits:
+    changed = asked.changed
+    if changed is None:
+        # the metric of a regression sees every difference, and without right answers `most` is of the same rows
+        changed = 1.0 if rows.truth is None or model.task == "regression" else CHANGED
+    each = 1 - (1 - asked.confidence) / max(1, versions)
+    return Limits(
+        asked.most, changed, asked.confidence, versions, each, floor(rows.labelled or rows.count, each)
+    )
 
 
 def _made(parent: Parent, asked: Mapping[str, Mapping[str, Any]]) -> tuple[list[Variant], dict[str, str]]:
@@ -95,15 +159,25 @@ def _made(parent: Parent, asked: Mapping[str, Mapping[str, Any]]) -> tuple[list[
     return found, refused
 
 
+def _carried(model: Model, made: list[Variant], rows: Rows, refused: dict[str, str]) -> list[Variant]:
+    """Those whose graph says what the model says that is to explain it; of the others it is told."""
+    found = []
+    for variant in made:
+        try:
+            found.append(replace(variant, parity=parity_of(model, variant, rows.table)))
+        except PackageError as error:
+            refused[variant.name] = error.what
+    return found
+
+
 def _trials(
-    model: Model, variant: Variant, rows: Rows, before: Said, asked: Asked, tell: Tell
+    model: Model, variant: Variant, rows: Rows, before: Said, asked: Asked, limits: Limits, tell: Tell
 ) -> Sequence[Tried]:
     tell(f"trying {variant.name}")
     said = before if variant.name == "as it is" else _said(model, variant.graph, rows)
-    if _same(said, before):
-        variant = Variant(variant.name, variant.graph, variant.native, same=True)
+    variant = replace(variant, same=variant.same and _same(said, before))
     rng = np.random.default_rng([asked.seed, 7])
-    loss = loss_of(model.signature.task, before, said, rows.truth, asked.metric, asked.confidence, rng)
+    loss = loss_of(model.signature.task, before, said, rows.truth, asked.metric, limits.each, rng)
     outputs = _outputs(model)
     return [
         Tried(
@@ -148,10 +222,10 @@ def optimized(
     told = {
         "parent": {"name": model.name, "version": model.version, "manifest_sha256": model.manifest.digest},
         "taken": found.taken.to_json(),
-        "allowed_loss": asked.most,
+        "limits": asdict(found.limits),
         "batch": asked.batch,
-        "confidence": asked.confidence,
+        # times and all: the choice follows from them, and nothing reads them but whoever asks why it was made
         "pareto": [one.to_json() for one in found.front],
         "refused": found.refused,
     }
-    return found, told, write_child(model, found.taken, told, out, version)
+    return found, told, write_child(model, found, told, out, version)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
@@ -36,13 +36,16 @@ class Variant:
     """One version.
 
     name: what was done. graph: the whole graph, ONNX. native: what explains it; None where the parent's still does.
-    same: whether its answers are the parent's by construction, bit for bit.
+    same: whether it only writes the same computation otherwise, so that its answers are the parent's bit for bit; it is
+        held to that on the rows that versions are judged on.
+    parity: how far the graph is from what explains it, once that is known.
     """
 
     name: str
     graph: bytes
     native: Native | None = None
     same: bool = False
+    parity: Mapping[str, float | int] | None = None
 
 
 @dataclass(frozen=True)

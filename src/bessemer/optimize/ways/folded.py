@@ -24,7 +24,7 @@ class Folded:
     def variants(self, parent: Parent) -> list[Variant]:
         if any(domain.encode() in parent.graph for domain in EXTENSIONS):
             raise UnsuitedError("it has operators of onnxruntime-extensions, which are not folded")
-        return [Variant("folded", folded(parent.graph))]
+        return [Variant("folded", folded(parent.graph), same=True)]
 
 
 def folded(graph: bytes) -> bytes:

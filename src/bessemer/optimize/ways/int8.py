@@ -30,6 +30,8 @@ class Int8:
         native = parent.native
         if native.kind != "head":
             raise UnsuitedError("only networks multiply matrices: of trees nothing would change")
+        if not len(parent.X):
+            raise UnsuitedError("there are no rows to take ranges from; give more with --data")
         line, _, head = native.content.partition(b"\n")
         made = []
         for name, kinds in (("8 bits", _KINDS), ("8 bits in dense layers", ["Gemm", "MatMul"])):
