@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bessemer.core.errors import EnvironmentFault
+from bessemer.core.lock import exclusive
 from bessemer.export.environments import place, work
 from bessemer.export.environments.place import Environment
 from bessemer.export.environments.tools import run_tool
 from bessemer.export.errors import ToolError
+from patience import PATIENCE
 
 
 @pytest.fixture
@@ -103,5 +107,72 @@ def test_tools_that_are_not_there_or_fail() -> None:
 
 
 def test_one_that_never_ends_is_ended() -> None:
-    with pytest.raises(ToolError):
+    with pytest.raises(ToolError, match=r"did not end within 0\.5 seconds"):
         run_tool([sys.executable, "-c", "import time; time.sleep(10000)"], seconds=0.5)
+
+
+def test_what_it_started_is_ended_too(tmp_path: Path) -> None:
+    """A grandchild holds the output after its parent went: nobody waits for it for ever."""
+    script = (
+        "import os, pathlib, time\n"
+        "one = os.fork()\n"
+        "if one:\n"
+        "    pathlib.Path('pid').write_text(str(one))\n"
+        "    print('it sleeps', flush=True)\n"
+        "else:\n"
+        "    time.sleep(10000)\n"
+    )
+    with pytest.raises(ToolError, match="did not end within 5 seconds") as told:
+        run_tool([sys.executable, "-I", "-S", "-c", script], folder=tmp_path, seconds=5)
+    assert "it sleeps" in told.value.why
+    _await_end(int((tmp_path / "pid").read_text()))
+
+
+def _await_end(process: int) -> None:
+    """Until it is gone, or what its parent left of it."""
+    state = Path(f"/proc/{process}/stat")
+    deadline = time.monotonic() + PATIENCE
+    while state.exists() and state.read_text().rsplit(") ", 1)[1][0] not in "ZX":
+        assert time.monotonic() < deadline, "it still runs"
+        time.sleep(0.05)
+
+
+def test_one_that_is_left_by_its_caller_is_ended(tmp_path: Path) -> None:
+    """By Ctrl-C, or by what is told of its lines."""
+
+    def tell(line: str) -> None:
+        raise KeyboardInterrupt
+
+    script = (
+        "import os, pathlib, time\n"
+        "pathlib.Path('pid').write_text(str(os.getpid()))\n"
+        "print(1, flush=True)\n"
+        "time.sleep(10000)"
+    )
+    with pytest.raises(KeyboardInterrupt):
+        run_tool([sys.executable, "-c", script], folder=tmp_path, tell=tell)
+    _await_end(int((tmp_path / "pid").read_text()))
+
+
+def test_a_relative_place_is_taken_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers run in folders of their own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(place.VARIABLE, "environments")
+    monkeypatch.setattr(place, "_content", lambda environment: ["# nothing\n"])
+    made = Environment("empty", "python", "nothing", 10, "empty.txt")
+    assert made.folder.parent == tmp_path / "environments"
+    made.ensure(lambda line: None)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    assert run_tool([str(made.program), "-c", "print('here')"], folder=elsewhere) == "here"
+
+
+def test_none_is_removed_while_it_is_installed(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment.ensure(lambda line: None)
+    monkeypatch.setattr(place, "_WAIT", 0.0)
+    with exclusive(environment._lock), pytest.raises(EnvironmentFault, match="installing"):
+        environment.remove()
+    assert environment.ready
+    assert environment.remove()

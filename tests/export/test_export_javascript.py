@@ -15,6 +15,7 @@ from rowwise_support import TABLES, kinds, model
 from bessemer.export.javascript import encoder_js
 from bessemer.export.numeric import core_of
 from bessemer.export.readers.encoder import Encoder
+from bessemer.export.readers.encoder import tensor as reader_tensor
 from bessemer.export.samples import samples_of
 
 _SCRIPT = """
@@ -27,12 +28,12 @@ fs.writeFileSync("answer.json", JSON.stringify({ encoded, width: encoder.width,
 """
 
 
-def in_node(folder: Path, told: dict[str, Any]) -> dict[str, Any]:
+def in_node(folder: Path, told: dict[str, Any], script: str = _SCRIPT) -> dict[str, Any]:
     node = shutil.which("node")
     assert node, "`make node` installs it"
     (folder / "encoder.js").write_text(encoder_js())
     (folder / "told.json").write_text(json.dumps(told))
-    (folder / "run.js").write_text(_SCRIPT)
+    (folder / "run.js").write_text(script)
     done = subprocess.run([node, "run.js"], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return dict(json.loads((folder / "answer.json").read_text()))
@@ -69,3 +70,34 @@ def test_moments_in_other_zones_are_the_same(tmp_path: Path) -> None:
     assert np.array_equal(encoded[1:4], encoded[[0, 0, 0]])
     assert not np.array_equal(encoded[4], encoded[0])
     assert np.array_equal(encoded, Encoder(program).encode(told["rows"]))
+
+
+_VALUES = """
+const { columnTensor } = require("./encoder.js"), fs = require("fs");
+const told = JSON.parse(fs.readFileSync("told.json", "utf-8"));
+const read = (column, value) => {
+  try { return String(columnTensor(column, [value]).data[0]); } catch { return null; }
+};
+fs.writeFileSync("answer.json", JSON.stringify({ said: told.columns.map((c) => told.values.map((v) => read(c, v))) }));
+"""
+
+
+def test_raw_values_are_what_they_are_to_python(tmp_path: Path) -> None:
+    """Of those that JSON has: '' is missing and no 0, numbers may be texts, and what is none is refused."""
+    values: list[Any] = [None, "", " ", 0, 1, 2, -7, 0.5, True, False, [1], [], {}]
+    values += ["1", " 41 ", "1e3", "0x10", "inf", "true", " FALSE ", "yes"]
+    kinds = [("number", "float32"), ("integer", "float32"), ("boolean", "float32"), ("string", "string")]
+    columns = [{"name": "x", "dtype": dtype, "tensor": tensor} for dtype, tensor in kinds]
+    said = in_node(tmp_path, {"columns": columns, "values": values}, _VALUES)["said"]
+    for column, found in zip(columns, said, strict=True):
+        for value, text in zip(values, found, strict=True):
+            try:
+                expected = reader_tensor([value], column).item()
+            except ValueError:
+                assert text is None, (column, value)
+                continue
+            assert text is not None, (column, value)
+            if column["tensor"] == "string":
+                assert text == expected
+            else:
+                assert np.array_equal(float(text), expected, equal_nan=True), (column, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -18,9 +19,14 @@ from bessemer.core.store import file_digest
 from bessemer.export import run
 from bessemer.export.errors import ExportError
 from bessemer.export.proof import compare
-from bessemer.export.protocol import Answers, NotRunError
-from bessemer.export.samples import samples_of
+from bessemer.export.protocol import Answers, NoSettings, NotRunError, Source
+from bessemer.export.samples import Samples, samples_of
 from bessemer.export.targets.onnx_core import OnnxCore
+from bessemer.package.manifest import Manifest, describe
+from bessemer.package.model import Model
+from bessemer.package.read import PackageContents
+from bessemer.testing.models import tiny_members
+from bessemer.testing.several import FURTHER, several_graph, several_signature
 
 
 def bessemer(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -134,3 +140,124 @@ def test_the_command_line(tmp_path: Path) -> None:
     none = bessemer("targets", "install", "onnx", folder=tmp_path)
     assert none.returncode == 0
     assert "nothing besides" in none.stdout
+
+
+def test_what_was_put_in_or_changed_is_kept(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    exporting.export(package("logistic"), "onnx", out)
+    (out / "mine.txt").write_text("dear")
+    with pytest.raises(UsageError, match="changed since") as told:
+        exporting.export(package("logistic"), "onnx_core", out)
+    assert told.value.why == "mine.txt"
+    (out / "mine.txt").unlink()
+    before = (out / "README.md").read_text()
+    (out / "README.md").write_text("my notes")
+    with pytest.raises(UsageError, match="changed since"):
+        exporting.export(package("logistic"), "onnx_core", out)
+    assert (out / "README.md").read_text() == "my notes"
+    (out / "README.md").write_text(before)
+    (out / "link").symlink_to(tmp_path)
+    with pytest.raises(UsageError, match="changed since"):
+        exporting.export(package("logistic"), "onnx_core", out)
+    (out / "link").unlink()
+    (out / "__pycache__").mkdir()
+    (out / "__pycache__" / "encoder.cpython-311.pyc").write_bytes(b"")  # whoever imports a reader leaves one
+    assert exporting.export(package("logistic"), "onnx_core", out)[1]["target"] == "onnx_core"
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "no JSON", '{"format": 1, "files": []}', "[" * 100_000])
+def test_a_file_of_the_records_name_makes_no_export(content: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "EXPORT.json").write_text(content)
+    with pytest.raises(UsageError, match="no export"):
+        exporting.export(package("logistic"), "onnx", out)
+    assert (out / "EXPORT.json").read_text() == content
+
+
+def test_the_earlier_export_is_back_where_the_new_one_cannot_be_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    _, before = exporting.export(package("logistic"), "onnx", out)
+    rename = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.name == "export":
+            raise OSError(errno.EIO, "the disk is ill")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(OSError, match="ill"):
+        exporting.export(package("logistic"), "onnx_core", out)
+    assert json.loads((out / "EXPORT.json").read_text()) == before
+    assert (out / "model.onnx").is_file()
+
+
+def test_the_folder_one_is_in_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = tmp_path / "a" / "b"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    for out in (".", "..", str(inside), "../../a"):
+        with pytest.raises(UsageError, match="you work in"):
+            exporting.export(package("logistic"), "onnx", out)
+
+
+def test_a_link_leads_to_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    for name in ("onnx", "onnx_core"):
+        exporting.export(package("logistic"), name, tmp_path / "link")
+        assert (tmp_path / "link").is_symlink()
+        assert json.loads((tmp_path / "real" / "EXPORT.json").read_text())["target"] == name
+
+
+@pytest.mark.parametrize("limit", [float("inf"), float("nan"), -1.0])
+def test_a_limit_that_proves_nothing_is_refused(limit: float, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="proves nothing"):
+        exporting.export(package("logistic"), "onnx", tmp_path / "out", limit=limit)
+
+
+class _Wrong(OnnxCore):
+    """Right probabilities, the other class."""
+
+    def check(self, source: Any, out: Path, samples: Any) -> Answers:
+        found, classes = super().check(source, out, samples), list(source.model.classes)
+        return Answers(found.values, found.runtime, [classes[1 - classes.index(v)] for v in samples.labels])
+
+
+def test_classes_that_its_probabilities_do_not_say_are_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run.TARGETS, "load", lambda name: _Wrong)
+    with pytest.raises(ExportError, match="other classes than its own probabilities"):
+        exporting.export(package("logistic"), "onnx_core", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_rows_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = samples_of(model("logistic"))
+    none = Samples([], samples.features[:0], samples.values[:0], samples.scores[:0], [])
+    monkeypatch.setattr(run, "samples_of", lambda *_: none)
+    with pytest.raises(ExportError, match="nothing shows"):
+        exporting.export(package("logistic"), "onnx", tmp_path / "out")
+
+
+def several(task: Any) -> Model:
+    """The tiny model of a task with further targets, as it is loaded."""
+    members = {**tiny_members(task), "model.onnx": several_graph(task)}
+    members["signature.json"] = json.dumps(several_signature(task).to_json()).encode()
+    manifest = Manifest("tiny", "1", "", "", task, "", describe(members))
+    content = {name: memoryview(data) for name, data in members.items()}
+    return Model(PackageContents(manifest, several_signature(task), content, b"", 0))
+
+
+def test_further_targets_are_told(tmp_path: Path) -> None:
+    folder, told = exporting.export(several("binary"), "onnx", tmp_path / "out")
+    (note,) = told["notes"]
+    assert "were not compared" in note
+    assert all(f"`{further.name}`" in note for further in FURTHER)
+    assert note in (folder / "README.md").read_text(encoding="utf-8")
+    assert "notes" not in exporting.export(package("logistic"), "onnx", tmp_path / "one")[1]
+    (core,) = run._notes(OnnxCore(NoSettings()), Source(several("binary")))
+    assert core.endswith("of the package are not in it.")

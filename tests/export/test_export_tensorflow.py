@@ -72,7 +72,6 @@ def test_a_format_is_the_same_each_time(name: str, kind: str, tmp_path: Path) ->
         ("savedmodel", "convnet"),
         ("tflite", "lightgbm"),
         ("tflite", "regression"),
-        ("tflite", "convnet"),
         ("tfjs", "convnet"),
         ("tflite_micro", "table_net"),
     ],

@@ -97,6 +97,8 @@ def _show(folder: Path, told: dict[str, Any]) -> None:
 
 
 def _measured(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{str(name).replace('_', ' ')} {_measured(one)}" for name, one in value.items())
     return (
         f"{value:,.4g}"
         if isinstance(value, float)

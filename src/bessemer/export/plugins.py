@@ -79,7 +79,9 @@ TARGETS: PluginTable[Target] = PluginTable(
             f"{_HERE}.tensorrt:TensorRt", summary="an engine for NVIDIA's GPUs, and what makes others"
         ),
         "treelite": PluginRef(f"{_HERE}.treelite:Treelite", summary="trees for treelite and tl2cgen"),
-        "pmml": PluginRef(f"{_HERE}.pmml:Pmml", summary="PMML 4.4, for scoring engines in Java and in databases"),
+        "pmml": PluginRef(
+            f"{_HERE}.pmml:Pmml", summary="PMML 4.4, for scoring engines in Java and in databases"
+        ),
         "c": PluginRef(f"{_HERE}.c:C", summary="C99 without a heap, for microcontrollers too"),
         "python_file": PluginRef(
             f"{_HERE}.python_file:PythonFile", summary="one Python file that needs nothing"
@@ -102,8 +104,12 @@ TARGETS: PluginTable[Target] = PluginTable(
             requires=("mlflow",),
             summary="a model folder of MLflow, without pickle",
         ),
-        "triton": PluginRef(f"{_HERE}.triton:Triton", summary="a model repository of Triton Inference Server"),
-        "kserve": PluginRef(f"{_HERE}.kserve:KServe", summary="an InferenceService of KServe, and its storage"),
+        "triton": PluginRef(
+            f"{_HERE}.triton:Triton", summary="a model repository of Triton Inference Server"
+        ),
+        "kserve": PluginRef(
+            f"{_HERE}.kserve:KServe", summary="an InferenceService of KServe, and its storage"
+        ),
         "web": PluginRef(f"{_HERE}.web:Web", summary="a page that runs the whole graph in the browser"),
         "tflite_micro": PluginRef(
             f"{_HERE}.tflite_micro:TfLiteMicro", summary="TensorFlow Lite Micro, networks on microcontrollers"

@@ -88,8 +88,8 @@ class Target(Protocol):
         goes; `network`, a torch module of the core; `native`, the trees or coefficients themselves.
     environment: the name of one in `environments.plugins.ENVIRONMENTS` that its tools are in, '' where this process has
         them.
-    limit: the greatest difference to the package's answers (probabilities; values, relative to their size) that is no
-        fault, where the caller names none.
+    limit: the greatest difference to the package's answers (probabilities; values, relative to their size or spread)
+        that is no fault, where the caller names none.
     """
 
     takes: ClassVar[Literal["graph", "core", "network", "native"]]

@@ -22,10 +22,6 @@ from bessemer.export.record import NAME, read_record, strangers, write_record
 from bessemer.export.samples import Samples, samples_of
 
 
-#: Targets of the whole graph that give the main target's answers alone.
-_MAIN_ALONE = frozenset({"mlflow", "web", "c", "python_file", "sql"})
-
-
 def export(
     source: Source,
     name: str,
@@ -54,13 +50,16 @@ def export(
         StoreError: disk full or read-only.
     """
     if limit is not None and not (math.isfinite(limit) and limit >= 0):
-        raise UsageError(f"a limit of {limit:g} proves nothing", fix="give a number of 0 or more, such as 0.001")
+        raise UsageError(
+            f"a limit of {limit:g} proves nothing", fix="give a number of 0 or more, such as 0.001"
+        )
     kind: Any = TARGETS.load(name)
     chosen = _settings(kind, name, settings or {})
     out = out.resolve()
     target: Target = kind(chosen)
     check_carried(target, name, source)
-    _check_place(out)
+    with explained("export to", out):
+        _check_place(out)
     most = target.limit if limit is None else limit
     with explained("export to", out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +67,7 @@ def export(
             made = Path(folder) / "export"
             made.mkdir()
             usage = _exported(target, name, source, made)
-            notes = _notes(target, name, source)
+            notes = _notes(target, source)
             (made / "README.md").write_text(_readme(name, source, usage, notes), encoding="utf-8")
             proof = _proven(target, source, made, samples_of(source.model, rows), most)
             _check_proof(proof, name, source)
@@ -111,7 +110,8 @@ def _check_place(out: Path) -> None:
     """Raises UsageError unless `out` is nothing, an empty folder, or an earlier export as it was written."""
     if Path.cwd().is_relative_to(out):
         raise UsageError(
-            f"'{out}' is the folder you work in, or holds it: it cannot be replaced", fix="name another with -o"
+            f"'{out}' is the folder you work in, or holds it: it cannot be replaced",
+            fix="name another with -o",
         )
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
@@ -164,15 +164,18 @@ def _check_proof(proof: Proof, name: str, source: Source) -> None:
     )
 
 
-def _notes(target: Target, name: str, source: Source) -> list[str]:
-    """What the artefact lacks, in sentences."""
-    further = [one.name for one in source.model.signature.further]
-    if not further:
+def _notes(target: Target, source: Source) -> list[str]:
+    """What was not carried or not compared, in sentences."""
+    signature = source.model.signature
+    names = ", ".join(f"`{one.name}`" for one in signature.further)
+    if not names:
         return []
-    names = ", ".join(f"`{one}`" for one in further)
-    if target.takes == "graph" and name not in _MAIN_ALONE:
-        return [f"The graph answers {names} besides, which were not compared with the package."]
-    return [f"It predicts `{source.model.signature.target}` alone: {names} of the package are not in it."]
+    if target.takes == "graph":
+        return [
+            f"Its graph answers {names} besides, which were not compared with the package; what asks the graph "
+            f"here may give `{signature.target}` alone."
+        ]
+    return [f"It predicts `{signature.target}` alone: {names} of the package are not in it."]
 
 
 def _readme(name: str, source: Source, usage: str, notes: Sequence[str]) -> str:

@@ -90,7 +90,8 @@ class Environment:
         found = [path for path in home().glob("*") if path.is_dir() and mark.fullmatch(path.name)]
         for path in found:
             with exclusive(_lock_of(path), wait=_WAIT, busy=_BUSY):
-                shutil.rmtree(path, ignore_errors=not path.exists())
+                if path.exists():  # nobody else removed it meanwhile
+                    shutil.rmtree(path)
         return bool(found)
 
     def _make(self, tell: Tell) -> None:

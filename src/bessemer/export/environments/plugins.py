@@ -8,7 +8,9 @@ from bessemer.export.environments.place import Environment
 
 _LISTED = (
     Environment("torchserve", "python", "TorchServe and torch, for the CPU", 1000, "torchserve.txt"),
-    Environment("tensorflow", "python", "TensorFlow, Keras, LiteRT and TensorFlow Lite Micro", 1600, "tensorflow.txt"),
+    Environment(
+        "tensorflow", "python", "TensorFlow, Keras, LiteRT and TensorFlow Lite Micro", 1600, "tensorflow.txt"
+    ),
     Environment("tensorflow_js", "node", "TensorFlow.js", 300, "tensorflow_js"),
     Environment(
         "compilers", "python", "OpenVINO, Apache TVM, IREE and treelite with tl2cgen", 1050, "compilers.txt"

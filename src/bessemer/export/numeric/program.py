@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from bessemer.core.signature import Field
+from bessemer.export.numeric.patterns import common_pattern
 from bessemer.export.numeric.refusal import UncarriedError
-from bessemer.export.readers.encoder import OPERATORS
+from bessemer.export.readers.encoder import ELEMENTS, OPERATORS
 from bessemer.package.onnx_format.tensors import values_of
 
 _TYPES = {"float32": "f32", "float64": "f64", "int64": "i64", "int32": "i32", "bool": "bool", "object": "str"}
+_STRING = 8
 #: Whole numbers beyond this are written as texts: JavaScript's numbers are doubles.
 _EXACT = 2**53
 
@@ -28,7 +30,8 @@ def program_of(front: Any, inputs: Sequence[Field]) -> dict[str, Any]:
         front: the graph from raw columns to `features`.
 
     Raises:
-        UncarriedError: it has an operator that readers do not know.
+        UncarriedError: it has an operator that readers do not know, a cast to texts, or a pattern that other languages
+            read otherwise.
     """
     for node in front.graph.node:
         if node.op_type not in OPERATORS:
@@ -38,12 +41,7 @@ def program_of(front: Any, inputs: Sequence[Field]) -> dict[str, Any]:
         "inputs": [{"name": f.name, "dtype": f.dtype, "tensor": f.tensor} for f in inputs if f.name in asked],
         "constants": {tensor.name: _constant(tensor) for tensor in front.graph.initializer},
         "steps": [
-            [
-                node.op_type,
-                list(node.input),
-                list(node.output),
-                {a.name: attribute_of(a) for a in node.attribute},
-            ]
+            [node.op_type, list(node.input), list(node.output), attributes_of(node)]
             for node in front.graph.node
         ],
         "features": "features",
@@ -59,6 +57,21 @@ def _constant(tensor: Any) -> dict[str, Any]:
         "shape": list(array.shape),
         "data": _numbers(array.reshape(-1).tolist()),
     }
+
+
+def attributes_of(node: Any) -> dict[str, Any]:
+    """The attributes of a node as JSON, as readers in any language take them.
+
+    Raises:
+        UncarriedError: they cannot.
+    """
+    said = {a.name: attribute_of(a) for a in node.attribute}
+    if node.op_type == "Cast" and said["to"] not in ELEMENTS:
+        kind = "texts" if said["to"] == _STRING else f"ONNX's type {said['to']}"
+        raise UncarriedError(f"its columns are encoded by a cast to {kind}")
+    if node.op_type == "RegexFullMatch":
+        said["pattern"] = common_pattern(said["pattern"])
+    return said
 
 
 def attribute_of(attribute: Any) -> Any:

@@ -2,8 +2,8 @@
 
 Small trees become two matrix products a tree (Nakandala et al. 2020, "A Tensor Compiler for Unified Machine Learning
 Prediction Serving": GEMM): all branches are decided at once, and the leaf is the one whose every branch went its way.
-Trees with more branches than `MOST_BRANCHES` are walked instead, level by level, all at once. Trees are taken in groups
-of alike size, so that little is padded.
+Trees with more branches than `MOST_BRANCHES` are walked instead, level by level, all at once, and so are groups for
+which `MOST_WAYS` has no room. Trees are taken in groups of alike size, so that little is padded.
 
 A missing feature is no NaN here: each feature is there twice, with the smallest and with the largest float32 where it
 is missing, and a branch compares the one that sends it where missing values go.
@@ -22,6 +22,8 @@ from bessemer.package.graph import GraphBuilder
 
 #: Above this the products cost more than a walk: they grow with the square of the branches.
 MOST_BRANCHES = 255
+#: Numbers (float32) in the tables of all products of a model together; a protobuf cannot be larger than 2 GB.
+MOST_WAYS = 2**26
 #: Trees of a group have at most this times as many branches as its smallest.
 _ALIKE = 1.5
 _LARGEST = np.finfo(np.float32).max
@@ -64,10 +66,17 @@ def add_trees(g: GraphBuilder, arrays: Mapping[str, Any], x: str, missing: str, 
         up = g.op("Add", [x, g.op("Mul", [missing, g.constant(np.float32(_LARGEST))])])
         both = g.op("Concat", [down, up], axis=1)
     total = g.constant(arrays["base"].astype(np.float32)[None, :])
+    room = MOST_WAYS
     for group in _groups(_trees_of(arrays), width, bool(missing)):
-        add = _products if group[0].branches <= MOST_BRANCHES else _walk
-        total = g.op("Add", [add(g, group, both), total])
+        fits = group[0].branches <= MOST_BRANCHES and _ways_in(group) <= room
+        room -= _ways_in(group) if fits else 0
+        total = g.op("Add", [(_products if fits else _walk)(g, group, both), total])
     return total
+
+
+def _ways_in(group: list[_Tree]) -> int:
+    """The numbers in the table of their products."""
+    return len(group) * max(tree.branches for tree in group) * max(tree.leaves for tree in group)
 
 
 def _trees_of(arrays: Mapping[str, Any]) -> list[_Tree]:

@@ -14,9 +14,29 @@ function microseconds(value) {
   return sign === "+" ? local - away : local + away;
 }
 
+const NUMBER = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|infinity|nan)$/i, TRUTHS = { true: 1, false: 0, 1: 1, 0: 0 };
+
+// What a number, a truth or a text is to the model: numbers may be texts, '' is missing. What is missing is null.
+function plainValue({ name, dtype, tensor }, value) {
+  const written = typeof value === "string", whole = typeof value === "bigint" || Number.isInteger(value), text = String(value).trim();
+  const number = typeof value === "boolean" || typeof value === "number" || typeof value === "bigint";
+  if (value === null || value === undefined || Number.isNaN(value)) return null;
+  if (tensor === "string") {
+    if (written || whole || typeof value === "boolean") return String(value);
+  } else if (written && text === "") {
+    return null;
+  } else if (dtype === "boolean") {
+    if ((written || number) && Object.hasOwn(TRUTHS, text.toLowerCase())) return TRUTHS[text.toLowerCase()];
+  } else {
+    if (number) return Number(value);
+    if (written && NUMBER.test(text)) return Number(text.replace(/inf(inity)?/i, "Infinity"));
+  }
+  throw new Error(`column '${name}': ${JSON.stringify(value)} is no ${dtype}`);
+}
+
 // The values of a column as a tensor {type, dims, data} of (rows, 1).
 function columnTensor(column, values) {
-  if (column.dtype !== "timestamp") return onnxInput(column, values);
+  if (column.dtype !== "timestamp") return onnxInput(column, values.map((value) => plainValue(column, value)));
   return onnxTensor("i64", [values.length, 1], BigInt64Array.from(values, microseconds));
 }
 

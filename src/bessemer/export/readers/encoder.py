@@ -5,12 +5,15 @@
     encoded = encoder.encode([{"age": 41, "city": "Oslo"}])     # (N, width) float32, for the model
     labels = encoder.decide(scores)                             # what the model's scores say
 
-A column that a row lacks, None and NaN are missing; a text that was never seen is as it was in training.
+A column that a row lacks, None, NaN and '' are missing; a text that was never seen is as it was in training. Numbers
+may be texts ("41"), truth "true" and "false", moments datetimes, dates, ISO 8601 texts (UTC where they have no zone) or
+microseconds since 1970. Another value raises a ValueError, which names the column.
 """
 
 from __future__ import annotations
 
 import datetime
+import decimal
 import json
 import re
 
@@ -28,7 +31,8 @@ TYPES = {
 }
 #: The element types of ONNX, which a Cast names.
 ELEMENTS = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64}
-#: What seconds and days are in microseconds.
+NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|infinity|nan)", re.ASCII | re.IGNORECASE)
+TRUTH = {"": np.nan, "true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}
 _EPOCH = datetime.datetime(1970, 1, 1)
 
 
@@ -110,30 +114,94 @@ def constant(told):
 def tensor(values, column):
     """The values of a column as (N, 1) of its type."""
     if column["tensor"] == "string":
-        made = np.empty((len(values), 1), dtype=object)
-        made[:, 0] = ["" if _is_missing(v) else str(v) for v in values]
-        return made
-    if column["dtype"] == "timestamp":
-        return np.array([[microseconds(v)] for v in values], dtype=np.int64).reshape(-1, 1)
-    dtype = np.float64 if column["tensor"] == "float64" else np.float32
-    return np.array([[np.nan if _is_missing(v) else float(v)] for v in values], dtype=dtype).reshape(-1, 1)
+        read, dtype = text_of, object
+    elif column["dtype"] == "timestamp":
+        read, dtype = microseconds, np.int64
+    else:
+        read = truth_of if column["dtype"] == "boolean" else number_of
+        dtype = np.float64 if column["tensor"] == "float64" else np.float32
+    made = np.empty((len(values), 1), dtype=dtype)
+    with np.errstate(over="ignore"):  # a number beyond float32 is infinite
+        made[:, 0] = [_read(read, value, column) for value in values]
+    return made
+
+
+def _read(read, value, column):
+    try:
+        return read(value.item() if isinstance(value, np.generic) and not _is_time(value) else value)
+    except (ValueError, TypeError, OverflowError):
+        raise ValueError(f"column '{column['name']}': {value!r} is no {column['dtype']}") from None
+
+
+def number_of(value):
+    """A float of a number, a truth or a text of one."""
+    if _is_missing(value):
+        return np.nan
+    if isinstance(value, str):
+        value = value.strip()
+        if value and not NUMBER.fullmatch(value):
+            raise ValueError(value)
+        return float(value) if value else np.nan
+    if not isinstance(value, (bool, int, float, decimal.Decimal)):
+        raise ValueError(value)
+    return float(value)
+
+
+def truth_of(value):
+    """1 or 0 of a truth, of those numbers or of a text of one."""
+    if isinstance(value, str):
+        if value.strip().lower() not in TRUTH:
+            raise ValueError(value)
+        return TRUTH[value.strip().lower()]
+    found = number_of(value)
+    if found not in (0, 1) and found == found:
+        raise ValueError(value)
+    return found
+
+
+def text_of(value):
+    """A text; of a truth `true` or `false`, of a whole number its digits."""
+    if _is_missing(value):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, (str, int)):
+        raise ValueError(value)
+    return str(value)
 
 
 def microseconds(value):
-    """Since 1970 in UTC, of a datetime, a text as `2013-01-01T05:00:00.123456Z`, or a number of them."""
-    if _is_missing(value):
+    """Since 1970 in UTC, of a datetime, a date, a text as `2013-01-01T05:00:00.123456Z`, or a number of them."""
+    if isinstance(value, np.datetime64):
+        return int(value.astype("datetime64[us]").astype(np.int64))  # NaT is MISSING_TIME
+    if _is_missing(value) or (isinstance(value, str) and value == ""):
         return MISSING_TIME
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63:
         return value
     if isinstance(value, str):
-        value = datetime.datetime.fromisoformat(value.replace("Z", "+00:00"))
+        value = datetime.datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+    elif isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+        value = datetime.datetime(value.year, value.month, value.day)
+    if not isinstance(value, datetime.datetime):
+        raise ValueError(value)
     if value.tzinfo is not None:
         value = value.astimezone(datetime.timezone.utc).replace(tzinfo=None)
     return (value - _EPOCH) // datetime.timedelta(microseconds=1)
 
 
+def _is_time(value):
+    return isinstance(value, (np.datetime64, np.timedelta64))
+
+
 def _is_missing(value):
-    return value is None or (isinstance(value, float) and value != value)
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):  # pandas' NA has no truth value
+        return type(value).__name__ == "NAType"
+    except ArithmeticError:  # a signalling NaN
+        return True
 
 
 def _plain(f):
@@ -340,7 +408,7 @@ OPERATORS = {
     "ReduceMax": _reduce(np.max),
     "ReduceSum": _reduce(np.sum),
     "RegexFullMatch": _each_text(
-        lambda said, text: re.fullmatch(said["pattern"], text) is not None, np.bool_
+        lambda said, text: re.fullmatch(said["pattern"], text, re.ASCII) is not None, np.bool_
     ),
     "Relu": _plain(lambda x: np.maximum(x, 0)),
     "Reshape": _reshape,

@@ -5,11 +5,13 @@
 
     python MODULE.py < rows.jsonl             # a row a line in JSON; so are the answers
 
-A column that a row lacks, None and NaN are missing; moments are datetimes, texts as `2013-01-01T05:00:00`, or
-microseconds since 1970. Numbers are rounded to float32 where the model's are.
+A column that a row lacks, None, NaN and '' are missing. Numbers may be texts ("41"), truth "true" and "false"; moments
+are datetimes, dates, texts as `2013-01-01T05:00:00` (UTC where they have no zone), or microseconds since 1970. Another
+value raises a ValueError, which names the column. Numbers are rounded to float32 where the model's are.
 """
 
 import datetime
+import decimal
 import json
 import math
 import re
@@ -17,6 +19,8 @@ import struct
 import sys
 
 MISSING_TIME = -(2**63)
+NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|infinity|nan)", re.ASCII | re.IGNORECASE)
+TRUTH = {"": math.nan, "true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}
 
 
 def predict(rows):
@@ -52,24 +56,73 @@ def _taken(values, operand):
 
 
 def _missing(value):
-    return value is None or value != value
+    if value is None:
+        return True
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):  # pandas' NA has no truth value
+        return type(value).__name__ == "NAType"
+    except ArithmeticError:  # a signalling NaN
+        return True
 
 
 def _read(value, column):
-    if column["tensor"] == "string":
-        return "" if _missing(value) else str(value)
-    if column["dtype"] == "timestamp":
-        return MISSING_TIME if _missing(value) else _moment(value)
+    try:
+        if column["tensor"] == "string":
+            return _text(value)
+        if column["dtype"] == "timestamp":
+            return _moment(value)
+        number = _truth(value) if column["dtype"] == "boolean" else _number(value)
+    except (ValueError, TypeError, OverflowError):
+        raise ValueError(f"column '{column['name']}': {value!r} is no {column['dtype']}") from None
+    return number if column["tensor"] == "float64" else f32(number)
+
+
+def _number(value):
     if _missing(value):
         return math.nan
-    return float(value) if column["tensor"] == "float64" else f32(float(value))
+    if isinstance(value, str):
+        value = value.strip()
+        if value and not NUMBER.fullmatch(value):
+            raise ValueError(value)
+        return float(value) if value else math.nan
+    if not isinstance(value, (bool, int, float, decimal.Decimal)):
+        raise ValueError(value)
+    return float(value)
+
+
+def _truth(value):
+    if isinstance(value, str):
+        if value.strip().lower() not in TRUTH:
+            raise ValueError(value)
+        return TRUTH[value.strip().lower()]
+    found = _number(value)
+    if found not in (0, 1) and found == found:
+        raise ValueError(value)
+    return found
+
+
+def _text(value):
+    if _missing(value):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, (str, int)):
+        raise ValueError(value)
+    return str(value)
 
 
 def _moment(value):
-    if isinstance(value, int):
+    if _missing(value) or (isinstance(value, str) and value == ""):
+        return MISSING_TIME
+    if isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63:
         return value
     if isinstance(value, str):
-        value = datetime.datetime.fromisoformat(value.replace("Z", "+00:00"))
+        value = datetime.datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+    elif isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+        value = datetime.datetime(value.year, value.month, value.day)
+    if not isinstance(value, datetime.datetime):
+        raise ValueError(value)
     if value.tzinfo is None:
         value = value.replace(tzinfo=datetime.timezone.utc)
     since = value - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
@@ -250,7 +303,7 @@ OPERATORS = {
     "Not": _plain(lambda x: not x),
     "Or": _plain(lambda a, b: a or b),
     "Pow": _guarded(math.pow),
-    "RegexFullMatch": lambda said, x: re.fullmatch(said["pattern"], x) is not None,
+    "RegexFullMatch": lambda said, x: re.fullmatch(said["pattern"], x, re.ASCII) is not None,
     "Relu": _plain(lambda x: 0.0 if x < 0 else x),
     "Round": _kept(round),
     "Sigmoid": _sigmoid,

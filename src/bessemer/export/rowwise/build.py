@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bessemer.export.numeric.program import attribute_of
+from bessemer.export.numeric.program import attributes_of
 from bessemer.export.numeric.refusal import UncarriedError
 from bessemer.export.readers.encoder import OPERATORS
 from bessemer.export.rowwise.program import (
@@ -140,11 +140,7 @@ class _Builder:
         if node.op_type == "Shape" or all(name in self.constants for name in takes):
             self.constants.update({name: self.found[name] for name in node.output if name})
             return
-        said = (
-            {a.name: attribute_of(a) for a in node.attribute}
-            if node.op_type != "TreeEnsembleRegressor"
-            else {}
-        )
+        said = attributes_of(node) if node.op_type != "TreeEnsembleRegressor" else {}
         _HANDLERS.get(node.op_type, _each)(self, node, said)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field as Setting
+from pydantic import field_validator
 
 from bessemer.core.spec import Spec
 from bessemer.export.protocol import Answers, NotRunError, Source
@@ -27,6 +28,12 @@ class KServeSettings(Spec):
     cpu: str = Setting("1", pattern=r"^[0-9]+m?$", description="cores of a replica")
     memory: str = Setting("1Gi", pattern=r"^[0-9]+[KMGT]i?$", description="memory of a replica")
     replicas: int = Setting(1, ge=0, le=1000, description="the least replicas; 0 lets it sleep")
+
+    @field_validator("cpu", mode="before")
+    @classmethod
+    def _whole(cls, given: Any) -> Any:
+        """`cpu=2` on the command line is a number."""
+        return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
 
 
 class KServe:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import platform
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -58,7 +59,7 @@ class MLflow:
         )
         (out / "requirements.txt").write_text("\n".join(_requirements(source)) + "\n", encoding="utf-8")
         (out / "python_env.yaml").write_text(
-            yaml.safe_dump({"python": "3.11", "dependencies": ["-r requirements.txt"]}), encoding="utf-8"
+            yaml.safe_dump({"python": _python(), "dependencies": ["-r requirements.txt"]}), encoding="utf-8"
         )
         return f"""```python
 import mlflow.pyfunc
@@ -111,7 +112,7 @@ def _mlmodel(source: Source, loader: str) -> dict[str, Any]:
                 "data": "data",
                 "env": {"virtualenv": "python_env.yaml"},
                 "loader_module": loader,
-                "python_version": "3.11",
+                "python_version": _python(),
             }
         },
         "model_uuid": model.manifest.digest[:32],
@@ -136,13 +137,23 @@ def _said(source: Source) -> str:
     return "" if source.model.task == "regression" else " and `probability_CLASS` for each class"
 
 
+def _python() -> str:
+    """The Python that has the versions that are pinned, which need not exist for another."""
+    return ".".join(platform.python_version_tuple()[:2])
+
+
 def _requirements(source: Source) -> list[str]:
+    """What is imported, at the versions here, by the names that PyPI has for any machine."""
     from importlib.metadata import version
 
+    import mlflow
+    import onnxruntime
+
+    own = {"onnxruntime": onnxruntime.__version__, "mlflow": mlflow.__version__}
     names = ["numpy", "onnxruntime", "pandas", "mlflow"]
     if any(domain.encode() in source.graph for domain in EXTENSIONS):
         names.append("onnxruntime-extensions")
-    return [f"{name}=={version(name)}" for name in names]
+    return [f"{name}=={own.get(name) or version(name)}" for name in names]
 
 
 def _moment(value: Any) -> Any:

@@ -12,7 +12,7 @@ from pydantic import Field
 from bessemer.core.spec import Spec
 from bessemer.export.keras_core import ask
 from bessemer.export.protocol import Source
-from bessemer.export.sidecar import write_encoder
+from bessemer.export.sidecar import python_usage, write_encoder
 from bessemer.export.targets.tflite import FILE, TfLite, write_lite
 
 #: Bytes that an arena is longer than what was used: its beginning is aligned.
@@ -49,20 +49,20 @@ class TfLiteMicro(TfLite):
         return f"""{write_encoder(source, out)}
 
 The model is {len(content)} bytes of flash, and its arena at most {arena} bytes of RAM. It takes a row at a
-time. `main.cc` builds with the library of [tflite-micro](https://github.com/tensorflow/tflite-micro), made for your
-board:
+time, and answers with {" and ".join(f"`{name}`" for name in sorted(source.core.outputs))}, in this order.
+`main.cc` builds with the library of [tflite-micro](https://github.com/tensorflow/tflite-micro), made for your board;
+it was not built where this was written, where the interpreter of the package tflite-micro ran the model:
 
     make -f tensorflow/lite/micro/tools/make/Makefile TARGET=... microlite
     c++ -std=c++17 -Itflite-micro ... main.cc model_data.c libtensorflow-microlite.a
 
-In Python the same interpreter runs it:
-
 ```python
-import numpy as np
+{python_usage(source)}
+
 from tflite_micro.python.tflite_micro import runtime
 
 model = runtime.Interpreter.from_file("{FILE}")
-model.set_input(np.zeros((1, {source.core.width}), np.float32), 0)
+model.set_input(encoded[:1], 0)
 model.invoke()
 print(model.get_output(0))
 ```

@@ -9,10 +9,11 @@ import keras
 import numpy as np
 from keras import layers, ops
 from keras_layers import LAYERS, weighted
+from keras_moves import MOVES
 from keras_operators import OPERATORS
 from keras_values import Unknown, Value
 
-ALL = {**OPERATORS, **LAYERS}
+ALL = {**OPERATORS, **MOVES, **LAYERS}
 
 
 class Builder:

@@ -1,10 +1,10 @@
-"""Operators of graphs that look at one number at a time, that move numbers about, and that reduce."""
+"""Operators of graphs that look at one number at a time, and that reduce."""
 
 from functools import reduce
 
 import numpy as np
 from keras import ops
-from keras_values import Unknown, Value, alike
+from keras_values import Unknown, Value, alike, closed
 
 _ROOT_HALF = 0.5**0.5
 #: Element types of ONNX.
@@ -119,12 +119,7 @@ def _over(x, f, axes, keep):
     axes = [axis % x.rank for axis in axes]
     where = tuple(sorted(x.order[axis] for axis in axes))
     made = f(x.tensor, axis=where if len(where) > 1 else where[0], keepdims=bool(keep))
-    return Value(made, x.order if keep else _closed([a for i, a in enumerate(x.order) if i not in axes]))
-
-
-def _closed(order):
-    """The same order without gaps."""
-    return tuple(int(place) for place in np.argsort(np.argsort(order)))
+    return Value(made, x.order if keep else closed([a for i, a in enumerate(x.order) if i not in axes]))
 
 
 def best(f):
@@ -136,137 +131,6 @@ def best(f):
 
 def over_space(f):
     return lambda build, said, x: _over(x, f, list(range(2, x.rank)), 1)
-
-
-def numbers(value):
-    if value is None or not value.constant:
-        raise Unknown("its graph computes a shape")
-    return [int(n) for n in value.tensor.reshape(-1)]
-
-
-def reshape(build, said, x, shape):
-    wanted = numbers(shape)
-    wanted = [
-        x.shape[i] if size == 0 and not said.get("allowzero") else size for i, size in enumerate(wanted)
-    ]
-    if x.constant:
-        return Value(x.tensor.reshape(wanted))
-    return _reshaped(x, wanted)
-
-
-def _reshaped(x, wanted):
-    """Rows are any number, and stay first."""
-    if x.shape[0] is not None or wanted[0] not in (None, -1):
-        raise Unknown("its graph reshapes rows")
-    own, known = int(np.prod(x.shape[1:])), int(np.prod([size for size in wanted[1:] if size != -1]))
-    sizes = [own // known if size == -1 else size for size in wanted[1:]]
-    if int(np.prod(sizes)) != own:
-        raise Unknown("its graph reshapes rows")
-    return Value(ops.reshape(x.plain, (-1, *sizes)))
-
-
-def flatten(build, said, x):
-    axis = said.get("axis", 1)
-    if axis % (x.rank + 1) != 1:
-        raise Unknown("its graph flattens rows")
-    return _reshaped(x, [-1, int(np.prod(x.shape[1:]))])
-
-
-def transpose(build, said, x):
-    perm = said.get("perm") or list(reversed(range(x.rank)))
-    if x.constant:
-        return Value(np.transpose(x.tensor, perm))
-    return Value(x.tensor, [x.order[axis] for axis in perm])
-
-
-def unsqueeze(build, said, x, axes):
-    rank = x.rank + len(numbers(axes))
-    for axis in sorted(a % rank for a in numbers(axes)):
-        if x.constant:
-            x = Value(np.expand_dims(x.tensor, axis))
-        else:
-            order = [*x.order[:axis], x.rank, *x.order[axis:]]
-            x = Value(ops.expand_dims(x.tensor, -1), order)
-    return x
-
-
-def squeeze(build, said, x, axes=None):
-    gone = (
-        [i for i, n in enumerate(x.shape) if n == 1] if axes is None else [a % x.rank for a in numbers(axes)]
-    )
-    if x.constant:
-        return Value(np.squeeze(x.tensor, tuple(gone)))
-    kept = [place for i, place in enumerate(x.order) if i not in gone]
-    made = ops.squeeze(x.tensor, axis=tuple(sorted(x.order[i] for i in gone)))
-    return Value(made, _closed(kept))
-
-
-def slice_(build, said, x, starts, ends, axes=None, steps=None):
-    begin, end = numbers(starts), numbers(ends)
-    where = numbers(axes) if axes is not None else range(len(begin))
-    by = numbers(steps) if steps is not None else [1] * len(begin)
-    cut = [slice(None)] * x.rank
-    for start, stop, axis, step in zip(begin, end, where, by, strict=True):
-        size = x.shape[axis % x.rank]
-        if size is None:
-            raise Unknown("its graph takes some of the rows")
-        first, last, step = slice(start, stop, step).indices(size)
-        if (first, last, step) != (0, size, 1):
-            cut[x.axis(axis)] = slice(first, None if last < 0 else last, step)
-    return x if all(part == slice(None) for part in cut) else Value(x.tensor[tuple(cut)], x.order)
-
-
-def concat(build, said, *values):
-    rank = values[0].rank
-    order = next((v.order for v in values if not v.constant), tuple(range(rank)))
-    tensors = [build.filled(value, values, order, said["axis"] % rank) for value in values]
-    if all(isinstance(t, np.ndarray) for t in tensors):
-        return Value(np.concatenate(tensors, axis=said["axis"]))
-    return Value(ops.concatenate(tensors, axis=order[said["axis"] % rank]), order)
-
-
-def split(build, said, x, sizes=None):
-    axis, count = said.get("axis", 0), said.get("num_outputs", build.gives)
-    size = x.shape[axis % x.rank]
-    each_size = numbers(sizes) if sizes is not None else [-(-size // count)] * count
-    places = np.cumsum(each_size)[:-1].tolist()
-    return tuple(Value(part, x.order) for part in ops.split(x.tensor, places, axis=x.axis(axis)))
-
-
-def gather(build, said, x, at):
-    axis = said.get("axis", 0) % x.rank
-    if x.constant and not at.constant:
-        return build.looked_up(x.tensor, at, axis)
-    if not at.constant or x.shape[axis] is None:
-        raise Unknown("its graph looks up rows")
-    places = at.tensor.astype(np.int32) % x.shape[axis]
-    if x.constant:
-        return Value(np.take(x.tensor, places, axis=axis))
-    if places.ndim > 1:
-        raise Unknown("its graph takes columns by a table")
-    if not places.ndim:
-        found = ops.take(x.tensor, int(places), axis=x.order[axis])
-        return Value(found, _closed([a for i, a in enumerate(x.order) if i != axis]))
-    return Value(ops.take(x.tensor, places, axis=x.order[axis]), x.order)
-
-
-def gather_elements(build, said, x, at):
-    axis = said.get("axis", 0) % x.rank
-    return Value(ops.take_along_axis(x.plain, ops.cast(at.plain, "int32"), axis=axis))
-
-
-def shape(build, said, x):
-    found = x.shape[said.get("start", 0) : said.get("end")]
-    if None in found:
-        raise Unknown("its graph asks for the number of rows")
-    return Value(np.array(found, dtype=np.int64))
-
-
-def expand(build, said, x, wanted):
-    sizes = numbers(wanted)
-    if x.constant:
-        return Value(x.tensor * np.ones(sizes, dtype=x.tensor.dtype))
-    return each(ops.multiply)(build, said, x, Value(np.ones(sizes, dtype=np.float32)))
 
 
 def hard_sigmoid(said, x):
@@ -282,7 +146,6 @@ OPERATORS = {
     "Cast": cast,
     "Ceil": each(ops.ceil),
     "Clip": clip,
-    "Concat": concat,
     "Cos": each(ops.cos),
     "Div": each(divide),
     "Dropout": lambda build, said, x, *_: x,
@@ -290,11 +153,7 @@ OPERATORS = {
     "Equal": each(ops.equal),
     "Erf": erf,
     "Exp": each(ops.exp),
-    "Expand": expand,
-    "Flatten": flatten,
     "Floor": each(ops.floor),
-    "Gather": gather,
-    "GatherElements": gather_elements,
     "Gelu": gelu,
     "GlobalAveragePool": over_space(ops.mean),
     "GlobalMaxPool": over_space(ops.max),
@@ -321,24 +180,17 @@ OPERATORS = {
     "ReduceMin": reduced(ops.min),
     "ReduceSum": reduced(ops.sum),
     "Relu": each(ops.relu),
-    "Reshape": reshape,
     "Round": each(ops.round),
     "Selu": each(ops.selu),
-    "Shape": shape,
     "Sigmoid": each(ops.sigmoid),
     "Sign": each(ops.sign),
     "Sin": each(ops.sin),
-    "Slice": slice_,
     "Softmax": softmax,
     "Softplus": each(ops.softplus),
     "Softsign": each(ops.softsign),
-    "Split": split,
     "Sqrt": each(ops.sqrt),
-    "Squeeze": squeeze,
     "Sub": each(ops.subtract),
     "Sum": folded(ops.add),
     "Tanh": each(ops.tanh),
-    "Transpose": transpose,
-    "Unsqueeze": unsqueeze,
     "Where": each(ops.where),
 }

@@ -70,3 +70,8 @@ def _raised(value, rank):
     for _ in range(more):
         tensor = tensor[None] if value.constant else ops.expand_dims(tensor, 0)
     return Value(tensor)
+
+
+def closed(order):
+    """The same order without gaps."""
+    return tuple(int(place) for place in np.argsort(np.argsort(order)))
