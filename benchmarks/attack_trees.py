@@ -130,7 +130,8 @@ def _gained(now: int, before: int, rows: int) -> str:
     ends = [(k / rows, *wilson(k, rows, 0.95)) for k in (now, before)]
     (p, low, high), (q, least, most) = ends
     down, up = math.hypot(p - low, most - q), math.hypot(high - p, q - least)
-    return f"{100 * (p - q):+.1f} [{100 * (p - q - down):+.0f}, {100 * (p - q + up):+.0f}]"
+    # whole numbers have no -0
+    return f"{100 * (p - q):+.1f} [{round(100 * (p - q - down)):+d}, {round(100 * (p - q + up)):+d}]"
 
 
 def main() -> None:

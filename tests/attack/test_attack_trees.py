@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -33,6 +34,7 @@ from bessemer.attack.stage import run
 from bessemer.attack.trees.board import LOOSE
 from bessemer.attack.trees.case import Case, case_of
 from bessemer.attack.trees.cells import number_cells
+from bessemer.attack.trees.ensemble import ensemble_of
 from bessemer.attack.trees.program import Program
 from bessemer.core.constraints import Limit
 from bessemer.core.errors import FormatError
@@ -180,6 +182,51 @@ def test_a_better_row_is_not_lost_on_the_way_to_the_solver(tmp_path: Path) -> No
     found = nearest(case, Program(case.board, "l1", 1000), 2, FAR)
     assert found.distance == pytest.approx(brute(case, 2, "l1"), rel=1e-6)
     assert found.least == pytest.approx(found.distance)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_solver_that_breaks_down_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, norm: Any
+) -> None:
+    """Without its presolve the HiGHS of scipy 1.17 ends some programs in an error; which ones is chance, so here it
+    does of a row's first two. What is found in another way, and what is left to look at, is still exact."""
+    import scipy.optimize
+
+    one = small(tmp_path, 7012, 3)
+    case = case_of(one, sample_of(one, 6, tmp_path))
+    program, milp, broken = Program(case.board, norm, 1000), scipy.optimize.milp, list[int]()
+    program.climb.near = lambda *row: iter(())  # type: ignore[method-assign]
+
+    def breaking(*args: Any, options: Any, **more: Any) -> Any:
+        if options["presolve"] or len(broken) > 1:
+            return milp(*args, options=options, **more)
+        broken.append(4)
+        return scipy.optimize.OptimizeResult(status=4, x=None, mip_dual_bound=None)
+
+    monkeypatch.setattr(scipy.optimize, "milp", breaking)
+    found = nearest(case, program, 0, FAR)
+    assert len(broken) == 2
+    assert found.distance == pytest.approx(brute(case, 0, norm), rel=1e-6)
+    assert found.least == pytest.approx(found.distance, rel=1e-4)
+
+
+def test_a_breakdown_of_the_solver_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import scipy.optimize
+
+    broken = scipy.optimize.OptimizeResult(status=4, x=None, mip_dual_bound=None)
+    one = small(tmp_path, 7012, 3)
+    sample = sample_of(one, 6, tmp_path)
+    monkeypatch.setattr(scipy.optimize, "milp", lambda *args, **options: broken)
+    found = check_attack(Minimal, {"norm": "l0", "budgets": [1, 3]}, one, sample, tmp_path)
+    assert any("the solver broke down" in note for note in found.notes)
+    assert not any("raise `nodes`" in note for note in found.notes)
+    assert found.curve[-1].more["proven"] == 0
+
+
+def test_of_several_classes_two_sums_are_rounded(tmp_path: Path) -> None:
+    two, three = (ensemble_of(small(tmp_path / str(classes), 3, classes)) for classes in (2, 3))
+    assert two.room == two.rounding
+    assert three.room == 2 * three.rounding + 2.0**-22
 
 
 def test_whole_numbers_that_float32_does_not_tell_apart_are_not_certified(tmp_path: Path) -> None:
@@ -388,18 +435,47 @@ def test_a_certificate_that_an_attack_refutes_stops_the_stage() -> None:
     check_sound({"minimal": attack, "interval": {**promise, "curve": curve}, "pgd": {"refused": "no"}})
 
 
-def test_what_training_certifies_the_attack_certifies(tmp_path: Path) -> None:
-    """A model that was boosted against rows moved by 0.2: training's own bound is no weaker than what ships."""
-    said = {"robust": {"certified": {"eps": 0.2}}, "learner": "lightgbm", "rounds": 20}
-    made = project(tmp_path / "certified", train={**said, "params": {"num_leaves": 7, "learning_rate": 0.3}})
-    one = victim_of(made)
-    sample = sample_of(one, 60, tmp_path)
-    case = case_of(one, sample)
-    asked = said["robust"]["certified"]
-    reach = reach_of(asked, one.splits, one.preprocessor, np.load(one.splits.path("train.X.npy")))
-    of = Problem("binary", 2, Metric("binary", "log_loss"), reach=reach)
-    trees = Trees(tuple(case.board.ensemble.as_trees()), case.board.ensemble.base, sample.X.shape[1])
-    ahead = signs(of, sample.y) * (worst_margins(trees, of, Part(sample.X, sample.y), reach) - case.offset(0))
-    surely = ahead[:, 0] > case.board.ensemble.rounding
-    assert surely.mean() > 0.5
-    assert all(case.stands(row, 0.2) for row in np.flatnonzero(surely))
+@pytest.mark.parametrize(
+    ("eps", "prepare", "least"),
+    [
+        (0.2, {}, 0.5),
+        (0.5, {"columns": {"tenure": {"as": "categorical"}}}, 0.3),
+        (0.25, {"derive": {"per": "MonthlyCharges / tenure"}}, 0.1),
+    ],
+)
+def test_what_training_certifies_the_attack_certifies(
+    tmp_path: Path, eps: float, prepare: dict[str, Any], least: float
+) -> None:
+    """Models that were boosted against moved rows and one that was not: training's own bound is no weaker than what
+    ships, for a column of levels that is a number, and where features are computed from several columns, too."""
+    asked = {"eps": eps}
+    said = {"learner": "lightgbm", "rounds": 20, "params": {"num_leaves": 7, "learning_rate": 0.3}}
+    for name, way in (("robust", {"robust": {"certified": asked}}), ("plain", {})):
+        made = project(tmp_path / name, train={**said, **way}, prepare=prepare)
+        one = victim_of(made)
+        sample = sample_of(one, 60, tmp_path / name)
+        case, ensemble = case_of(one, sample), ensemble_of(one)
+        reach = reach_of(asked, one.splits, one.preprocessor, np.load(one.splits.path("train.X.npy"))).sure()
+        of = Problem("binary", 2, Metric("binary", "log_loss"), reach=reach)
+        trees = Trees(tuple(ensemble.as_trees()), ensemble.base, sample.X.shape[1])
+        worst = worst_margins(trees, of, Part(sample.X, sample.y), reach) - case.offset(0)
+        surely = (signs(of, sample.y) * worst)[:, 0] > ensemble.room
+        assert surely.mean() > (least if way else 0)
+        fell = _tenure_alone(one, case, eps)
+        assert not (surely & fell).any()
+        if not prepare.get("derive"):  # there the bound takes the columns themselves for anything, too
+            assert all(case.stands(row, eps) for row in np.flatnonzero(surely))
+        assert way or not prepare or fell.any()
+
+
+def _tenure_alone(one: Any, case: Case, eps: float) -> np.ndarray:
+    """Whether rows are turned by nothing but a change of `tenure` within the budget."""
+    train = pa.parquet.read_table(one.splits.path("train.parquet"))["tenure"].to_numpy()
+    table, steps = case.rows.sample.table, int(eps * train.std())
+    own, place = table["tenure"].to_numpy(), table.schema.get_field_index("tenure")
+    turned = np.zeros(len(own), dtype=bool)
+    for step in range(-steps, steps + 1):
+        moved = pa.array(np.clip(own + step, train.min(), train.max()))
+        X = one.session.run(table.set_column(place, "tenure", moved), ["features"])["features"]
+        turned |= case.rows.answers.answers(X, np.arange(len(own))) != case.rows.sample.y
+    return turned & case.rows.right

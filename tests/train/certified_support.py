@@ -21,10 +21,11 @@ EPS = 0.2
 def reach_in(X: np.ndarray, eps: float = EPS) -> Reach:
     """Every feature moves by so many of its spreads, as far as its values go."""
     finite = [column[np.isfinite(column)] for column in X.T]
-    far = np.array([eps * one.std() if len(one) else 0.0 for one in finite], dtype=np.float32)
+    far = np.array([eps * one.std() if len(one) else 0.0 for one in finite])
     low, high = (np.array([end(one) if len(one) else 0.0 for one in finite]) for end in (np.min, np.max))
     ends = (low.astype(np.float32), high.astype(np.float32))
-    return Reach(CertifiedSettings(eps=eps), far, far, *ends, np.zeros(X.shape[1], dtype=bool))
+    no = np.zeros(X.shape[1], dtype=bool)
+    return Reach(CertifiedSettings(eps=eps), far, far, *ends, gone=no, whole=no, loose=no)
 
 
 class CertifiedLightGBM(LightGBM):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,15 @@ from stage_support import make_context, put_inputs
 from bessemer.core import canonical
 from bessemer.core.errors import ProjectError
 from bessemer.core.signature import Field, Signature
+from bessemer.package.trees.codec import decode, encode
 from bessemer.testing.learners import check_learner, problem, rows
 from bessemer.train.certified.engine import signs, worst, worst_margins
-from bessemer.train.certified.leaves import Leaves, leaves_of
+from bessemer.train.certified.leaves import Leaves, _loss, leaves_of
 from bessemer.train.certified.reach import Reach, reach_of
 from bessemer.train.check import check_columns
 from bessemer.train.learner import Part
 from bessemer.train.learners.lightgbm import LightGBM
+from bessemer.train.learners.xgboost import XGBoost
 from bessemer.train.spec import TrainSpec
 from bessemer.train.stage import run
 
@@ -188,7 +191,7 @@ def test_the_curve_is_of_the_worst_margins(tmp_path: Path) -> None:
     assert curve[fitted.iterations] == pytest.approx(surely.mean())
 
 
-def raw_inputs(tmp_path: Path) -> tuple[Any, Any, np.ndarray]:
+def raw_inputs(tmp_path: Path, other: Mapping[int, str] | None = None) -> tuple[Any, Any, np.ndarray]:
     """Splits and a preprocessor over a number, a whole number, a category of two indicators, a moment and what is
     computed from several columns."""
     rng = np.random.default_rng(0)
@@ -197,6 +200,7 @@ def raw_inputs(tmp_path: Path) -> tuple[Any, Any, np.ndarray]:
     X = np.column_stack([number, whole, level, 1 - level, rng.normal(size=200), number * whole])
     names = ["number", "whole", "level", "level", "moment", "both"]
     kinds = ["number", "number", "indicator", "indicator", "number", "number"]
+    kinds = [(other or {}).get(i, kind) for i, kind in enumerate(kinds)]
     table = pa.table({"number": number, "whole": whole, "level": ["ab"[i] for i in level]})
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
@@ -220,8 +224,9 @@ def raw_inputs(tmp_path: Path) -> tuple[Any, Any, np.ndarray]:
     return ctx.open(splits), ctx.open(store.put("preprocessor", made, {})), X.astype(np.float32)
 
 
-def reached(tmp_path: Path, **said: Any) -> Reach:
-    splits, preprocessor, X = raw_inputs(tmp_path)
+def reached(tmp_path: Path, kinds: Mapping[int, str] | None = None, **said: Any) -> Reach:
+    """kinds: of some features, by number, others than they have in `raw_inputs`."""
+    splits, preprocessor, X = raw_inputs(tmp_path, kinds)
     return reach_of(said, splits, preprocessor, X)
 
 
@@ -253,6 +258,57 @@ def test_constraints_are_those_of_the_attack(tmp_path: Path) -> None:
     low, high = reach.ends(np.array([[6.9, 3, 1, 0, 0, 0]], dtype=np.float32))
     assert low[0, :4].tolist() == pytest.approx([6.9, 3, 0, 0])
     assert high[0, :4].tolist() == [7, 3, 1, 1]
+
+
+def test_a_number_taken_as_a_category_becomes_anything_where_it_moves_at_all(tmp_path: Path) -> None:
+    far, spread = {1: "indicator"}, raw_inputs(tmp_path)[2][:, 1].astype(np.float64).std()
+    half, whole = (reached(tmp_path, far, eps=step / spread) for step in (0.99, 1.0))
+    assert (half.down[1], half.up[1], half.loose[1]) == (0, 0, False)  # no whole step
+    assert (whole.down[1], whole.up[1], whole.loose[1]) == (np.inf, np.inf, True)
+    fixed = reached(tmp_path, far, eps=9, constraints={"whole": "immutable"})
+    assert (fixed.up[1], fixed.loose[1]) == (0, False)
+
+
+def test_what_is_computed_from_what_moves_may_become_anything(tmp_path: Path) -> None:
+    X = np.zeros((1, 6), dtype=np.float32)
+    reach = reached(tmp_path, eps=0.5)
+    assert reach.loose.tolist() == [False] * 5 + [True]
+    low, high = reach.sure().ends(X)
+    assert (low[0, 5], high[0, 5], reach.sure().gone[5]) == (-np.inf, np.inf, True)
+    assert (low[0, :5] == reach.ends(X)[0][0, :5]).all()
+    fixed = dict.fromkeys(("number", "whole", "level", "moment"), "immutable")
+    assert not reached(tmp_path, eps=0.5, constraints=fixed).loose.any()
+
+
+def test_a_column_moves_as_levels_where_all_its_features_are_of_levels(tmp_path: Path) -> None:
+    assert np.isinf(reached(tmp_path, eps=1).up[2:4]).all()
+    assert reached(tmp_path, {3: "text"}, eps=1).up[2:4].tolist() == [0, 0]
+    assert reached(tmp_path, {2: "rank"}, eps=1).loose.tolist() == [False, False, True, False, False, True]
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10**6))
+def test_no_raw_number_within_the_budget_is_beyond_the_ends(seed: int) -> None:
+    """Also where it is far from 0 and comes near, and not a float32 itself."""
+    rng = np.random.default_rng(seed)
+    raw = rng.normal(size=40) * 10.0 ** rng.integers(-3, 9, 40)
+    far = np.where(rng.random(40) < 0.5, np.abs(raw), rng.random(40) * 10.0 ** rng.integers(-3, 9, 40))
+    X = raw.astype(np.float32)[None]
+    reach = replace(reach_in(np.zeros((1, 40), dtype=np.float32)), down=far, up=far)
+    reach = replace(reach, low=np.full(40, -np.inf, np.float32), high=np.full(40, np.inf, np.float32))
+    low, high = reach.ends(X)
+    assert (low[0] <= (raw - far).astype(np.float32)).all()
+    assert (high[0] >= (raw + far).astype(np.float32)).all()
+
+
+def test_whole_numbers_and_what_stays_are_not_rounded() -> None:
+    reach = replace(
+        reach_in(np.array([[0, 0, 0], [9, 9, 9]], dtype=np.float32)), whole=np.ones(3, dtype=bool)
+    )
+    reach = replace(reach, down=np.array([0.0, 2.0, 2.0]), up=np.array([0.0, 2.0, 2.0]))
+    low, high = reach.ends(np.array([[0.1, 4, 8]], dtype=np.float32))
+    assert low[0].tolist() == [np.float32(0.1), 2, 6]
+    assert high[0].tolist() == [np.float32(0.1), 6, 9]
 
 
 def test_what_is_missing_stays_unless_it_may_be_filled_in() -> None:
@@ -308,19 +364,73 @@ def test_the_price_is_told_and_stands_beside_the_model(learner: str, tmp_path: P
     assert board[learner]["params"]["robust"]["certified"]["eps"] == EPS
     assert "robust" not in board[f"{learner} plain"]["params"]
     (note,) = [str(data) for _, data in emitted if "robust training:" in str(data)]
-    assert "surely stand, whatever is moved by 0.2" in note
+    assert "of the validation rows, which also chose the round" in note
+    assert "surely stand, whatever is moved by 0.2, held apart at a probability of one half" in note
     model = ctx.open(refs["model"]).json("model.json")
     assert model["params"]["robust"]["certified"]["eps"] == EPS
 
 
-def test_the_same_rows_twice_give_the_same_bytes(tmp_path: Path) -> None:
-    """Threads change nothing, nor do segments but for their seeds."""
-    part, valid = rows("binary", 300), rows("binary", 200, seed=1)
+def test_rows_that_were_learnt_from_say_nothing_of_what_stands(tmp_path: Path) -> None:
+    emitted: list[tuple[str, Any]] = []
+    ctx = make_context(tmp_path, emitted)
+    part = rows("binary", 200)
+    parts = {"train": part, "valid": Part(part.X[:0], part.y[:0])}
+    inputs = put_inputs(ctx.store, "binary", parts, ["no", "yes"])
+    run(spec(learner="lightgbm", rounds=5, robust="certified"), inputs, ctx)
+    (note,) = [str(data) for _, data in emitted if "robust training:" in str(data)]
+    assert "surely stand" not in note
+
+
+@LEARNERS
+def test_the_same_rows_twice_give_the_same_bytes(
+    learner: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads change nothing, where there are any."""
+    asked: list[str] = []
+    for library in ("lightgbm", "xgboost"):
+        monkeypatch.setattr(
+            f"bessemer.train.certified.{library}.worth_threads", lambda X: bool(asked.append("")) or True
+        )
+    part, valid = rows("binary", 1500), rows("binary", 200, seed=1)
     one, two = (
-        fit(CertifiedLightGBM, problem("binary"), part, valid, tmp_path / str(n), rounds=12, threads=n)
-        for n in (1, 2)
+        fit(learner, problem("binary"), part, valid, tmp_path / str(n), rounds=12, threads=n) for n in (1, 2)
     )
+    assert len(asked) == 2
     assert one.native() == two.native()
+    assert (one.margin(valid.X) == two.margin(valid.X)).all()
+
+
+def test_threads_of_blas_change_no_leaf() -> None:
+    """The loss says which values are kept; a product of BLAS has other last digits with other threads."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    rng = np.random.default_rng(0)
+    margin, weight, sign = rng.normal(size=50_000), rng.random(50_000), rng.choice([-1.0, 1.0], 50_000)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.append(_loss(margin, sign, weight))
+    assert found[0] == found[1]
+
+
+def test_what_ships_is_what_was_judged_to_the_bit(tmp_path: Path) -> None:
+    """Checkpoints and packages hold leaves as float32: the trees that calibration saw have no others."""
+    part, valid = rows("binary", 200), rows("binary", 100, seed=1)
+    fitted = fit(CertifiedLightGBM, problem("binary"), part, valid, tmp_path, rounds=12)
+    shipped = decode(encode(fitted.trees))
+    assert (shipped.margin(valid.X) == fitted.trees.margin(valid.X)).all()
+
+
+def test_a_tree_without_branches_counts(tmp_path: Path) -> None:
+    """XGBoost has some, where no split helps; without a move the worst margin is the margin."""
+    part, valid = rows("multiclass", 200), rows("multiclass", 100, seed=1)
+    of = problem("multiclass")
+    fitted = fit(XGBoost, of, part, valid, tmp_path, rounds=20, params={"gamma": 10.0}, early_stopping=0)
+    constant = [tree for tree in fitted.trees.trees if not tree.branches]
+    assert any(tree.value[0, 0] for tree in constant)
+    stays = np.zeros(part.X.shape[1])
+    reach = replace(reach_in(part.X), down=stays, up=stays)
+    assert worst_margins(fitted.trees, of, valid, reach) == pytest.approx(fitted.margin(valid.X), abs=1e-9)
 
 
 def test_one_tree_is_worst_for_its_own_output_only() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bessemer.core.constraints import Limit
+from bessemer.core.constraints import OF_LEVELS, Limit
 from bessemer.core.signature import Field
 from bessemer.package.decision import Decision
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Norm = Literal["l0", "l1", "l_inf"]
 
-#: Features that a category becomes; a column that becomes others stays as it is.
-_OF_LEVELS = {"boolean", "indicator", "frequency", "rank", "target_mean"}
 WORDS: Mapping[Norm, str] = {
     "l0": "columns changed, times their cost",
     "l1": "sum of all changes of columns, in standard deviations, times their cost",
@@ -108,7 +106,7 @@ def _column(
 ) -> Column | None:
     if field.dtype in ("number", "integer"):
         return _ordered(field, limit, train)
-    if field.dtype not in ("boolean", "string") or not kinds <= _OF_LEVELS:
+    if field.dtype not in ("boolean", "string") or not kinds <= OF_LEVELS:
         return None
     levels = _levels(train)
     if len(levels) < 2 and not limit.missing:

@@ -12,6 +12,8 @@ from bessemer.core.spec import Spec
 
 #: Types of landed columns that are numbers.
 _NUMBERS = ("BIGINT", "DOUBLE")
+#: Kinds of features that a category or a flag becomes; a column that becomes others too stays as it is.
+OF_LEVELS = frozenset({"boolean", "indicator", "frequency", "rank", "target_mean"})
 
 
 class Limit(Spec):

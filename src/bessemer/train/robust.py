@@ -149,9 +149,13 @@ def price(robust: Candidate, plain: Candidate, trial: Trial) -> str:
         f"{plain.value:.4g} without it, in {robust.fit_seconds / max(plain.fit_seconds, 1e-9):.1f} times the time"
     )
     reach = trial.problem.reach
-    if reach is None:
+    if reach is None or not len(trial.valid):  # rows that were learnt from would say too much
         return told
     from bessemer.train.certified.standing import standing
 
-    now, before = (standing(one, trial.problem, trial.judged, reach) for one in (robust, plain))
-    return f"{told}; {now}, whatever is moved by {reach.settings.eps:g}; {before} without it"
+    now, before = (standing(one, trial.problem, trial.valid, reach) for one in (robust, plain))
+    half = ", held apart at a probability of one half," if trial.problem.task == "binary" else ""
+    return (
+        f"{told}; of the validation rows, which also chose the round, {now}, whatever is moved by "
+        f"{reach.settings.eps:g}{half} and {before} without it"
+    )

@@ -34,11 +34,13 @@ class MinimalSettings(DistanceSettings):
 
 @dataclass(frozen=True)
 class Nearest:
-    """distance: of the nearest row found, infinity where none is; least: none is nearer. values: (C,) of that row."""
+    """distance: of the nearest row found, infinity where none is; least: none is nearer. values: (C,) of that row.
+    failed: whether the solver broke down on the way."""
 
     distance: float
     least: float
     values: npt.NDArray[np.float64] | None = None
+    failed: bool = False
 
 
 class Minimal:
@@ -72,12 +74,13 @@ class Minimal:
         points = [self._point(case, budget, reach, least) for budget in (0.0, *budgets)]
         norm = self.settings.norm
         shown = [case.rows.told(i, one.values, norm) for i, one in enumerate(found) if one.values is not None]
-        unsure = int((case.rows.right & (least < reach) & (least <= within(budgets[-1]))).sum())
-        told = (
-            [f"{unsure} rows: the search ended before it was sure of the nearest; raise `nodes`"]
-            if unsure
-            else []
-        )
+        unsure = case.rows.right & (least < reach) & (least <= within(budgets[-1]))
+        failed = np.array([one.failed for one in found], dtype=bool)
+        why = {
+            "the search ended before it was sure of the nearest; raise `nodes`": unsure & ~failed,
+            "the solver broke down before it was sure of the nearest": unsure & failed,
+        }
+        told = [f"{int(rows.sum())} rows: {words}" for words, rows in why.items() if rows.any()]
         return Found(
             STANDING,
             self.settings.unit,
@@ -105,8 +108,13 @@ def nearest(case: Case, program: Program, row: int, most: float) -> Nearest:
     safe = _safe(case, program, row, most)
     found = _climbed(case, program, row, safe, most)
     exact = _nearest(case, program, row, _below(case, program, row, found.distance, most))
+    if exact.failed and np.isfinite(exact.distance):  # what is left to look at is another program
+        again = _nearest(case, program, row, _below(case, program, row, exact.distance, most))
+        if again.distance >= exact.distance:
+            again = replace(exact, least=again.least, failed=again.failed)
+        exact = again
     nearer = exact if exact.distance < found.distance else found
-    return replace(nearer, least=min(max(safe, exact.least), nearer.distance))
+    return replace(nearer, least=min(max(safe, exact.least), nearer.distance), failed=exact.failed)
 
 
 def _safe(case: Case, program: Program, row: int, most: float) -> float:
@@ -149,7 +157,7 @@ def _nearest(case: Case, program: Program, row: int, most: float) -> Nearest:
     for other in case.others(row):
         one = _towards(case, program, row, other, min(most, found.distance))
         nearer = one if one.distance < found.distance else found
-        found = replace(nearer, least=min(found.least, one.least))
+        found = replace(nearer, least=min(found.least, one.least), failed=found.failed or one.failed)
     return found
 
 
@@ -159,14 +167,15 @@ def _towards(case: Case, program: Program, row: int, other: int, most: float) ->
     margins, (values, cost) = case.margins(row, other), case.offers(row, program.norm)
     reachable = case.paths.reachable(cost <= most, case.standing(row))
     reachable[case.paths.loose.elsewhere(case.rows.sample.X[row])] = False
-    room, least = case.board.ensemble.rounding + 1e-9, 0.0
+    room, least, failed = case.board.ensemble.room + 1e-9, 0.0, False
     for margin in (-room, room, 16 * room):
         solved = program.solve(cost, reachable, margins, margin, most)
         least = max(least, solved.least) if margin < 0 else least
+        failed = failed or solved.failed
         if solved.cells is None:
-            return Nearest(np.inf, least)
+            return Nearest(np.inf, least, failed=failed)
         moved = values[case.board.start[:-1] + solved.cells]
         if case.rows.said(row, moved) != int(case.rows.sample.y[row]):
             distance = case.rows.distance(row, moved, program.norm)
-            return Nearest(distance, min(least, distance), moved)
-    return Nearest(np.inf, least)
+            return Nearest(distance, min(least, distance), moved, failed)
+    return Nearest(np.inf, least, failed=failed)

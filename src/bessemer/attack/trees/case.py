@@ -49,7 +49,7 @@ class Case:
         allowed = cost <= np.array([within(budget) for budget in budgets])[:, None]
         reachable = self.paths.reachable(allowed, self.standing(row))
         ahead = [best(self.board, reachable, *self.margins(row, other)) for other in self.others(row)]
-        found: npt.NDArray[np.bool_] = np.max(ahead, axis=0) < -self.board.ensemble.rounding
+        found: npt.NDArray[np.bool_] = np.max(ahead, axis=0) < -self.board.ensemble.room
         return found
 
     @cached_property

@@ -39,6 +39,12 @@ class Ensemble:
         most = float((np.sum(largest, axis=0) + np.abs(self.base)).max())
         return (len(self.trees) + 4) * 2.0**-24 * most
 
+    @property
+    def room(self) -> float:
+        """How far ahead the exact sums of a class have to be for the graph to say it. Of several classes two sums are
+        compared, as float32 probabilities: those of scores less than 2**-22 apart may be equal."""
+        return self.rounding if self.leaves.shape[1] == 1 else 2 * self.rounding + 2.0**-22
+
     def as_trees(self) -> Iterator[Tree]:
         """The trees with these leaves."""
         for tree, first in zip(self.trees, self.first, strict=True):

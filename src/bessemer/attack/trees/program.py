@@ -13,7 +13,7 @@ that those branches do not tell apart are one, of which the cheapest is taken.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -32,8 +32,9 @@ Ints = npt.NDArray[np.int64]
 
 #: HiGHS keeps rows to 1e-6: the score's row is scaled so that its margin is well above.
 _WELL_ABOVE = 1e-4
-#: What scipy's status says where nothing fits.
+#: What scipy's status says where nothing fits, and of all ends that are no breakdown: the optimum, a limit, and that.
 _INFEASIBLE = 2
+_SOUND = (0, 1, _INFEASIBLE)
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,13 @@ class Solved:
     """What a program came to.
 
     cells: (C,) the chosen cell of each column; None where none was found. least: no row that is nearer is answered
-    otherwise; infinity where none is at all within the budget.
+    otherwise; infinity where none is at all within the budget. failed: whether the solver broke down, so that nothing
+    is known of what is nearer.
     """
 
     cells: Ints | None
     least: float
+    failed: bool = False
 
 
 class Program:
@@ -100,11 +103,18 @@ class Program:
         rows = self._rows(reachable, binding, groups, (margins[0] * scale, (margin - margins[1]) * scale))
         aim, whole, upper = np.zeros(rows.width), np.zeros(rows.width), np.ones(rows.width)
         aim[-1], whole[: _count(groups)], upper[-1] = 1.0, 1, most
-        # The presolve of HiGHS (scipy 1.17) loses nearer rows of some programs, and calls what is left the optimum.
-        options = {"node_limit": self.nodes, "mip_rel_gap": 0.0, "presolve": False}
         limits = LinearConstraint(rows.matrix(), np.array(rows.low), np.array(rows.high))
-        found = milp(aim, integrality=whole, bounds=Bounds(0, upper), constraints=limits, options=options)
-        return _read(found, groups)
+
+        def solved(presolve: bool) -> Any:
+            options = {"node_limit": self.nodes, "mip_rel_gap": 0.0, "presolve": presolve}
+            return milp(aim, integrality=whole, bounds=Bounds(0, upper), constraints=limits, options=options)
+
+        # The presolve of HiGHS (scipy 1.17) loses nearer rows of some programs, and calls what is left the optimum;
+        # without it HiGHS breaks down on a few. Of those it is asked for a row, and its bound is not believed.
+        found = solved(presolve=False)
+        if found.status in _SOUND:
+            return _read(found, groups)
+        return replace(_read(solved(presolve=True), groups), least=0.0, failed=True)
 
     def _rows(
         self, reachable: Flags, binding: Ints, groups: list[Groups], wanted: tuple[Floats, float]

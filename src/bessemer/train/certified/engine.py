@@ -100,7 +100,7 @@ class CertifiedEngine:
         if len(X) > MOST_ROWS:
             rows = np.sort(rng.choice(rows, MOST_ROWS, replace=False))
         least, most = self._reach.ends(np.asarray(X[rows]))
-        up = rng.random(least.shape) < 0.5
+        up = rng.integers(0, 2, least.shape, dtype=bool)
         return rows, np.concatenate([np.where(up, most, least), np.where(up, least, most)]).astype(np.float32)
 
     def _derivatives(self) -> tuple[Floats, Floats]:
@@ -128,6 +128,8 @@ class CertifiedEngine:
         sign = self._signs["train"][:, output]
         value = leaves.fitted(offset, sign, self._weight, self._grower.penalty)
         value = ordered(tree, value, self._problem.monotone) * self._grower.rate
+        # As checkpoints and packages have them: what goes on from a checkpoint, and what ships, is the same to the bit.
+        value = value.astype(np.float32).astype(np.float64)
         return replace(tree, value=value[:, None], target=output)
 
 
@@ -140,9 +142,11 @@ def signs(problem: Problem, y: Floats) -> Floats:
 
 def worst(tree: Tree, X: Floats32, sign: Floats, reach: Reach) -> Floats:
     """What a tree adds at the least to each margin (N, K'), seen from where it should be: zeros but for its target."""
-    found, own = np.zeros(sign.shape), sign[:, tree.target]
-    if tree.branches and len(X):
-        value = tree.value[:, 0]
+    assert tree.value.shape[1] == 1
+    found, own, value = np.zeros(sign.shape), sign[:, tree.target], tree.value[:, 0]
+    if not tree.branches:
+        found[:, tree.target] = value[0]
+    elif len(X):
         found[:, tree.target] = value[leaves_of(tree, X, reach).worst(value, own)]
     return found
 

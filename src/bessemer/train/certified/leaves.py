@@ -16,6 +16,7 @@ from bessemer.package.trees.model import Tree
 from bessemer.train.certified.reach import Floats, Floats32, Reach
 
 Ints = npt.NDArray[np.int64]
+Leaf = npt.NDArray[np.int32]
 #: Steps towards the best leaf values; they become shorter, since the worst leaf changes with them.
 _STEPS = 8
 #: Rows that are sent through a tree together.
@@ -26,20 +27,20 @@ _ROWS = 65_536
 class Leaves:
     """Which leaves of one tree N rows may fall into: one row's side by side.
 
-    leaf: (P,), P >= N. first: (N,), where each row's begin. count: leaves of the tree.
+    leaf: (P,) int32, P >= N. first: (N,), where each row's begin. count: leaves of the tree.
     """
 
-    leaf: Ints
+    leaf: Leaf
     first: Ints
     count: int
 
     def worst(self, value: Floats, sign: Floats) -> Ints:
         """The leaf (N,) whose value is the least where the sign (N,) is 1, the greatest where it is -1."""
         order = np.argsort(value, kind="stable")
-        place = np.empty(self.count, dtype=np.int64)
+        place = np.empty(self.count, dtype=np.int32)
         place[order] = np.arange(self.count)
         sizes = np.diff(np.append(self.first, len(self.leaf)))
-        signed = np.repeat(sign.astype(np.int64), sizes) * place[self.leaf]
+        signed = np.repeat(sign.astype(np.int32), sizes) * place[self.leaf]
         found: Ints = order[np.abs(np.minimum.reduceat(signed, self.first))]
         return found
 
@@ -55,11 +56,11 @@ class Leaves:
         # At first all leaves of a row have a part in it.
         even = [np.bincount(self.leaf, np.repeat(each / sizes, sizes), self.count) for each in (slope, curve)]
         value = -even[0] / np.maximum(even[1] + penalty, 1e-12)
-        best, least = np.zeros(self.count), float(weight @ np.logaddexp(0, -sign * margin))
+        best, least = np.zeros(self.count), _loss(margin, sign, weight)
         for step in range(_STEPS):
             worst = self.worst(value, sign)
             now = margin + value[worst]
-            loss = float(weight @ np.logaddexp(0, -sign * now)) + penalty / 2 * float(value @ value)
+            loss = _loss(now, sign, weight) + penalty / 2 * float((value * value).sum())
             if loss < least:
                 best, least = value, loss
             slope, curve = _derivatives(now, sign, weight)
@@ -67,6 +68,11 @@ class Leaves:
             steep = np.bincount(worst, curve, self.count) + penalty
             value = value - uphill / np.maximum(steep, 1e-12) / (step + 1)
         return best
+
+
+def _loss(margin: Floats, sign: Floats, weight: Floats) -> float:
+    """The weighted logistic loss; summed without BLAS, whose sums differ with its threads."""
+    return float((weight * np.logaddexp(0, -sign * margin)).sum())
 
 
 def _derivatives(margin: Floats, sign: Floats, weight: Floats) -> tuple[Floats, Floats]:
@@ -79,17 +85,15 @@ def leaves_of(tree: Tree, X: Floats32, reach: Reach) -> Leaves:
     """The leaves that rows X (N, F) may be moved into. A value that may be left out is so at each branch anew: that is
     more than can be, never less."""
     parts = [_reached(tree, X[i : i + _ROWS], reach) for i in range(0, len(X), _ROWS)]
-    rows, leaf = (np.concatenate([part[i] for part in parts]) for i in range(2))
-    sizes = np.concatenate([np.bincount(part[0], minlength=part[2]) for part in parts])
-    assert len(rows) == len(leaf)
+    leaf, sizes = (np.concatenate([part[i] for part in parts]) for i in range(2))
     return Leaves(leaf, np.cumsum(sizes) - sizes, tree.branches + 1)
 
 
-def _reached(tree: Tree, X: Floats32, reach: Reach) -> tuple[Ints, Ints, int]:
-    """(row, leaf) of all that can be, and how many rows there are."""
+def _reached(tree: Tree, X: Floats32, reach: Reach) -> tuple[Leaf, Ints]:
+    """The leaves of all rows side by side, and how many each row (N,) has."""
     found = np.zeros((len(X), tree.branches + 1), dtype=bool)
     if not tree.branches:
-        return np.arange(len(X)), np.zeros(len(X), dtype=np.int64), len(X)
+        return np.zeros(len(X), dtype=np.int32), np.ones(len(X), dtype=np.int64)
     features, place = np.unique(tree.feature, return_inverse=True)
     X, reach = X[:, features], reach.of(features)
     least, most = reach.ends(X)
@@ -105,5 +109,4 @@ def _reached(tree: Tree, X: Floats32, reach: Reach) -> tuple[Ints, Ints, int]:
                 here[child] = at & goes
             else:
                 found[:, -1 - child] = at & goes
-    row, leaf = np.nonzero(found)
-    return row, leaf, len(X)
+    return np.nonzero(found)[1].astype(np.int32), found.sum(axis=1)
