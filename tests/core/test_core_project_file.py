@@ -48,6 +48,14 @@ def faults(tmp_path: Path, text: str) -> dict[str, Any]:
     return {fault.path: fault for fault in caught.value.faults}
 
 
+def test_a_task_is_said_by_itself_or_by_target(tmp_path: Path) -> None:
+    start = "data: a.csv\ntarget: [y, z]\ntask: "
+    assert read(tmp_path, f"{start}binary\n").top.shared_targets()["task"] == "binary"
+    assert read(tmp_path, f"{start}{{y: binary}}\n").top.shared_targets()["task"] == "binary"
+    with pytest.raises(ProjectError, match="'' is no target"):
+        read(tmp_path, f'{start}{{"": binary}}\n')
+
+
 def test_the_smallest(tmp_path: Path) -> None:
     project = read(tmp_path, "data: a.csv\ntarget: y\n")
     assert project.sections["train"].rounds == 100

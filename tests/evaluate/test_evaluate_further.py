@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
-from judged_support import Heard, context
+from judged_support import context
 
 from bessemer.core.errors import DataError
 from bessemer.core.further import Further
@@ -67,14 +68,36 @@ def test_gates_are_named_by_target_and_metric(tmp_path: Path) -> None:
     assert next(gate for gate in gates if gate.gate == "spend.rmse").why.startswith("rmse is 0.")
 
 
-def test_a_target_without_test_rows_has_no_figures_and_no_gates(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows", [0, 1, 29])
+def test_of_few_test_rows_nothing_is_claimed(tmp_path: Path, rows: int) -> None:
     found, truth, learnt = said(60)
-    truth[:, 0] = np.nan
-    outcomes = found.outcomes(truth, learnt)
-    made, _ = judge_further(spec(), outcomes, context(tmp_path, "evaluate", Heard()))
-    assert (made["spend"]["rows"], made["spend"]["metrics"]) == (0, {})
-    with pytest.raises(DataError, match="no test row has the target 'spend'"):
-        judge_further(spec(spend={"rmse": "<= 1"}), outcomes, context(tmp_path, "evaluate"))
+    truth[rows:, 0] = np.nan
+    asked = spec(spend={"rmse": "<= 1000"}, plan={"accuracy": ">= 0.1"})
+    made, gates = judge_further(asked, found.outcomes(truth, learnt), context(tmp_path, "evaluate"))
+    spend = made["spend"]
+    assert (spend["rows"], spend["too_small"], spend["versus"]) == (rows, True, {})
+    assert all(
+        math.isnan(figure["low"]) and math.isnan(figure["high"]) for figure in spend["metrics"].values()
+    )
+    assert bool(spend["metrics"]) == bool(spend["baselines"]) == bool(rows)
+    assert not made["plan"]["too_small"]
+    few, other = gates
+    assert (few.gate, few.passed, few.value, other.passed) == ("spend.rmse", False, None, True)
+    assert few.why == f"too few test rows have spend: {rows}, and 30 are the least to judge by"
+
+
+def test_what_float32_cannot_hold_apart_is_a_tie(tmp_path: Path) -> None:
+    """A model that says the shares of the training rows in float32, against a constant that says them in float64."""
+    plan = Further("plan", "multiclass", ("a", "b", "c"))
+    truth, learnt = np.zeros((300, 1)), np.repeat([0.0, 1.0, 2.0], [9, 8, 6])[:, None]
+    shares = np.bincount(learnt[:, 0].astype(int)) / len(learnt)
+    model = Said((plan,))
+    near = np.tile(np.nextafter(shares.astype(np.float32), np.float32(1)), (300, 1))
+    model.take({plan.prediction: np.array(["a"] * 300, dtype=object), plan.probability: near})
+    made, _ = judge_further(spec(), model.outcomes(truth, learnt), context(tmp_path, "evaluate"))
+    versus = made["plan"]["versus"]["constant"]
+    assert versus["low"] > 0, "every resample has the difference"
+    assert versus["verdict"] == "tie"
 
 
 def test_a_number_that_is_not_finite_is_told_of() -> None:

@@ -313,7 +313,7 @@ def test_a_package_of_several_targets_is_given_to_a_project_of_one(
         "data": "data.csv",
         "target": "income",
         "prepare": {"given": "given.bsm"},
-        "train": {"given": "given.bsm", "threshold": 0.5},
+        "train": {"given": "given.bsm"},
         "explain": {"explainers": []},
         "evaluate": {**QUICK, "gates": {"beats": []}},
     }

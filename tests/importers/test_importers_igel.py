@@ -230,6 +230,7 @@ def test_several_targets(tmp_path: Path) -> None:
     found = imported(tmp_path, "model: {type: regression, algorithm: random forest}\ntarget: [y1, y2, y3]")
     assert (found.keys["target"], found.keys["prepare"]["exclude"]) == ("y1", ["y2", "y3"])
     assert found.lost["target"].why.endswith("'y1'")
+    assert found.lost["target"].nearest.endswith(", and y3 out of prepare.exclude")
 
 
 def test_the_split_and_the_seed(tmp_path: Path) -> None:

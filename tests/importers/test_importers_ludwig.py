@@ -62,6 +62,7 @@ def test_one_of_several_outputs_is_the_target_and_the_others_are_listed(tmp_path
     assert found.keys["target"] == "y"
     assert {"output_features.0", "output_features.2"} <= set(found.lost)
     assert '"z"' not in found.keys["acquire"]["sql"]
+    assert found.lost["output_features.2"].nearest.endswith(", and z in acquire.sql")
 
 
 def test_features_that_no_table_has_are_left_out_and_listed_with_their_lines(tmp_path: Path) -> None:

@@ -58,6 +58,14 @@ def test_without_any_there_is_no_array(bench: Any) -> None:
     assert not [name for name in made["splits"].files if "further" in name]
 
 
+def test_what_alone_tells_one_of_them_is_warned_of(bench: Any) -> None:
+    """x orders n, which a seventh of the rows lack, and says nothing of y, c and t."""
+    prepared(bench)
+    told = [text for kind, text in bench.said if kind == "warning" and "alone tells" in text]
+    assert len(told) == 1
+    assert "x alone tells 'n' (nearly) perfectly" in told[0]
+
+
 def test_no_setting_makes_an_input_of_them() -> None:
     columns = {"y": "BOOLEAN", "n": "DOUBLE", "c": "VARCHAR", "x": "BIGINT"}
     shared = {"target": "y", "task": "binary", "further": [["n", None], ["c", None], ["far", None]]}

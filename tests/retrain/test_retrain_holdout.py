@@ -27,7 +27,7 @@ def splits(folder: Path, **parts: pa.Table) -> Artifact:
         pq.write_table(table, path)
         np.save(folder / f"{name}.y.npy", np.arange(table.num_rows, dtype=np.float64))
         files |= {path.name: path, f"{name}.y.npy": folder / f"{name}.y.npy"}
-    return store.get(store.put("splits", files, {"task": "regression", "classes": []}))
+    return store.get(store.put("splits", files, {"target": "y", "task": "regression", "classes": []}))
 
 
 def fresh(folder: Path, before: pa.Table, after: pa.Table) -> list[float]:

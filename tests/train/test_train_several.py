@@ -11,19 +11,29 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from network_support import DIGITS, SEVERAL, opened, several, some  # noqa: E402
+from network_support import DIGITS, SEVERAL, TINY, opened, several, some  # noqa: E402
+from stage_support import make_context  # noqa: E402
 
-from bessemer.core.errors import DataError  # noqa: E402
+from bessemer.core.errors import DataError, ProjectError  # noqa: E402
 from bessemer.core.further import Further  # noqa: E402
+from bessemer.core.grouping import Grouping  # noqa: E402
+from bessemer.package.decision import Decision  # noqa: E402
+from bessemer.testing.learners import callbacks  # noqa: E402
 from bessemer.train.assemble import assemble  # noqa: E402
 from bessemer.train.calibrate import Calibration  # noqa: E402
 from bessemer.train.check import check_columns  # noqa: E402
+from bessemer.train.group_threshold import fields_of  # noqa: E402
 from bessemer.train.keys import with_keys  # noqa: E402
 from bessemer.train.learner import Part  # noqa: E402
+from bessemer.train.learners.network import Network  # noqa: E402
+from bessemer.train.learning_curve import _Run, _Subject  # noqa: E402
 from bessemer.train.network_target import Target  # noqa: E402
 from bessemer.train.networks.batch import Batch, Labels, Loss  # noqa: E402
+from bessemer.train.params import resolved  # noqa: E402
 from bessemer.train.parity import run_graph  # noqa: E402
-from bessemer.train.spec import TrainSpec  # noqa: E402
+from bessemer.train.several import warn_of_unlearnt  # noqa: E402
+from bessemer.train.spec import LearningCurveSpec, TrainSpec  # noqa: E402
+from bessemer.train.stage import check  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -78,16 +88,67 @@ def test_a_target_that_few_rows_have_counts_as_much_as_one_that_all_have() -> No
     )
 
 
-@pytest.mark.parametrize(
-    ("one", "values", "words"),
-    [
-        (Further("n", "regression"), [np.nan] * 4, "no training row has the target 'n'"),
-        (Further("c", "multiclass", ("a", "b", "c")), [0.0, 2.0, np.nan, 0.0], "'c' of class b"),
-    ],
-)
-def test_what_no_training_row_has_is_refused(one: Further, values: list[float], words: str) -> None:
-    with pytest.raises(DataError, match=words):
-        Target.of_further(one, np.array(values), None)
+def test_a_target_that_no_training_row_has_is_refused() -> None:
+    with pytest.raises(DataError, match="no training row has the target 'n'"):
+        Target.of_further(Further("n", "regression"), np.full(4, np.nan), None)
+
+
+def test_a_class_that_no_training_row_has_is_warned_of_and_learnt_round(tmp_path: Path) -> None:
+    digit = Further("digit", "multiclass", tuple(range(10)))
+    own = replace(SEVERAL, further=(digit,), shares=(1.0, 1.0))
+    part = several(0, 300)
+    part = replace(part, further=np.where(part.y == 7, np.nan, part.y)[:, None])
+    heard: list[tuple[str, Any]] = []
+    warn_of_unlearnt(own.further, part, make_context(tmp_path, heard))
+    assert [kind for kind, _ in heard] == ["warning"]
+    assert "no training row has the target 'digit' of class 7," in heard[0][1]["text"]
+    made = opened(own, part, part, tmp_path, {"epochs": 4})
+    made.run()
+    (_, said) = run_graph(made.model().whole, {"features": part.X}, list(own.scores))
+    assert np.isfinite(said).all()
+    assert 7 not in said.argmax(axis=1)
+
+
+def test_a_learning_curve_has_rows_of_every_target_and_takes_a_class_without(tmp_path: Path) -> None:
+    rare, late = np.full(600, 1.0), np.full(600, np.nan)
+    rare[:4], rare[4:300], late[599] = 2.0, 0.0, 3.5
+    part = replace(several(0, 600), further=np.stack([rare, late], axis=1))
+    further = (Further("job", "multiclass", ("a", "b", "c")), Further("late", "regression"))
+    own, ctx = replace(SEVERAL, further=further), make_context(tmp_path)
+    subject = _Subject("network", "network", resolved(Network.PARAMS, {**TINY, "epochs": 1}), False)
+    sizes = LearningCurveSpec(sizes=[0.1], repeats=2)
+    run = _Run(sizes, own, subject, part, part, part, callbacks(tmp_path), ctx)
+    assert all(599 in run._order(k)[:12] for k in range(3)), "the only row of a target is among the first"
+    points, left_out = run.points(lambda _: None)
+    assert ([len(point.outputs) for point in points], left_out) == ([2], [])
+
+
+def test_groups_are_made_of_no_target() -> None:
+    spec = TrainSpec.model_validate(
+        {"learner": "network", "threshold": {"groups": ["job", "sex"]}, "reweigh": ["income"]}
+    )
+    columns = dict.fromkeys(["income", "hours", "job", "sex"], "VARCHAR")
+    faults = check_columns(spec, columns, SHARED)
+    assert [(fault.path, fault.what) for fault in faults] == [
+        ("train.reweigh.0", "'income' is a target, which no group is made of"),
+        ("train.threshold.groups.0", "'job' is a target, which no group is made of"),
+    ]
+
+
+def test_a_column_of_groups_has_no_name_of_another_targets_answer() -> None:
+    sex = Grouping("prediction_job", "string", levels=("a", "b"))
+    decision = Decision(0.5, "f1", None, (sex,), None, 0.0, (0.5, 0.5, 0.5), (0, 0, 0))
+    assert [one.name for one in fields_of(decision, [])] == ["prediction_job"]
+    with pytest.raises(DataError, match="a column is named 'prediction_job'"):
+        fields_of(decision, [], (Further("job", "binary", (0, 1)),))
+
+
+def test_the_stage_checks_as_well_as_the_settings_do() -> None:
+    meta = {"target": "income", "task": "binary", "classes": [0, 1]}
+    spec = TrainSpec.model_validate({"learner": "lightgbm"})
+    check(spec, meta)
+    with pytest.raises(ProjectError, match="the project has 2 targets, and `lightgbm` predicts one"):
+        check(spec, {**meta, "further": [Further("hours", "regression").to_json()]})
 
 
 def fitted(folder: Path, problem: Any = SEVERAL, **params: Any) -> Any:
@@ -184,6 +245,16 @@ SHARED = {"target": "income", "task": None, "further": [["hours", None], ["job",
         ({"given": "a.bsm"}, "train.given", "the project has 3 targets, and `given` predicts one"),
         ({"learner": "network", "robust": "pgd"}, "train.robust", "`robust` is about one target"),
         ({"learner": "network", "private": 3}, "train.private", "`private` is about one target"),
+        (
+            {"learner": "network", "params": {"objective": {"trades": {"beta": 3}}}},
+            "train.params.objective",
+            "the objective 'trades' is about one target",
+        ),
+        (
+            {"learner": "network", "params": {"objective": "pgd"}},
+            "train.params.objective",
+            "the objective 'pgd' is about one target",
+        ),
         (
             {"learner": "network", "target_weights": {"hour": 2.0}},
             "train.target_weights.hour",

@@ -234,7 +234,7 @@ def test_what_cannot_be_meant_is_a_fault(settings: dict[str, Any], what: str) ->
 
 def test_faults_of_columns_tasks_and_names(tmp_path: Path, train_stage: Any) -> None:
     spec = TrainSpec(threshold={"groups": ["sexx"]}, reweigh=["agee"])  # type: ignore[arg-type]
-    found = check_columns(spec, {"sex": "VARCHAR", "age": "DOUBLE"}, {})
+    found = check_columns(spec, {"sex": "VARCHAR", "age": "DOUBLE"}, {"target": "income"})
     assert {f.path: f.fix for f in found} == {
         "train.reweigh.0": "did you mean 'age'?",
         "train.threshold.groups.0": "did you mean 'sex'?",

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bessemer.core.errors import DataError, Fault, did_you_mean
+from bessemer.core.errors import Fault, did_you_mean
 from bessemer.core.further import Further, outputs_of
 from bessemer.core.requirement import Gate
 from bessemer.evaluate.check import unknown_targets
-from bessemer.evaluate.compare import Comparison, about, as_json, compare, metric_names
+from bessemer.evaluate.compare import Comparison, Figure, Versus, about, as_json, compare, metric_names
 from bessemer.evaluate.gates import required
 from bessemer.evaluate.scoring import finite
+from bessemer.evaluate.slices import MIN_ROWS
 from bessemer.stats.metrics.outcome import Outcome, class_indices, classified, estimated
-from bessemer.stats.metrics.table import METRICS, PRIMARY
+from bessemer.stats.metrics.table import METRICS, PRIMARY, Scorer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from bessemer.core.signature import Task
     from bessemer.core.stage import Context
     from bessemer.evaluate.spec import EvaluateSpec
+
+#: What a metric of float32 predictions can be off by, as a share of it.
+_RESOLUTION = 4 * float(np.finfo(np.float32).eps)
 
 
 @dataclass
@@ -93,27 +98,21 @@ def judge_further(
 ) -> tuple[dict[str, dict[str, Any]], list[Gate]]:
     """`further` of `evaluation.json`, a mapping by target, and the gates of these targets.
 
-    Raises:
-        DataError: a target that has gates has no test rows.
+    Of fewer test rows than a slice needs there are figures without intervals, nothing is told apart, and gates fail.
     """
     found: dict[str, dict[str, Any]] = {}
     gates: list[Gate] = []
     for name, (outcome, constant) in outcomes.items():
         asked = spec.gates.targets[name].requirements() if name in spec.gates.targets else {}
-        task, main = outcome.task, PRIMARY[outcome.task]
-        found[name] = {"task": task, "metric": main, "rows": outcome.rows, "metrics": {}, "baselines": {}}
-        if outcome.rows:
-            compared = _compared(spec, name, outcome, constant, list(asked), ctx)
-            found[name] |= _content(task, compared)
-            gates += [
-                required(f"{name}.{metric}", metric, text, compared.metrics[metric])
-                for metric, text in asked.items()
-            ]
-        elif asked:
-            raise DataError(
-                f"no test row has the target '{name}', which `evaluate.gates.targets` asks for",
-                fix="leave its gates out, or change `prepare: {split: ...}`",
-            )
+        task, main, few = outcome.task, PRIMARY[outcome.task], outcome.rows < MIN_ROWS
+        found[name] = {"task": task, "metric": main, "rows": outcome.rows, "too_small": few}
+        compared = _compared(spec, name, outcome, constant, list(asked), ctx)
+        found[name] |= _content(task, compared)
+        for metric, text in asked.items():
+            gate = f"{name}.{metric}"
+            why = f"too few test rows have {name}: {outcome.rows:,}, and {MIN_ROWS} are the least to judge by"
+            judged = Gate(gate, text, None, False, why)
+            gates.append(judged if few else required(gate, metric, text, compared.metrics[metric]))
     return found, gates
 
 
@@ -122,8 +121,25 @@ def _content(task: Task, compared: Comparison) -> dict[str, Any]:
     return {
         "metrics": {metric: {**as_json(figure), **about(task, metric)} for metric, figure in figures},
         "baselines": dict(compared.opponents),
-        "versus": {name: as_json(versus) for name, versus in compared.versus.items()},
+        "versus": {name: _versus(versus, compared) for name, versus in compared.versus.items()},
     }
+
+
+def _versus(versus: Versus, compared: Comparison) -> dict[str, Any]:
+    """As JSON; what is less than the graph's numbers can hold apart is a tie, however surely it is there."""
+    size = abs(compared.metrics[versus.metric].value)
+    if abs(versus.difference) <= _RESOLUTION * size:
+        return {**as_json(versus), "verdict": "tie"}
+    return as_json(versus)
+
+
+def _without_intervals(outcome: Outcome, constant: Outcome, names: Sequence[str]) -> Comparison:
+    """The figures alone; none without a row."""
+    if not outcome.rows:
+        return Comparison({}, {}, {}, [])
+    values, others = Scorer(outcome, names)().tolist(), Scorer(constant, names)().tolist()
+    figures = {name: Figure(value, math.nan, math.nan) for name, value in zip(names, values, strict=True)}
+    return Comparison(figures, {"constant": dict(zip(names, others, strict=True))}, {}, [])
 
 
 def _compared(
@@ -131,6 +147,8 @@ def _compared(
 ) -> Comparison:
     primary = PRIMARY[outcome.task]
     usual = metric_names(outcome.task, outcome.classes, primary, (), gated)
+    if outcome.rows < MIN_ROWS:
+        return _without_intervals(outcome, constant, usual)
     with ctx.progress(f"intervals of {name}", spec.replicates) as bar:
         return compare(
             outcome,

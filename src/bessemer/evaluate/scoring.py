@@ -42,7 +42,7 @@ def outputs_of(task: Task) -> list[str]:
 @dataclass(frozen=True)
 class Judged:
     """A model, opened to be judged. classes: in the order of the class index. inputs: its raw columns. decision: what
-    makes a positive of two classes. further: the targets beside the main one."""
+    makes a positive of two classes. target: the main one. further: the targets beside it."""
 
     task: Task
     classes: tuple[Any, ...]
@@ -53,6 +53,7 @@ class Judged:
     baselines: dict[str, bytes]
     decision: Decision = field(default_factory=Decision)
     further: tuple[Further, ...] = ()
+    target: str = ""
 
     def over(
         self,
@@ -147,4 +148,5 @@ def open_judged(model: Artifact) -> Judged:
         baselines={Path(name).stem: model.bytes(name) for name in sorted(names)},
         decision=Decision.from_json(facts.get("decision")),
         further=further_of(facts),
+        target=facts["target"],
     )

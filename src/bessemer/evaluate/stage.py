@@ -19,7 +19,7 @@ from bessemer.core import canonical
 from bessemer.core.artifact import Artifact, ArtifactRef
 from bessemer.core.errors import Fault, ProjectError, did_you_mean
 from bessemer.core.stage import Context
-from bessemer.evaluate.champion import champion_outcome
+from bessemer.evaluate.champion import Wanted, champion_outcome
 from bessemer.evaluate.check import unknown_slices
 from bessemer.evaluate.compare import Comparison, about, as_json, compare, metric_names, primary_metric
 from bessemer.evaluate.curves import curves
@@ -130,7 +130,8 @@ def _opponents(
     found = {name: judged.baseline(name, X, truth) for name in judged.baselines}
     if spec.champion is not None:
         package, test = ctx.project_dir / spec.champion, splits.path("test.parquet")
-        found["champion"] = champion_outcome(package, test, judged.task, judged.classes, truth)
+        wanted = Wanted(judged.target, judged.task, judged.classes)
+        found["champion"] = champion_outcome(package, test, wanted, truth)
     return found
 
 
@@ -218,6 +219,9 @@ def _tell(evaluation: Mapping[str, Any], ctx: Context) -> None:
     for name, own in evaluation.get("further", {}).items():
         if not own["rows"]:
             ctx.warn(f"no test row has {name}, so nothing says how well it is predicted")
+            continue
+        if own["too_small"]:
+            ctx.warn(f"{own['rows']:,} test rows have {name}: too few to say how well it is predicted")
             continue
         ctx.note(
             f"{name}: {own['metric']} {_figure_text(own['metrics'][own['metric']])} on {own['rows']:,} test rows"

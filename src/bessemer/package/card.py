@@ -129,7 +129,7 @@ def _gates(evaluation: Mapping[str, Any], ignored: bool) -> str:
 def _metrics(evaluation: Mapping[str, Any]) -> str:
     if not evaluation.get("metrics"):
         return ""
-    said = f"Measured on {_number(evaluation.get('rows'))} test rows that training never saw."
+    said = f"Measured on test rows that training never saw: {_number(evaluation.get('rows'))}."
     return f"## Metrics\n\n{said}\n\n{_figures(evaluation, _between(evaluation))}"
 
 
@@ -140,7 +140,8 @@ def _between(evaluation: Mapping[str, Any]) -> str:
 
 def _further(name: str, own: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
     """The metrics of a target beside the main one."""
-    said = f"Measured on {_number(own['rows'])} test rows that have it."
+    few = ", too few for intervals" if own.get("too_small") else ""
+    said = f"Measured on the test rows that have it: {_number(own['rows'])}{few}."
     table = _figures(own, _between(evaluation)) if own["metrics"] else ""
     return f"## Metrics of {_text(name)} ({own['task']})\n\n{said}\n\n{table}".rstrip()
 

@@ -7,6 +7,7 @@ Missing counts as the smallest value.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,22 +62,39 @@ def order_strengths(feature: np.ndarray, y: np.ndarray, *, classes: int) -> np.n
     return strengths
 
 
-def warn_of_leaks(data: Labelled, preprocessor: Preprocessor, X: Path, y: Path, ctx: Context) -> list[str]:
-    """Warn of raw columns and derived features that alone tell the target; gives their names."""
-    matrix, target = np.load(X, mmap_mode="r"), np.load(y, mmap_mode="r")
-    rows = min(_ROWS, max(_LEAST, _NUMBERS // matrix.shape[1]), len(target))
+def warn_of_leaks(
+    data: Labelled, preprocessor: Preprocessor, X: Path, y: Path, further: Path | None, ctx: Context
+) -> None:
+    """Warn of raw columns and derived features that alone tell a target, of further ones on the rows that have them."""
+    groups = [feature.group for feature in preprocessor.features]
+    matrix = np.load(X, mmap_mode="r")
+    targets = [(data.target, len(data.classes), np.load(y, mmap_mode="r"))]
+    if further is not None:
+        columns = np.load(further, mmap_mode="r").T
+        targets += [(one.name, len(one.classes), own) for one, own in zip(data.further, columns, strict=True)]
+    for target, classes, values in targets:
+        if names := _tellers(groups, matrix, values, classes):
+            shown = ", ".join(names[:_SHOWN])
+            ctx.warn(
+                f"{shown} alone tells '{target}' (nearly) perfectly: is it known before the prediction is made? "
+                f"If not: prepare: {{exclude: [{shown}]}}"
+            )
+
+
+def _tellers(groups: Sequence[str], matrix: np.ndarray, target: np.ndarray, classes: int) -> list[str]:
+    """The raw columns and derived features that alone tell a target, NaN where a row has none.
+
+    groups: which of them each feature, a column of `matrix`, is of.
+    """
+    known = np.flatnonzero(np.isfinite(target))
+    rows = min(_ROWS, max(_LEAST, _NUMBERS // matrix.shape[1]), len(known))
     if rows < _LEAST:
         return []
-    chosen = np.linspace(0, len(target) - 1, rows).astype(np.int64)
+    chosen = known[np.linspace(0, len(known) - 1, rows).astype(np.int64)]
     sample, told = np.asarray(matrix[chosen]), np.asarray(target[chosen])
+    there = np.unique(told).astype(np.int64) if classes else slice(None)
     best: dict[str, np.ndarray] = {}
-    for i, feature in enumerate(preprocessor.features):
-        found = order_strengths(sample[:, i], told, classes=len(data.classes))
-        best[feature.group] = np.maximum(best.get(feature.group, 0.0), found)
-    names = [group for group, strengths in best.items() if strengths.min() >= 1 - _NEAR]
-    if names:
-        ctx.warn(
-            f"{', '.join(names[:_SHOWN])} alone tells '{data.target}' (nearly) perfectly: is it known before the "
-            f"prediction is made? If not: prepare: {{exclude: [{', '.join(names[:_SHOWN])}]}}"
-        )
-    return names
+    for i, group in enumerate(groups):
+        found = order_strengths(sample[:, i], told, classes=classes)[there]
+        best[group] = np.maximum(best.get(group, 0.0), found)
+    return [group for group, strengths in best.items() if strengths.min() >= 1 - _NEAR]

@@ -109,7 +109,7 @@ def _matrix(
             further = ctx.temporary(f"{part}.further.npy") if data.further else None
             write_matrix(data, preprocessor, session, paths[part], X, y, further=further, folds=own, bar=bar)
             if part == "train":
-                warn_of_leaks(data, preprocessor, X, y, ctx)
+                warn_of_leaks(data, preprocessor, X, y, further, ctx)
             files |= {f"{part}.parquet": paths[part], f"{part}.X.npy": X, f"{part}.y.npy": y}
             if further is not None:
                 files[f"{part}.further.npy"] = further

@@ -49,7 +49,7 @@ def duel(challenger: Path, champion: Path, holdout: Holdout, metric: str, seed: 
         PackageError: a package is refused. DataError: they do not predict the same, or cannot read these rows.
     """
     outcomes = [
-        champion_outcome(package, holdout.part, holdout.task, holdout.classes, holdout.truth)
+        champion_outcome(package, holdout.part, holdout.wanted, holdout.truth)
         for package in (challenger, champion)
     ]
     found = compare(

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from bessemer.core.artifact import Artifact
 from bessemer.core.errors import DataError
-from bessemer.core.signature import Task
 from bessemer.core.sql import connect, literal, quote
+from bessemer.evaluate.champion import Wanted
 
 _MEMORY = 2**30
 _PLACE = "file_row_number"  # DuckDB's name
@@ -25,12 +25,11 @@ _PLACE = "file_row_number"  # DuckDB's name
 
 @dataclass(frozen=True)
 class Holdout:
-    """part: a Parquet file of raw rows. truth: class index or number (n,), in its order; classes in their order."""
+    """part: a Parquet file of raw rows. truth: class index or number (n,) of the wanted target, in its order."""
 
     part: Path
     truth: NDArray[np.float64]
-    task: Task
-    classes: tuple[object, ...]
+    wanted: Wanted
 
     @property
     def rows(self) -> int:
@@ -75,7 +74,7 @@ def fresh_rows(challenger: Artifact, champion: Artifact) -> Iterator[Holdout]:
         kept = pq.read_table(places).column("place").to_numpy()
         truth = np.load(challenger.path("test.y.npy"), allow_pickle=False)[kept]
         meta = challenger.meta
-        yield Holdout(part, truth, meta["task"], tuple(meta["classes"]))
+        yield Holdout(part, truth, Wanted(meta["target"], meta["task"], tuple(meta["classes"])))
 
 
 def _shared(test: Path, *others: Path) -> list[str]:

@@ -148,7 +148,7 @@ class Retrainer:
             if holdout.rows < self.spec.rows:
                 why = f"only {holdout.rows:,} fresh rows that neither has trained on; {self.spec.rows:,} are needed"
                 return self.records.update(one, why=why), False
-            metric = primary_metric(holdout.task, after.metric)
+            metric = primary_metric(holdout.wanted.task, after.metric)
             found = duel(challenger, champion, holdout, metric, self.project.file.top.seed)
         won, why = verdict(found, self.spec.margin)
         return self.records.update(one, comparison=found.to_json(), why=why), won

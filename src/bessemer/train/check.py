@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from bessemer.core.errors import Fault, did_you_mean
 from bessemer.train.robust import robust_column_faults
-from bessemer.train.several import several_faults
+from bessemer.train.several import several_faults, targets_of
 
 if TYPE_CHECKING:
     from bessemer.train.spec import TrainSpec
 
 
 def check_columns(spec: TrainSpec, columns: Mapping[str, str], shared: Mapping[str, Any]) -> list[Fault]:
-    """Columns of groups must be there, several targets need a learner of several, and a comparator that cannot run here
-    is told of now, not after the training.
+    """Columns of groups must be there and none of the targets, several targets need a learner of several, and a
+    comparator that cannot run here is told of now, not after the training.
 
     Raises:
         MissingExtra, EnvironmentFault: see `check_needs`.
@@ -33,7 +33,14 @@ def check_columns(spec: TrainSpec, columns: Mapping[str, str], shared: Mapping[s
         for path, name in named
         if name not in columns
     ]
-    return [*several_faults(spec, shared), *unknown, *robust_column_faults(spec.robust, columns)]
+    told = [
+        Fault(
+            path, None, f"'{name}' is a target, which no group is made of", "name an input, or leave it out"
+        )
+        for path, name in named
+        if name in targets_of(shared)
+    ]
+    return [*several_faults(spec, shared), *unknown, *told, *robust_column_faults(spec.robust, columns)]
 
 
 def fingerprint(spec: TrainSpec, project_dir: Path, memo: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 from bessemer.core import canonical
 from bessemer.core.errors import DataError, Fault, PackageError, ProjectError
 from bessemer.core.signature import class_text
+from bessemer.package.decision import Decision
 from bessemer.package.given import Given, open_given
 from bessemer.package.natives import open_native
 from bessemer.train.calibrate import Calibration, choose
@@ -106,7 +107,7 @@ def _check(given: Given, trial: Trial, splits: Artifact, preprocessor: Artifact)
             f"prepare: {{given: {trial.spec.given}}}",
             "prepare.given",
         )
-    if given.info.get("decision") is not None and trial.spec.threshold is None:
+    if trial.spec.threshold is None and Decision.from_json(given.info.get("decision")) != Decision():
         raise _fault(
             f"{given.file} decides from a threshold of its own", "say `train: {threshold: ...}` for this one"
         )

@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from bessemer.core.errors import DataError
+from bessemer.core.further import Further
 from bessemer.core.grouping import Grouping
 from bessemer.core.signature import MISSING_TIMESTAMP, DType, Field, Tensor
 from bessemer.package.decision import Decision
@@ -17,15 +18,20 @@ _TENSORS: dict[str, Tensor] = {"string": "string", "timestamp": "int64"}
 _TAKEN = ("features", "score", "probability", "prediction")
 
 
-def fields_of(decision: Decision | None, known: Sequence[str]) -> tuple[Field, ...]:
+def fields_of(
+    decision: Decision | None, known: Sequence[str], further: Sequence[Further] = ()
+) -> tuple[Field, ...]:
     """The inputs that the decision needs and the features do not.
+
+    further: targets beside the main one, whose answers have names of their own.
 
     Raises:
         DataError: a column has a name that every model's graph uses for something else.
     """
     groups = [one for one in (decision.groups if decision is not None else ()) if one.column not in known]
+    taken = {*_TAKEN, *(name for one in further for name in (*one.outputs, one.score))}
     for one in groups:
-        if one.column in _TAKEN:
+        if one.column in taken:
             raise DataError(
                 f"a column is named '{one.column}'",
                 why="every model's graph has a value of that name",

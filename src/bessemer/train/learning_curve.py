@@ -126,7 +126,7 @@ class _Run:
         slowest = 0.0  # seconds a row of the fits so far
         for share in sorted(set(self.curve.sizes)):
             rows = round(share * len(self.train))
-            if rows < max(_FEWEST, 5 * self.problem.classes):
+            if rows < max(_FEWEST, 5 * self.problem.classes + len(self.problem.further)):
                 left_out.append({"share": share, "why": f"{rows} rows are too few"})
                 continue
             repeats = 1 if rows == len(self.train) else self.curve.repeats
@@ -145,16 +145,21 @@ class _Run:
         return found, left_out
 
     def _order(self, repeat: int) -> np.ndarray:
-        """The training rows in the order in which they are added: at random, every class in its share throughout."""
+        """The training rows in the order in which they are added: at random, every class in its share throughout.
+
+        The first ones are of all classes, and have all further targets: without a row nothing is learnt at all.
+        """
         rng, y = self.ctx.rng("learning curve", repeat), self.train.y
         order = rng.permutation(len(y))
-        if not self.problem.classes:
-            return order
         place = np.empty(len(y))
+        place[order] = np.arange(len(y))
         for k in range(self.problem.classes):
             rows = order[y[order] == k]
             place[rows] = (np.arange(len(rows)) + rng.random()) / max(1, len(rows))
-            place[rows[:1]] = -1  # a class without a row cannot be learnt at all
+            place[rows[:1]] = -1
+        if self.train.further is not None:
+            for values in self.train.further.T:
+                place[order[np.isfinite(values[order])][:1]] = -1
         return np.argsort(place, kind="stable")
 
     def _fit(self, rows: np.ndarray, repeat: int, start: float) -> np.ndarray:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from bessemer.core.signature import Task
     from bessemer.train.learner import Part, Problem
 
-_SHOWN = 10
-
 
 @dataclass
 class Target:
@@ -46,21 +44,17 @@ class Target:
     def of_further(cls, one: Further, values: np.ndarray, weight: np.ndarray | None) -> Target:
         """The same of a further target: rows that have none count nothing, and the others so much more.
 
-        values: (N,) float64, NaN where a row has none. weight: of the rows.
+        values: (N,) float64, NaN where a row has none; a class may have no row. weight: of the rows.
 
         Raises:
-            DataError: no row has one, or a class has no row.
+            DataError: no row has one.
         """
         known = np.isfinite(values)
-        lacking = set(range(len(one.classes))) - set(np.unique(values[known]).astype(np.int64).tolist())
-        if lacking or not known.any():
-            what = f"no training row has the target '{one.name}'"
-            if lacking and known.any():
-                what += " of class " + ", ".join(str(one.classes[i]) for i in sorted(lacking)[:_SHOWN])
+        if not known.any():
             raise DataError(
-                what,
+                f"no training row has the target '{one.name}'",
                 why="what is not trained on is never predicted",
-                fix="change `prepare: {split: ...}`, join rare classes in `acquire: {sql: ...}`, or leave it out",
+                fix="change `prepare: {split: ...}`, or leave it out of `target`",
             )
         counts = known.astype(np.float64) if weight is None else weight * known
         filled = np.where(known, values, values[known][0])

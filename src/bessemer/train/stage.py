@@ -25,13 +25,12 @@ from bessemer.train.plugins import LEARNERS
 from bessemer.train.private import check_private
 from bessemer.train.reweigh import reweighed_parts
 from bessemer.train.robust import reach_of
-from bessemer.train.several import shares_of
+from bessemer.train.several import several_faults, shares_of, warn_of_unlearnt
 from bessemer.train.weights import class_weights, weight_faults
 from bessemer.train.write import write_history, write_model, write_timings
 
 if TYPE_CHECKING:
     from bessemer.core.artifact import Artifact, ArtifactRef
-    from bessemer.core.signature import Task
     from bessemer.core.stage import Context
     from bessemer.train.outcome import Outcome
     from bessemer.train.spec import TrainSpec
@@ -50,7 +49,7 @@ def run(spec: TrainSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dic
     """
     spin_briefly()
     splits, preprocessor = ctx.open(inputs["splits"]), ctx.open(inputs["preprocessor"])
-    check(spec, splits.meta["task"], splits.meta["classes"])
+    check(spec, splits.meta)
     check_needs(spec)
     if spec.automl is not None and spec.automl.distill is not None:
         LEARNERS.load(spec.automl.distill)  # says now, not when the budget is used, what is not installed
@@ -62,6 +61,7 @@ def run(spec: TrainSpec, inputs: Mapping[str, ArtifactRef], ctx: Context) -> dic
         )
     problem, keys = _problem(spec, splits, preprocessor, train, valid, ctx), keys_of(inputs, ctx)
     check_private(spec, problem.task, train, valid, keys)
+    warn_of_unlearnt(problem.further, train, ctx)
     fingerprint = canonical.digest(
         {"spec": spec, "seed": ctx.seed, "inputs": {name: ref.digest for name, ref in inputs.items()}}
     )
@@ -98,9 +98,11 @@ def _fit_learner(trial: Trial, ctx: Context) -> Outcome:
     return outcome_of(trial, candidates, chosen)
 
 
-def check(spec: TrainSpec, task: Task, classes: list[Any]) -> None:
-    """Raises ProjectError with every setting that the task or its classes do not allow."""
-    faults = weight_faults(spec.class_weight, classes)
+def check(spec: TrainSpec, meta: Mapping[str, Any]) -> None:
+    """Raises ProjectError with every setting that the targets do not allow; meta: of `splits`."""
+    task, classes = meta["task"], meta["classes"]
+    shared = {"target": meta["target"], "further": [(one.name, one.task) for one in further_of(meta)]}
+    faults = [*several_faults(spec, shared), *weight_faults(spec.class_weight, classes)]
     known = METRICS[task]
     if spec.metric != "auto" and spec.metric not in known:
         fix = did_you_mean(spec.metric, known, limit=40)

@@ -49,7 +49,7 @@ def write_model(
     graph = onnx.load_model_from_string(preprocessor.bytes("preprocessor.onnx"))
     decision = decide(spec.threshold, outcome, splits, ctx) if task == "binary" else None
     inputs = Signature.from_json(preprocessor.json("signature.json")).inputs
-    more = fields_of(decision, [field.name for field in inputs])
+    more = fields_of(decision, [field.name for field in inputs], outcome.problem.further)
     fields = [*inputs, *more]
     outliers = fit_outliers(spec.outliers, splits, preprocessor, fields, ctx) if spec.outliers else None
     judge = outliers.graph if outliers is not None else None

@@ -100,5 +100,7 @@ def _target(file: Section, data: Section, draft: Draft) -> None:
             continue
         draft.exclude(name)
         why = f"several are for the learner network; taken over is '{draft.target}'"
-        instead = f"target: [{draft.target}, {name}] with train.learner: network"
+        instead = (
+            f"target: [{draft.target}, {name}] with train.learner: network, and {name} out of prepare.exclude"
+        )
         draft.findings.lost(where.at("target"), name, why, instead)

@@ -58,7 +58,9 @@ def read(file: Section, draft: Draft, defaults: Defaults) -> Target | None:
             draft.findings.lost(feature.path, said, why)
         elif target is not None:
             why = f"several are for the learner network; taken over is '{target.name}'"
-            instead = f"target: [{target.name}, {name}] with train.learner: network"
+            instead = (
+                f"target: [{target.name}, {name}] with train.learner: network, and {name} in acquire.sql"
+            )
             draft.findings.lost(feature.path, {"name": name, "type": kind}, why, instead)
         else:
             target = _read_target(feature, draft, kind, name, column, defaults)

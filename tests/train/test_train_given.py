@@ -1,0 +1,56 @@
+"""A given model: what it may have decided, and what the project has to say again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from stage_support import NAMES, make_context, make_parts, put_inputs
+
+from bessemer.core.artifact import Artifact
+from bessemer.core.errors import ProjectError
+from bessemer.package import write_package
+from bessemer.train.parity import run_graph
+from bessemer.train.spec import TrainSpec
+from bessemer.train.stage import run
+
+
+def trained(folder: Path, **settings: Any) -> Artifact:
+    """The artifact of a model of two classes."""
+    ctx = make_context(folder)
+    inputs = put_inputs(ctx.store, "binary", make_parts("binary", 300), NAMES["binary"])
+    spec = TrainSpec.model_validate_json(json.dumps(settings))
+    return ctx.store.get(run(spec, inputs, ctx)["model"])
+
+
+def given(folder: Path, **settings: Any) -> Path:
+    """A package of a linear model, where a project may be given it."""
+    made = trained(folder, learner="linear", **settings)
+    members: dict[str, Path | bytes] = {
+        name: made.path(name) for name in made.files if "baseline" not in name
+    }
+    about = {"name": "given", "version": "1", "created": "2024-01-01T00:00:00Z"}
+    write_package(folder / "given.bsm", members, **about, task="binary", target="y")
+    return folder / "given.bsm"
+
+
+def test_a_model_that_decides_from_one_half_on_is_given_as_it_is(tmp_path: Path) -> None:
+    package = given(tmp_path)
+    own = trained(tmp_path, given=package.name)
+    table = {f"column {i}": values[:, None] for i, values in enumerate(make_parts("binary", 9)["test"].X.T)}
+    before = run_graph(trained(tmp_path, learner="linear").bytes("model.onnx"), table, ["probability"])
+    after = run_graph(own.bytes("model.onnx"), table, ["probability"])
+    np.testing.assert_array_equal(before[0], after[0])
+
+
+def test_a_threshold_of_its_own_is_to_be_said_again(tmp_path: Path) -> None:
+    package = given(tmp_path, threshold=0.3)
+    with pytest.raises(ProjectError, match=r"given\.bsm decides from a threshold of its own"):
+        trained(tmp_path, given=package.name)
+    assert (
+        trained(tmp_path, given=package.name, threshold=0.3).json("model.json")["decision"]["threshold"]
+        < 0.31
+    )
