@@ -354,8 +354,9 @@ output_features:
     }
     output = "output_features: [{name: y, type: number, loss: {type: mean_absolute_error}, clip: [0, 1]}]"
     assert imported(tmp_path, FEATURES + output).keys["train"] == {"metric": "mae"}
-    output = "output_features: [{name: y, type: category, loss: {class_weights: [1, 2]}}]"
-    assert "output_features.0.loss.class_weights" in imported(tmp_path, FEATURES + output).lost
+    for weights in ("[1, 2]", "{a: .inf}", "{a: .nan}", "{a: -1}"):
+        output = f"output_features: [{{name: y, type: category, loss: {{class_weights: {weights}}}}}]"
+        assert "output_features.0.loss.class_weights" in imported(tmp_path, FEATURES + output).lost
 
 
 def test_the_positive_class_and_its_weight(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 from bessemer.core.sql import quote
 from bessemer.importers.draft import Draft
@@ -115,7 +117,7 @@ def _read_loss(loss: Section, draft: Draft, target: Target, positive: str | None
     elif said == "corn":
         loss.lost("type", "the order of classes is not used", "task: regression, for ordered numbers")
     weights = loss.any("class_weights")
-    if isinstance(weights, dict) and weights and all(is_number(w) and w > 0 for w in weights.values()):
+    if isinstance(weights, dict) and weights and all(map(_weighs, weights.values())):
         draft.put("train.class_weight", dict(weights))
     elif isinstance(weights, list):
         why = "a list is in the order of Ludwig's vocabulary, which is not in the file"
@@ -129,6 +131,10 @@ def _read_loss(loss: Section, draft: Draft, target: Target, positive: str | None
         why = "the file does not say which value is the positive one"
         loss.lost("positive_class_weight", why, f"train.class_weight: {{1: {weight}}}")
     loss.lose(_LOSS, "a setting of Ludwig's loss")
+
+
+def _weighs(weight: Any) -> bool:
+    return is_number(weight) and math.isfinite(weight) and weight > 0
 
 
 def settle(draft: Draft, target: Target) -> None:
