@@ -27,7 +27,6 @@ from bessemer.package.prediction_log.read import read_log
 from patience import PATIENCE
 
 pytestmark = pytest.mark.slow
-pytest.importorskip("torch")
 
 TRAIN = {
     "learner": "network",

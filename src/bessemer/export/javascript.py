@@ -5,16 +5,8 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-#: In their order: each uses what stands before it.
-_OPERATORS = (
-    "onnx_read.js",
-    "onnx_tensor.js",
-    "onnx_math.js",
-    "onnx_shape.js",
-    "onnx_text.js",
-    "onnx_trees.js",
-    "onnx_run.js",
-)
+from bessemer.report.html import ONNX_SCRIPTS
+
 _HEAD = """\
 "use strict";
 // Reads `encoder.json`: raw rows in, the numbers that an exported model takes out. Needs nothing else.
@@ -40,6 +32,6 @@ else globalThis.BessemerEncoder = BessemerEncoder;
 def encoder_js() -> str:
     """One script, for Node and for pages."""
     assets = files("bessemer.report") / "assets"
-    parts = [assets.joinpath(name).read_text(encoding="utf-8") for name in _OPERATORS]
+    parts = [assets.joinpath(name).read_text(encoding="utf-8") for name in ONNX_SCRIPTS]
     reader = files("bessemer.export.readers").joinpath("encoder.js").read_text(encoding="utf-8")
     return _HEAD + "".join(parts) + reader + _TAIL

@@ -11,6 +11,16 @@ from typing import Any
 from bessemer.core import canonical
 from bessemer.package.card_html import card_html
 
+#: What computes a graph in a browser, in their order; exports carry it too.
+ONNX_SCRIPTS = (
+    "onnx_read.js",
+    "onnx_tensor.js",
+    "onnx_math.js",
+    "onnx_shape.js",
+    "onnx_text.js",
+    "onnx_trees.js",
+    "onnx_run.js",
+)
 #: The scripts in the order in which they are joined: each uses what stands before it.
 SCRIPTS = (
     "base.js",
@@ -39,13 +49,7 @@ SCRIPTS = (
     "sections_data.js",
     "sections_data_column.js",
     "sections_data_tables.js",
-    "onnx_read.js",
-    "onnx_tensor.js",
-    "onnx_math.js",
-    "onnx_shape.js",
-    "onnx_text.js",
-    "onnx_trees.js",
-    "onnx_run.js",
+    *ONNX_SCRIPTS,
     "shapley.js",
     "explain.js",
     "whatif_model.js",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,12 @@ def static(graph: bytes, rows: np.ndarray) -> bytes:
     Args:
         graph: a numeric core. rows: (N, width) float32 for calibration.
     """
-    return _static(graph, rows, [*_LAYERS, "Conv"])
+    return quantised(graph, _each(rows), [*_LAYERS, "Conv"])
 
 
 def dense(graph: bytes, rows: np.ndarray) -> bytes:
     """The same of fully connected layers only: convolutions stay as they are."""
-    return _static(graph, rows, _LAYERS)
+    return quantised(graph, _each(rows), _LAYERS)
 
 
 def dynamic(graph: bytes, rows: np.ndarray) -> bytes:
@@ -39,11 +39,24 @@ def dynamic(graph: bytes, rows: np.ndarray) -> bytes:
     return _quantised(graph, lambda model, out: quantize_dynamic(model, out, weight_type=QuantType.QInt8))
 
 
-def _static(graph: bytes, rows: np.ndarray, kinds: list[str]) -> bytes:
+def _each(rows: np.ndarray) -> Sequence[np.ndarray]:
+    """Row by row: a core may take one alone."""
+    return [row[None] for row in rows]
+
+
+def quantised(
+    graph: bytes, parts: Sequence[np.ndarray], kinds: list[str], *, name: str = ENCODED, **more: Any
+) -> bytes:
+    """A graph whose operators of some kinds are of 8-bit integers: QDQ, a scale a channel, ranges as rows show them.
+
+    Args:
+        parts: rows (N, width) float32 for its input `name`, a batch after the other.
+        more: as `onnxruntime.quantization.quantize_static` takes it.
+    """
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
     class Rows(CalibrationDataReader):  # type: ignore[misc]
-        left = iter([{ENCODED: row[None]} for row in rows])
+        left = iter([{name: part} for part in parts])
 
         def get_next(self) -> Any:
             return next(self.left, None)
@@ -56,6 +69,7 @@ def _static(graph: bytes, rows: np.ndarray, kinds: list[str]) -> bytes:
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=kinds,
             per_channel=True,
+            **more,
         )
 
     return _quantised(graph, quantise)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -50,61 +47,20 @@ def quantise(head: bytes, X: np.ndarray, kinds: list[str]) -> bytes | None:
     Args:
         X: (N, F) float32, rows to take ranges from.
     """
-    import logging
-
     import onnx
-    from onnxruntime import quantization
+    from onnxruntime.quantization import QuantType
+
+    from bessemer.export.numeric.int8 import quantised
 
     model = onnx.load_model_from_string(head)
     if not any(node.op_type in kinds for node in model.graph.node):
         return None
-    kept = [(opset.domain, opset.version) for opset in model.opset_import]
-    with tempfile.TemporaryDirectory(prefix="bessemer-int8-") as folder:
-        source, out = Path(folder) / "head.onnx", Path(folder) / "int8.onnx"
-        source.write_bytes(head)
-        quiet = logging.getLogger().level
-        logging.getLogger().setLevel(logging.ERROR)  # it advises a step that is not ours
-        try:
-            quantization.quantize_static(
-                str(source),
-                str(out),
-                _Rows(X),
-                quant_format=quantization.QuantFormat.QDQ,
-                op_types_to_quantize=kinds,
-                per_channel=True,
-                activation_type=quantization.QuantType.QUInt8,
-                weight_type=quantization.QuantType.QInt8,
-                extra_options={"ForceQuantizeNoInputCheck": False},
-            )
-        finally:
-            logging.getLogger().setLevel(quiet)
-        found = onnx.load_model_from_string(out.read_bytes())
+    parts = np.array_split(X, max(1, len(X) // 32))
+    types = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
+    found = onnx.load_model_from_string(quantised(head, parts, kinds, name=FEATURES, **types))
     del found.opset_import[:]
-    found.opset_import.extend(onnx.helper.make_opsetid(*one) for one in kept)
+    found.opset_import.extend(model.opset_import)
     found.producer_name, found.producer_version = "bessemer", ""
     del found.metadata_props[:]
     data: bytes = found.SerializeToString(deterministic=True)
     return data
-
-
-class _Rows:
-    """The rows, one batch after the other, as onnxruntime's calibration takes them."""
-
-    def __init__(self, X: np.ndarray) -> None:
-        self._parts: Iterator[np.ndarray] = iter(np.array_split(X, max(1, len(X) // 32)))
-
-    def get_next(self) -> dict[str, Any] | None:
-        part = next(self._parts, None)
-        return None if part is None or not len(part) else {FEATURES: part}
-
-    def __iter__(self) -> _Rows:
-        return self
-
-    def __next__(self) -> dict[str, Any]:
-        found = self.get_next()
-        if found is None:
-            raise StopIteration
-        return found
-
-    def set_range(self, start_index: int, end_index: int) -> None:
-        """All rows are always read."""
