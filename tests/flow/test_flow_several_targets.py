@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -223,7 +224,9 @@ def test_the_server_gives_them_and_its_log_is_watched(adult: dict[str, Any], mod
     assert bare == said[:2]
     assert set(schema["required"]) == set(said[0])
     kept = read_log(folder / "log", model.name).read_all()
-    assert kept["out.prediction_occupation"].to_pylist()[:500] == wanted["prediction_occupation"].to_pylist()
+    # Two requests at once may be logged in either order.
+    answered = wanted["prediction_occupation"].to_pylist()
+    assert Counter(kept["out.prediction_occupation"].to_pylist()) == Counter(answered + answered[:2])
     assert "out.probability_occupation" not in kept.column_names
 
 
