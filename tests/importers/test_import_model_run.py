@@ -196,5 +196,5 @@ def test_a_model_that_is_refused_leaves_no_folder(folder: Path, tmp_path: Path) 
 
 
 def test_scores_are_for_onnx(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--scores is for ONNX"):
+    with pytest.raises(UsageError, match="--scores is for graphs"):
         import_model(folder / "boosted.txt", scores="logits", output=tmp_path / "m.bsm")

@@ -1,17 +1,22 @@
-"""The forms of models that can be imported; a file shows which one it is by what is in it, never by its name."""
+"""The forms of models that can be imported; a file shows which one it is by what is in it, never by its name, and a
+folder by the files in it."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 from bessemer.core.errors import FormatError, UsageError
 from bessemer.core.plugins import PluginRef, PluginTable
+from bessemer.importers.models.folders import files_of, names_of, packed
 from bessemer.importers.models.foreign import LARGEST, Asked, Foreign
 from bessemer.importers.models.refusals import refuse
 
 #: Bytes that are looked at to tell what a file is.
 _HEAD = 2**16
+#: The forms that need not say what their numbers are: `--scores` does.
+_UNSAID = frozenset({"onnx"})
 
 
 class Format(Protocol):
@@ -34,6 +39,26 @@ class Format(Protocol):
         ...
 
 
+class FolderFormat(Protocol):
+    """A form that models come in as folders."""
+
+    #: As people call it.
+    TITLE: ClassVar[str]
+
+    def recognises(self, names: Collection[str]) -> bool:
+        """Whether a folder with these files is one; names are paths below the folder, with `/`."""
+        ...
+
+    def read(self, files: Mapping[str, bytes], asked: Asked) -> Foreign:
+        """The model in these files, by name. Nothing of it is run in this process.
+
+        Raises:
+            FormatError: it is damaged, or holds what has no counterpart.
+            UsageError: what was asked for does not fit it.
+        """
+        ...
+
+
 _HERE = "bessemer.importers.models"
 FORMATS: PluginTable[Format] = PluginTable(
     "bessemer.model_formats",
@@ -46,6 +71,8 @@ FORMATS: PluginTable[Format] = PluginTable(
         "onnx": PluginRef(f"{_HERE}.onnx:Onnx", summary="ONNX of any exporter"),
     },
 )  # fmt: skip
+
+FOLDERS: PluginTable[FolderFormat] = PluginTable("bessemer.model_folders", {})
 
 
 def head_of(path: Path) -> bytes:
@@ -62,11 +89,14 @@ def head_of(path: Path) -> bytes:
 
 
 def format_of(path: Path) -> str:
-    """The name of the form of a file; '' for what looks like no model.
+    """The name of the form of a file or a folder; '' for what looks like no model.
 
     Raises:
         FormatError: a form that is refused unopened. UsageError: it cannot be read.
     """
+    if path.is_dir():
+        names = names_of(path)
+        return next((name for name in FOLDERS if FOLDERS.load(name)().recognises(names)), "")
     head = head_of(path)
     found = next((name for name in FORMATS if FORMATS.load(name)().recognises(head)), "")
     if not found:
@@ -74,8 +104,8 @@ def format_of(path: Path) -> str:
     return found
 
 
-def read(path: Path, asked: Asked) -> tuple[Format, bytes, Foreign]:
-    """The model in a file.
+def read(path: Path, asked: Asked) -> tuple[Format | FolderFormat, bytes, Foreign]:
+    """The model in a file or a folder: its form, the bytes that its digest is taken of, and what was read.
 
     Raises:
         FormatError: it is refused, damaged, too large, or holds what has no counterpart.
@@ -83,14 +113,17 @@ def read(path: Path, asked: Asked) -> tuple[Format, bytes, Foreign]:
     """
     name = format_of(path)
     if not name:
+        titles = [table.load(one).TITLE for table in (FORMATS, FOLDERS) for one in table]
+        raise UsageError(f"{path.name} is no model that can be imported", fix="; ".join(titles))
+    if asked.scores and name not in _UNSAID:
         raise UsageError(
-            f"{path.name} is no model that can be imported",
-            fix="; ".join(FORMATS.load(one).TITLE for one in FORMATS),
+            f"--scores is for graphs of numbers, and {path.name} says what its numbers are",
+            fix="leave it out",
         )
-    if asked.scores and name != "onnx":
-        raise UsageError(
-            f"--scores is for ONNX, and {path.name} says what its numbers are", fix="leave it out"
-        )
+    if path.is_dir():
+        folder = FOLDERS.load(name)()
+        files = files_of(path)
+        return folder, packed(files), folder.read(files, asked)
     if path.stat().st_size > LARGEST:
         raise FormatError(
             f"{path.name} has {path.stat().st_size:,} bytes", why=f"models up to {LARGEST:,} are imported",

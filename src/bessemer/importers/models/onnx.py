@@ -42,7 +42,7 @@ class Onnx:
 
     def read(self, data: bytes, asked: Asked) -> Foreign:
         with reading("ONNX model"):
-            return _read(opened(data), asked)
+            return graph_read(data, asked)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,14 @@ class _Input:
     flat: bool
 
 
-def _read(model: Any, asked: Asked) -> Foreign:
+def graph_read(data: bytes, asked: Asked) -> Foreign:
+    """The model in an ONNX graph, also one that another form was turned into.
+
+    Raises:
+        FormatError: it is refused, damaged, or holds what has no counterpart.
+        UsageError: what was asked for does not fit it.
+    """
+    model = opened(data)
     inputs = [_input(value) for value in _given(model)]
     if len(inputs) == 1 and inputs[0].width == 0:
         inputs = [_Input(inputs[0].name, inputs[0].element, len(asked.columns), False)]
