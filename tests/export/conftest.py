@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bessemer.export.environments.place import VARIABLE
+from bessemer.environments.place import VARIABLE
 from environments import CACHE
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from packages_support import model
 
-from bessemer.export.environments.plugins import ENVIRONMENTS
-from bessemer.export.errors import ToolError
+from bessemer.environments.errors import ToolError
+from bessemer.environments.plugins import ENVIRONMENTS
 from bessemer.export.plugins import TARGETS
 from bessemer.export.proof import Proof
 from bessemer.export.protocol import Source, UncarriedError

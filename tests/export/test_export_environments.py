@@ -12,10 +12,10 @@ import pytest
 
 from bessemer.core.errors import EnvironmentFault
 from bessemer.core.lock import exclusive
-from bessemer.export.environments import place, work
-from bessemer.export.environments.place import Environment
-from bessemer.export.environments.tools import run_tool
-from bessemer.export.errors import ToolError
+from bessemer.environments import place, work
+from bessemer.environments.errors import ToolError
+from bessemer.environments.place import Environment
+from bessemer.environments.tools import run_tool
 from patience import PATIENCE
 
 

@@ -11,7 +11,7 @@ import pytest
 from packages_support import model
 from readme_support import run_readme
 
-from bessemer.export.environments.plugins import ENVIRONMENTS
+from bessemer.environments.plugins import ENVIRONMENTS
 from bessemer.export.numeric import Core
 from bessemer.export.plugins import TARGETS
 from bessemer.export.proof import Proof

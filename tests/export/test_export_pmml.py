@@ -17,7 +17,7 @@ from packages_support import model
 from readme_support import run_readme
 
 from bessemer.api import Project
-from bessemer.export.environments.plugins import ENVIRONMENTS
+from bessemer.environments.plugins import ENVIRONMENTS
 from bessemer.export.plugins import TARGETS
 from bessemer.export.pmml.words import text
 from bessemer.export.proof import Proof

@@ -525,7 +525,7 @@ def test_a_wheel_is_built_with_and_without_a_compiler(compiler: str, tag: str, t
         names = files.namelist()
         files.extractall(tmp_path / "site")
     assert "bessemer/package/trees/kernel.py" in names
-    assert "bessemer/export/environments/tensorflow.txt" in names
+    assert "bessemer/environments/tensorflow.txt" in names
     assert "bessemer/export/readers/c/startup.c" in names  # beside exported models: no part of ours
     sources = list((root / "src").rglob("_*.c"))
     assert len([name for name in names if Path(name).suffix in (".so", ".pyd")]) == len(sources) * (

@@ -93,7 +93,7 @@ def targets(package: str | Path | None = None, *, key: str | Path | None = None)
 
 
 def _told(source: Any) -> Iterator[dict[str, Any]]:
-    from bessemer.export.environments.plugins import ENVIRONMENTS
+    from bessemer.environments.plugins import ENVIRONMENTS
     from bessemer.export.plugins import TARGETS
     from bessemer.export.protocol import UncarriedError
 
@@ -137,7 +137,7 @@ def remove(name: str) -> list[str]:
 
 
 def _places(name: str) -> list[Any]:
-    from bessemer.export.environments.plugins import ENVIRONMENTS
+    from bessemer.environments.plugins import ENVIRONMENTS
     from bessemer.export.plugins import TARGETS
 
     if name == "all":

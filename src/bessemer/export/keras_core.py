@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from bessemer.core.spec import Spec
-from bessemer.export.environments.plugins import ENVIRONMENTS
-from bessemer.export.environments.work import Work, work
+from bessemer.environments.plugins import ENVIRONMENTS
+from bessemer.environments.work import Work, work
 from bessemer.export.numeric.core import ENCODED
 from bessemer.export.numeric.refusal import UncarriedError
 from bessemer.export.numeric.steps import steps_of

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from bessemer.export.environments.plugins import ENVIRONMENTS
-from bessemer.export.environments.work import Work, work
+from bessemer.environments.plugins import ENVIRONMENTS
+from bessemer.environments.work import Work, work
 from bessemer.export.protocol import Answers, NoSettings, NotRunError, Source
 from bessemer.export.samples import Samples
 from bessemer.export.sidecar import encoded, python_usage, write_encoder

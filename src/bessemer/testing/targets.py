@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bessemer.core.spec import Spec
-from bessemer.export.environments.plugins import ENVIRONMENTS
+from bessemer.environments.plugins import ENVIRONMENTS
 from bessemer.export.proof import Proof, compare, not_run
 from bessemer.export.protocol import NotRunError, Source, UncarriedError
 from bessemer.export.record import files_of

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bessemer.core.signature import Field
-from bessemer.export.environments.tools import run_tool
+from bessemer.environments.tools import run_tool
 from bessemer.export.readers import encoder
 
 #: Rows that are run on a board: emulated, each takes a thousand times as long.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bessemer.export.environments.tools import run_tool
+from bessemer.environments.tools import run_tool
 
 #: Lines that a program is given at once: of what a tool says, no more than the last ten thousand lines are kept.
 PART = 5_000

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from bessemer.core.spec import Spec
-from bessemer.export.environments.work import work_here
+from bessemer.environments.work import work_here
 from bessemer.export.protocol import Source
 from bessemer.export.targets.torch_export import save
 from bessemer.export.torch_format import TorchFormat

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from bessemer.core.spec import Spec
-from bessemer.export.environments.tools import run_tool
+from bessemer.environments.tools import run_tool
 from bessemer.export.protocol import Answers, NotRunError, Source
 from bessemer.export.rowwise.build import program_of
 from bessemer.export.rowwise.c_files import files_of

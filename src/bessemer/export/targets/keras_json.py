@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bessemer.export.environments.work import Work
+from bessemer.environments.work import Work
 from bessemer.export.keras_core import KerasFiles, ask, write_core
 from bessemer.export.protocol import Source
 from bessemer.export.samples import Samples

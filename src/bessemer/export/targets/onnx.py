@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from bessemer.environments.workers.timing import microseconds_a_row
 from bessemer.export.protocol import Answers, NoSettings, Source
 from bessemer.export.samples import Samples
-from bessemer.export.timing import microseconds_a_row
 from bessemer.package.records import rows_to_feeds
 from bessemer.package.runtime import open_session
 

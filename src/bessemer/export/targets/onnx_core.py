@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from bessemer.core.spec import Spec
+from bessemer.environments.workers.timing import microseconds_a_row
 from bessemer.export.protocol import Answers, NoSettings, Source
 from bessemer.export.samples import Samples
 from bessemer.export.sidecar import encoded, python_usage, write_encoder
-from bessemer.export.timing import microseconds_a_row
 from bessemer.package.runtime import open_session
 
 FILE = "core.onnx"

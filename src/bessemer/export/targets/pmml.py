@@ -15,8 +15,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from bessemer.export.environments.plugins import ENVIRONMENTS
-from bessemer.export.environments.work import Work, work
+from bessemer.environments.plugins import ENVIRONMENTS
+from bessemer.environments.work import Work, work
 from bessemer.export.pmml.document import Document, of_features, of_rows
 from bessemer.export.protocol import Answers, NoSettings, NotRunError, Source, UncarriedError
 from bessemer.export.rowwise.build import program_of

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from bessemer.export.errors import ToolError
+from bessemer.environments.errors import ToolError
 from bessemer.export.protocol import Answers, NoSettings, Source
 from bessemer.export.samples import Samples
 from bessemer.export.sidecar import encoded, write_encoder

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from bessemer.core.spec import Spec
-from bessemer.export.errors import ToolError
+from bessemer.environments.errors import ToolError
 from bessemer.export.protocol import Answers, Source, UncarriedError
 from bessemer.export.rowwise.build import program_of
 from bessemer.export.rowwise.sql_code import Query

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bessemer.export.environments.plugins import ENVIRONMENTS
-from bessemer.export.environments.work import Work, work
+from bessemer.environments.plugins import ENVIRONMENTS
+from bessemer.environments.work import Work, work
 from bessemer.export.keras_core import KerasTarget, write_core
 from bessemer.export.protocol import Source
 from bessemer.export.samples import Samples

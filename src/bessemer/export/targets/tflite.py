@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from bessemer.core.spec import Spec
-from bessemer.export.environments.work import Work
+from bessemer.environments.work import Work
 from bessemer.export.keras_core import KerasTarget, ask, python_reader, write_core
 from bessemer.export.numeric.half import multiplies
 from bessemer.export.numeric.steps import steps_of

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from bessemer.export.environments.plugins import ENVIRONMENTS
-from bessemer.export.environments.work import work
+from bessemer.environments.plugins import ENVIRONMENTS
+from bessemer.environments.work import work
 from bessemer.export.protocol import Answers, NoSettings, NotRunError, Source
 from bessemer.export.samples import Samples
 from bessemer.export.sidecar import example_rows

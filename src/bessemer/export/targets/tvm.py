@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from bessemer.core.spec import Spec
-from bessemer.export.errors import ToolError
+from bessemer.environments.errors import ToolError
 from bessemer.export.outside import Outside
 from bessemer.export.protocol import Source
 

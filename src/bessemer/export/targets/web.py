@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from bessemer._version import __version__
-from bessemer.export.environments.plugins import ENVIRONMENTS
-from bessemer.export.errors import ToolError
+from bessemer.environments.errors import ToolError
+from bessemer.environments.plugins import ENVIRONMENTS
 from bessemer.export.javascript import encoder_js
 from bessemer.export.protocol import Answers, NoSettings, Source
 from bessemer.export.samples import Samples, plain_rows

@@ -11,7 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from bessemer.export.errors import ToolError
+from bessemer.environments.errors import ToolError
 from bessemer.export.protocol import NotRunError
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

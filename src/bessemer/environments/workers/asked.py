@@ -8,10 +8,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-
-sys.path.append(
-    str(Path(__file__).resolve().parents[1])
-)  # for `timing`, which knows nothing of its neighbours
 from timing import microseconds_a_row
 
 #: Rows that are asked for at once, in turn, where any number can be: it must not matter.

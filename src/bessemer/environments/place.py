@@ -16,7 +16,7 @@ from typing import Literal
 
 from bessemer.core.lock import Busy, exclusive
 from bessemer.core.store import explained
-from bessemer.export.environments.tools import run_tool
+from bessemer.environments.tools import run_tool
 
 #: Where environments are, instead of the user's cache folder.
 VARIABLE = "BESSEMER_ENVIRONMENTS"
@@ -121,7 +121,7 @@ def home() -> Path:
 
 
 def _content(environment: Environment) -> list[str]:
-    place = files("bessemer.export.environments").joinpath(environment.packages)
+    place = files("bessemer.environments").joinpath(environment.packages)
     parts = [place] if environment.kind == "python" else [place / "package.json", place / "package-lock.json"]
     return [part.read_text(encoding="utf-8") for part in parts]
 

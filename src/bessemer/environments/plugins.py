@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bessemer.export.environments.place import Environment
+from bessemer.environments.place import Environment
 
 _LISTED = (
     Environment("torchserve", "python", "TorchServe and torch, for the CPU", 1000, "torchserve.txt"),

@@ -9,10 +9,6 @@ os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1", TF_ENABLE
 import keras
 import numpy as np
 import tensorflow as tf
-
-sys.path.append(
-    os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-)  # for `timing`, which knows no neighbours
 from timing import microseconds_a_row
 
 

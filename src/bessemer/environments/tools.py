@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bessemer.core.redaction import hidden
-from bessemer.export.errors import ToolError
+from bessemer.environments.errors import ToolError
 
 #: Lines of a tool's output that an error shows.
 _LAST = 15

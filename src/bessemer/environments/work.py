@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from bessemer.export.environments.place import Environment, Tell
-from bessemer.export.environments.tools import run_tool
-from bessemer.export.errors import ToolError
+from bessemer.environments.errors import ToolError
+from bessemer.environments.place import Environment, Tell
+from bessemer.environments.tools import run_tool
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def work(
     and its own `out_NAME.npy` there. Lines that it prints after `progress: ` are told.
 
     Args:
-        worker: a file of `bessemer.export.workers`.
+        worker: a file of `bessemer.environments.workers`.
         question: JSON; paths in it are absolute. arrays: numbers.
 
     Raises:
@@ -74,7 +74,7 @@ def _done(
         (folder / "question.json").write_text(json.dumps(question), encoding="utf-8")
         for name, array in arrays.items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
-        with as_file(files("bessemer.export.workers").joinpath(worker)) as script:
+        with as_file(files("bessemer.environments.workers").joinpath(worker)) as script:
             run_tool(
                 [str(program), str(script), str(folder)],
                 folder=folder,

@@ -9,10 +9,6 @@ import tempfile
 from importlib.metadata import version
 
 import numpy as np
-
-sys.path.append(
-    os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-)  # for `timing`, which knows no neighbours
 from timing import microseconds_a_row
 
 

@@ -8,10 +8,6 @@ import numpy as np
 import pandas as pd
 from jpmml_evaluator import make_evaluator
 from jpmml_evaluator.metadata import __version__
-
-sys.path.append(
-    str(Path(__file__).resolve().parents[1])
-)  # for `timing`, which knows nothing of its neighbours
 from timing import microseconds_a_row
 
 
