@@ -82,6 +82,7 @@ TARGETS: PluginTable[Target] = PluginTable(
         "pmml": PluginRef(
             f"{_HERE}.pmml:Pmml", summary="PMML 4.4, for scoring engines in Java and in databases"
         ),
+        "mleap": PluginRef(f"{_HERE}.mleap:MLeap", summary="a bundle of MLeap, for Scala and Java"),
         "c": PluginRef(f"{_HERE}.c:C", summary="C99 without a heap, for microcontrollers too"),
         "python_file": PluginRef(
             f"{_HERE}.python_file:PythonFile", summary="one Python file that needs nothing"

@@ -24,11 +24,12 @@ from bessemer.export.torch_format import TorchFormat
 _PLAIN = {
     "compile_threads": 1,
     "cpp_cache_precompile_headers": False,
+    "aot_inductor.precompile_headers": False,
     "aot_inductor.model_name_for_generated_files": "core",
     "aot_inductor.enable_line_tables": False,
 }
-#: Of x86-64: AVX2, which processors have had since 2013.
-_GENERAL = {"cpp.march": "x86-64-v3", "cpp.simdlen": 256}
+#: Of x86-64: AVX2, which processors have had since 2013. What else the compiler could make is not tried out.
+_GENERAL = {"cpp.march": "x86-64-v3", "cpp.simdlen": 256, "cpp.vec_isa_ok": True}
 
 
 class InductorSettings(Spec):
