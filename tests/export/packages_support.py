@@ -39,6 +39,11 @@ PROJECTS = {
     ),
     "forest": ("wine", "kind", "train: {learner: random_forest, rounds: 15}\npackage: {ignore_gates: true}"),
     "regression": ("california", "median_house_value", "train: {learner: xgboost, rounds: 30}"),
+    "sums": (
+        "california",
+        "median_house_value",
+        "train: {automl: {budget: 9m, learners: [lightgbm], search: none, folds: 2}, rounds: 40}",
+    ),
     "convnet": (
         "digits",
         "digit",

@@ -133,7 +133,7 @@ class Head:
 
 
 class Paired:
-    """A model of the features and of pairs of categories; each pair's part goes to its two columns, half and half."""
+    """A model of the features and of pairs of columns; each pair's part goes to its two columns, half and half."""
 
     def __init__(self, native: bytes, threads: int) -> None:
         self.encoder, kind, content = decode_paired(native)

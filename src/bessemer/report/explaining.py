@@ -42,9 +42,9 @@ def _explaining(kind: str, content: bytes, forest: Any) -> Any:
         return {"kind": kind, **json.loads(content)}
     if kind == "pairs":
         encoder, inner_kind, inner = decode_paired(content)
-        found = _explaining(inner_kind, inner, forest) if inner_kind == "trees" else None
-        width = int(encoder.table.shape[1])
-        return found and {"kind": "pairs", "inner": found, "owners": encoder.owners.tolist(), "width": width}
+        found = _explaining(inner_kind, inner, forest) if inner_kind in ("trees", "pairs") else None
+        told = {"owners": encoder.owners.tolist(), "width": encoder.width}
+        return found and {"kind": "pairs", "inner": found, **told}
     if kind == "ensemble":
         parts = [(m.weight, _explaining(m.kind, m.content, forest)) for m in decode_ensemble(content)]
         return None if any(part is None for _, part in parts) else {"kind": "ensemble", "members": parts}

@@ -1,4 +1,4 @@
-"""A model that was also told of pairs of categories, as one of the plain features."""
+"""A model that was also told of pairs of columns, as one of the plain features."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bessemer.train.learner import Native
 if TYPE_CHECKING:
     import numpy as np
 
-    from bessemer.package.pairs import PairEncoder
+    from bessemer.package.pair_features import PairFeatures
     from bessemer.train.learner import Fitted
 
 
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 class PairedModel:
     """A fitted model of features and pairs, as one of the features."""
 
-    encoder: PairEncoder
+    encoder: PairFeatures
     inner: Fitted
 
     @property
     def params(self) -> Mapping[str, Any]:
-        return {**self.inner.params, "pairs": len(self.encoder.start)}
+        return {
+            **self.inner.params,
+            "pairs": len(self.encoder.owners) + int(self.inner.params.get("pairs", 0)),
+        }
 
     @property
     def iterations(self) -> int:

@@ -107,7 +107,7 @@ def _computer(head: Any) -> Any:
 def _written(head: Any, width: int, flags: tuple[int, ...], outputs: tuple[str, ...], model: Model) -> bytes:
     g = GraphBuilder("core")
     encoded = g.input(ENCODED, "float32", ("N", width + len(flags)))
-    made = Rewritten(g, {}, {}, width, frozenset(flags), _widths(head))
+    made = Rewritten(g, {}, {}, width, frozenset(flags), _widths(head, width))
     made.values[FEATURES] = _columns(g, encoded, 0, width) if flags else encoded
     if flags:
         made.masks[FEATURES] = _spread(g, _columns(g, encoded, width, width + len(flags)), flags, width)
@@ -129,11 +129,12 @@ def _written(head: Any, width: int, flags: tuple[int, ...], outputs: tuple[str, 
     return serialize(extract(whole, list(whole.graph.input), list(outputs)))
 
 
-def _widths(head: Any) -> dict[str, int]:
+def _widths(head: Any, width: int) -> dict[str, int]:
     """Of values (N, width): of trees on more than the features the second size is another."""
     import onnx
 
     model = onnx.load_model_from_string(serialize(head))
+    next(v for v in model.graph.input if v.name == FEATURES).type.tensor_type.shape.dim[1].dim_value = width
     found = {}
     for value in onnx.shape_inference.infer_shapes(model).graph.value_info:
         dims = value.type.tensor_type.shape.dim

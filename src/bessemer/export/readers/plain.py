@@ -339,6 +339,9 @@ def load(told):
     for kind, said, *_ in told["statements"]:
         if kind == "each" and said[0] == "LabelEncoder":
             said[1]["table"] = dict(said[1]["table"])
+        if kind == "trees":  # few digits tell a float32; what is compared with one is the float32 itself
+            for name in ("threshold", "value", "base"):
+                said[name] = [f32(float(v)) for v in said[name]]
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ class _OfPairs:
         self, model: Paired, background: np.ndarray, player: np.ndarray, players: int, threads: int
     ) -> None:
         self._encoder, self._players = model.encoder, players
-        pairs = len(model.encoder.start)
+        pairs = len(model.encoder.owners)
         self._owners = player[model.encoder.owners]  # (pairs, 2)
         own = np.repeat(np.arange(pairs) + players, model.encoder.features // pairs)
         with_pairs = np.concatenate([player, own])

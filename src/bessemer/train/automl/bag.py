@@ -6,7 +6,7 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -21,6 +21,7 @@ from bessemer.core.errors import DataError
 from bessemer.package.trees.codec import decode
 from bessemer.train.automl.members import Member
 from bessemer.train.automl.pairs import fit_pairs, with_features
+from bessemer.train.automl.sums import fit_sums
 from bessemer.train.automl.target import in_target_units, log_part, log_problem, stopped_by_loss
 from bessemer.train.checkpoint import Checkpoints
 from bessemer.train.keys import marked, sturdy, with_keys
@@ -33,6 +34,7 @@ from bessemer.train.plugins import LEARNERS
 from bessemer.train.tree_model import TreeModel
 
 if TYPE_CHECKING:
+    from bessemer.package.pair_features import PairFeatures
     from bessemer.train.automl.clock import Clock
     from bessemer.train.automl.folds import Resampling
     from bessemer.train.automl.pairs import Category
@@ -108,7 +110,8 @@ class OutOfTime(Exception):
 class Workshop:
     """Where members are fitted: the rows, the problem, the clock, and the folder of finished folds.
 
-    categories: the categorical columns, for members that learn from pairs of them.
+    categories: the categorical columns, for members that learn from pairs of them. numbers: likewise the features that
+        are numbers.
     keys: rows that mark the model, which every fit learns from and none is judged on.
     """
 
@@ -117,6 +120,7 @@ class Workshop:
     callbacks: Callbacks
     clock: Clock
     categories: tuple[Category, ...] = ()
+    numbers: tuple[int, ...] = ()
     keys: Part | None = None
 
     def fit(
@@ -191,7 +195,8 @@ class Workshop:
     def _key(self, member: Member, number: int) -> str:
         fold = self.resampling.folds[number]
         rows = [len(fold.learn), len(fold.judge)]
-        what = [member.name, dict(member.params), member.log_target, member.pairs, number, rows]
+        told = [member.log_target, member.pairs, member.sums]
+        what = [member.name, dict(member.params), told, number, rows]
         return canonical.digest(what)[:16]
 
     def _file(self, member: Member, number: int) -> Path:
@@ -255,19 +260,32 @@ class Workshop:
         )
         params = resolved(learner.PARAMS, sturdy(member.learner, member.params, keys))
         rng = np.random.default_rng(seed(f"{member.name}/{number}/pairs"))
-        pairs = fit_pairs(problem, learn, self.categories, rng) if member.pairs else None
-        if pairs is not None:
-            encoder, told = pairs
+        told = []
+        for encoder, own in self._told(member, problem, learn, rng):
             problem = with_features(problem, encoder.features)
-            learn, judge = replace(learn, X=told), replace(judge, X=encoder.added(judge.X))
+            learn, judge = replace(learn, X=own), replace(judge, X=encoder.added(judge.X))
             keys = None if keys is None else replace(keys, X=encoder.added(keys.X))
+            told.append(encoder)
         learn = with_keys(learn, keys, problem)
         fitted = _learnt(member, learner(), problem, learn, judge, params, callbacks)
         if not stopped.is_set():
             shutil.rmtree(folder)
         if member.log_target:
             fitted = in_target_units(fitted)
-        return fitted if pairs is None else PairedModel(encoder, fitted)
+        for encoder in reversed(told):
+            fitted = PairedModel(encoder, fitted)
+        return fitted
+
+    def _told(
+        self, member: Member, problem: Problem, learn: Part, rng: np.random.Generator
+    ) -> Iterator[tuple[PairFeatures, np.ndarray]]:
+        """What a member is told of pairs of columns, and what the rows to learn from are with it."""
+        X = learn.X
+        if member.pairs and (found := fit_pairs(problem, learn, self.categories, rng)) is not None:
+            encoder, X = found
+            yield encoder, X
+        if member.sums and (sums := fit_sums(problem, learn, self.numbers, rng)) is not None:
+            yield sums, sums.added(X)
 
     def _record_time(self) -> None:
         spent_file(self.callbacks).save({"used": self.clock.used()}, {})

@@ -14,7 +14,7 @@ class Member:
     name: what the leaderboard calls it.
     cost: seconds of a fit beside those of LightGBM's defaults on the same rows, before anything was measured.
     log_target: learn the logarithm of the target.
-    pairs: learn from pairs of categories too.
+    pairs: learn from pairs of categories too. sums: from sums of pairs of numbers.
     capacity: 1 for a model that can be rougher than its learner's defaults, -1 for one that is smoother.
     """
 
@@ -24,6 +24,7 @@ class Member:
     cost: float = 1.0
     log_target: bool = False
     pairs: bool = False
+    sums: bool = False
     capacity: int = 0
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bessemer.package.pairs import PairEncoder
+from bessemer.package.pair_levels import LevelPairs
 
 if TYPE_CHECKING:
     from bessemer.train.learner import Part, Problem
@@ -70,7 +70,7 @@ def categories(features: Sequence[Mapping[str, Any]], X: np.ndarray) -> tuple[Ca
 
 def fit_pairs(
     problem: Problem, part: Part, found: Sequence[Category], rng: np.random.Generator
-) -> tuple[PairEncoder, np.ndarray] | None:
+) -> tuple[LevelPairs, np.ndarray] | None:
     """The pairs that say most beyond their columns, with their smoothed target means.
 
     Returns:
@@ -79,7 +79,7 @@ def fit_pairs(
     """
     if problem.classes > _CLASSES or len(found) < 2:
         return None
-    target = _targets(problem, part.y)
+    target = targets(problem, part.y)
     weight = problem.row_weights(part)
     weight = np.ones(len(part)) if weight is None else weight / weight.mean()
     codes = [category.codes(part.X) for category in found]
@@ -98,7 +98,7 @@ def fit_pairs(
     return replace(encoder, table=table.astype(np.float32)), told
 
 
-def _targets(problem: Problem, y: np.ndarray) -> np.ndarray:
+def targets(problem: Problem, y: np.ndarray) -> np.ndarray:
     """(N, W): the number, or an indicator of each class but the first."""
     if problem.task == "regression":
         return np.asarray(y[:, None])
@@ -122,7 +122,7 @@ def _best(
             continue
         place = codes[a] * wide + codes[b]
         left = target - overall - means[a][codes[a]] - means[b][codes[b]]
-        shrunk = _shrunk(place, left, weight, found[a].levels * wide)
+        shrunk = shrunk_means(place, left, weight, found[a].levels * wide)
         worth[a, b] = float(
             np.average((shrunk[place] ** 2 / np.maximum(spread, 1e-300)).sum(axis=1), weights=weight)
         )
@@ -130,7 +130,7 @@ def _best(
     return [pair for pair in ranked[:_MOST] if worth[pair] > 0]
 
 
-def _shrunk(place: np.ndarray, values: np.ndarray, weight: np.ndarray, size: int) -> np.ndarray:
+def shrunk_means(place: np.ndarray, values: np.ndarray, weight: np.ndarray, size: int) -> np.ndarray:
     """(size, W) mean of the values at each place, drawn towards 0 where rows are few."""
     rows = np.bincount(place, weights=weight, minlength=size)
     columns = values.T * weight
@@ -144,11 +144,11 @@ def _means(places: np.ndarray, target: np.ndarray, weight: np.ndarray, size: int
     overall = np.average(target, axis=0, weights=weight)
     found: np.ndarray = np.tile(overall, (size, 1))
     for column in places.T:
-        found += _shrunk(column, target - overall, weight, size)
+        found += shrunk_means(column, target - overall, weight, size)
     return found
 
 
-def _encoder(found: Sequence[Category], pairs: Sequence[tuple[int, int]]) -> PairEncoder:
+def _encoder(found: Sequence[Category], pairs: Sequence[tuple[int, int]]) -> LevelPairs:
     """The encoder of these pairs, its table still empty."""
     used = sorted({c for pair in pairs for c in pair})
     columns = np.concatenate([found[c].columns for c in used])
@@ -164,7 +164,7 @@ def _encoder(found: Sequence[Category], pairs: Sequence[tuple[int, int]]) -> Pai
         start[pair] = size + found[a].shift * wide + found[b].shift
         size += found[a].levels * wide
     owners = np.array([[found[c].columns[0] for c in pair] for pair in pairs], dtype=np.int64)
-    return PairEncoder(columns, codes, start, np.zeros((size, 1), dtype=np.float32), owners)
+    return LevelPairs(columns, codes, start, np.zeros((size, 1), dtype=np.float32), owners)
 
 
 def with_features(problem: Problem, more: int) -> Problem:

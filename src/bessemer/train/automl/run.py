@@ -17,6 +17,7 @@ from bessemer.train.automl.select import STEPS, select
 from bessemer.train.automl.size import fitted_to_budget
 from bessemer.train.automl.study import search
 from bessemer.train.automl.target import worth_a_log
+from bessemer.train.leaderboard import interval, surely_better
 from bessemer.train.metrics import output_of
 from bessemer.train.plugins import LEARNERS
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Learners whose rounds can be fewer and larger, where time is short.
 BOOSTING = ("lightgbm", "xgboost", "catboost", "hist_boosting")
+#: Learners of trees, each split of which asks one feature.
+TREES = (*BOOSTING, "extra_trees", "random_forest")
 #: What a member of the floor may take of what is left: it may have more rounds to go than its first fold told.
 _FLOOR_SHARE = 0.35
 #: What a network may take of what is left: it comes first, and what it takes is not known before.
@@ -102,6 +105,7 @@ class AutoML:
     ) -> None:
         self.spec, self.shop, self.refold, self.ctx = spec, workshop, refold, ctx
         self.found = Found()
+        self.sums = False  # whether trees are told of sums of pairs of numbers
         self._end = _END + _END_SHARE * spec.budget
         self._judging = 0.0  # seconds of the metric, for the rows that the ensemble is chosen on
 
@@ -113,11 +117,12 @@ class AutoML:
         for member in FLOOR:
             self.fit(member, must=True, most=_FLOOR_SHARE * self.shop.clock.left() / self.shop.waves())
         first, later = self._members()
+        self._try_sums()
         for member in first:
-            self.attempt(member)
+            self.attempt(self.told(member))
         self._logarithms()
         for member in leaning(later, self._lean()):
-            self.attempt(member)
+            self.attempt(self.told(member))
         self._pairs()
         search(self)
 
@@ -133,7 +138,7 @@ class AutoML:
 
     def _lean(self) -> int:
         """Whether the data want rougher models than the defaults (1) or smoother ones (-1); 0 while nothing tells."""
-        rough, plain = (self.found.tried.get(name) for name in (ROUGH.name, FLOOR[-1].name))
+        rough, plain = (self.found.tried.get(self.told(member).name) for member in (ROUGH, FLOOR[-1]))
         if rough is None or plain is None:
             return 0
         return 1 if self.shop.problem.metric.better(rough.value, plain.value) else -1
@@ -158,14 +163,31 @@ class AutoML:
         wanted = not self.spec.learners or learner in self.spec.learners
         return (wanted or learner == FLOOR[-1].learner) and not self._unusable(learner)
 
+    def _try_sums(self) -> None:
+        """LightGBM's defaults again, told of sums of pairs of numbers. Where that surely helps, all trees are told."""
+        if len(self.shop.numbers) < 2:
+            return
+        probe = self.attempt(_with_sums(FLOOR[-1]))
+        plain = self.found.bags.get(FLOOR[-1].name)
+        if probe is None or plain is None:
+            return
+        problem, y = self.shop.problem, self.shop.resampling.y
+        output, than = (output_of(problem.task, bag.margins) for bag in (probe, plain))
+        self.sums = surely_better(problem.metric, y, output, than)
+
+    def told(self, member: Member) -> Member:
+        """The member, told of sums where they help and it is made of trees."""
+        return _with_sums(member) if self.sums and member.learner in TREES else member
+
     def _logarithms(self) -> None:
         """Boosted members again on the logarithm of the target, where the target looks like it: LightGBM's defaults,
         which are quick, and if that is not a bad idea here the best of two other learners."""
         problem, y = self.shop.problem, self.shop.resampling.pool.y
         if problem.task != "regression" or problem.quantile is not None or not worth_a_log(y):
             return
-        probe = self._logarithm(FLOOR[-1])
-        if probe is not None and self._far_worse(probe.member.name, FLOOR[-1].name):
+        plain = self.told(FLOOR[-1])
+        probe = self._logarithm(plain)
+        if probe is not None and self._far_worse(probe.member.name, plain.name):
             return
         boosted = [bag.member for bag in self.ranked() if bag.member.learner in BOOSTING]
         best = {
@@ -216,8 +238,6 @@ class AutoML:
         return bag
 
     def _add(self, bag: Bag) -> None:
-        from bessemer.train.leaderboard import interval
-
         problem, resampling, name = self.shop.problem, self.shop.resampling, bag.member.name
         output = output_of(problem.task, bag.margins)
         begin = time.perf_counter()
@@ -337,6 +357,10 @@ class AutoML:
         late than a worse model."""
         seconds = self.shop.clock.left() + self.shop.clock.reserve - _END + _ALLOWED * self.spec.budget
         return seconds / _END_PER_MEGABYTE
+
+
+def _with_sums(member: Member) -> Member:
+    return replace(member, name=f"{member.name}, sums", cost=1.3 * member.cost, sums=True)
 
 
 def _student(learner: str) -> Member:

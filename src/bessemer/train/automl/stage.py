@@ -17,6 +17,7 @@ from bessemer.train.automl.outcome import finish
 from bessemer.train.automl.pairs import categories
 from bessemer.train.automl.run import AutoML
 from bessemer.train.automl.size import FEWEST_ROWS
+from bessemer.train.automl.sums import numbers
 
 if TYPE_CHECKING:
     from bessemer.core.artifact import Artifact
@@ -55,12 +56,14 @@ def fit_automl(
                 bar.advance(max(0.0, clock.used() - bar.done))
 
         refold, count, rows = _folds(spec.automl, problem, splits, train, valid, ctx)
+        features = preprocessor.json("features.json")
         shop = Workshop(
             problem,
             refold(count),
             replace(callbacks, on_round=on_round, note=lambda text: None),
             clock,
-            categories(preprocessor.json("features.json"), train.X),
+            categories(features, train.X),
+            numbers(features, train.X, problem.monotone),
             keys,
         )
         automl = AutoML(spec.automl, shop, refold, ctx)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from bessemer.train.automl.members import Member
@@ -83,7 +83,9 @@ class Study:
 
     def _seed(self, optuna: Any, study: Any, tried: Tried) -> None:
         """What the portfolio found, as a finished trial."""
-        if tried.member.log_target or tried.member.pairs or math.isnan(tried.value):
+        member = tried.member
+        told = member.sums == self.automl.told(member).sums
+        if member.log_target or member.pairs or not told or math.isnan(tried.value):
             return
         learner = tried.member.learner
         distributions: dict[str, Any] = {
@@ -129,7 +131,8 @@ class Study:
         space = self._space(learner)
         params = {name: suggest(trial, f"{learner}.{name}", param) for name, param in space.items()}
         cost = next(t.member.cost for t in self._portfolio() if t.member.learner == learner)
-        return Member(f"{learner} #{trial.number}", learner, params, cost)
+        drawn = Member(f"{learner} #{trial.number}", learner, params)
+        return replace(self.automl.told(drawn), cost=cost)
 
     def _fit(self, trial: Any, member: Member, told: list[float]) -> float:
         folds = len(self.automl.shop.resampling.folds)
