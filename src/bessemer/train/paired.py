@@ -24,11 +24,13 @@ class PairedModel:
     inner: Fitted
 
     @property
+    def pairs(self) -> int:
+        """How many pairs it is told of, those of a model inside among them."""
+        return len(self.encoder.owners) + (self.inner.pairs if isinstance(self.inner, PairedModel) else 0)
+
+    @property
     def params(self) -> Mapping[str, Any]:
-        return {
-            **self.inner.params,
-            "pairs": len(self.encoder.owners) + int(self.inner.params.get("pairs", 0)),
-        }
+        return {**self.inner.params, "pairs": self.pairs}
 
     @property
     def iterations(self) -> int:
