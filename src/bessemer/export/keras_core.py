@@ -11,13 +11,13 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from bessemer.core.spec import Spec
 from bessemer.environments.plugins import ENVIRONMENTS
 from bessemer.environments.work import Work, work
+from bessemer.export.base import Base
 from bessemer.export.numeric.core import ENCODED
 from bessemer.export.numeric.refusal import UncarriedError
 from bessemer.export.numeric.steps import steps_of
-from bessemer.export.protocol import Answers, NoSettings, Source
+from bessemer.export.protocol import Answers, Source
 from bessemer.export.samples import Samples
 from bessemer.export.sidecar import encoded, python_usage, write_encoder
 
@@ -73,16 +73,12 @@ def ask(source: Source, worker: str, read: str, paths: Sequence[Path], rows: np.
     return work(ENVIRONMENTS[ENVIRONMENT], worker, question, {ENCODED: rows}, tell=source.tell)
 
 
-class KerasTarget:
+class KerasTarget(Base):
     """A target that is written of the model of Keras."""
 
     takes: ClassVar[Literal["core"]] = "core"
     environment: ClassVar[str] = ENVIRONMENT
     limit: float = 1e-6
-    Settings: ClassVar[type[Spec]] = NoSettings
-
-    def __init__(self, settings: Any) -> None:
-        self.settings = settings
 
     def refuses(self, source: Source) -> str:
         source.core  # noqa: B018 -- says why there is none

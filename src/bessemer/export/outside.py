@@ -10,7 +10,8 @@ import numpy as np
 
 from bessemer.environments.plugins import ENVIRONMENTS
 from bessemer.environments.work import Work, work
-from bessemer.export.protocol import Answers, NoSettings, NotRunError, Source
+from bessemer.export.base import Base
+from bessemer.export.protocol import Answers, NotRunError, Source
 from bessemer.export.samples import Samples
 from bessemer.export.sidecar import encoded, python_usage, write_encoder
 
@@ -18,21 +19,15 @@ from bessemer.export.sidecar import encoded, python_usage, write_encoder
 _SETTLED = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 
 
-class Outside:
+class Outside(Base):
     """A core that a worker (see `workers/asked.py`) writes and runs.
 
     worker: its file. most: rows that the artefact takes at once, 0 for any number.
     """
 
     takes: ClassVar[Literal["graph", "core", "network", "native"]] = "core"
-    environment: ClassVar[str] = ""
-    limit: ClassVar[float] = 1e-5
-    Settings: ClassVar[type[Any]] = NoSettings
     worker: ClassVar[str] = ""
     most: int = 0
-
-    def __init__(self, settings: Any) -> None:
-        self.settings = settings
 
     def refuses(self, source: Source) -> str:
         source.core  # noqa: B018 -- says why there is none

@@ -94,7 +94,7 @@ class Target(Protocol):
 
     takes: ClassVar[Literal["graph", "core", "network", "native"]]
     environment: ClassVar[str]
-    limit: ClassVar[float]
+    limit: float
     Settings: ClassVar[type[Spec]]
 
     def __init__(self, settings: Any) -> None: ...

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from bessemer.core.spec import Spec
 from bessemer.environments.workers.timing import microseconds_a_row
-from bessemer.export.protocol import Answers, NoSettings, Source
+from bessemer.export.base import Base
+from bessemer.export.protocol import Answers, Source
 from bessemer.export.samples import Samples
 from bessemer.export.sidecar import encoded, python_usage, write_encoder
 from bessemer.export.torch_core import answers_of, module_of
 
 
-class TorchFormat(ABC):
+class TorchFormat(Base, ABC):
     """FILE: what it is called. RUNTIME: what runs it. LOADED: Python that makes a callable of it, for the README."""
 
     FILE: ClassVar[str]
@@ -23,12 +23,7 @@ class TorchFormat(ABC):
     LOADED: ClassVar[str]
 
     takes: ClassVar[Literal["network"]] = "network"
-    environment: ClassVar[str] = ""
-    limit: ClassVar[float] = 1e-6
-    Settings: ClassVar[type[Spec]] = NoSettings
-
-    def __init__(self, settings: Any) -> None:
-        self.settings = settings
+    limit: float = 1e-6
 
     def refuses(self, source: Source) -> str:
         module_of(source)

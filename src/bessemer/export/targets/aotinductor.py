@@ -46,7 +46,7 @@ class AotInductor(TorchFormat):
     RUNTIME = "AOTInductor"
     LOADED = 'torch._inductor.aoti_load_package("core.pt2")'
 
-    limit: ClassVar[float] = 1e-5
+    limit: float = 1e-5
     Settings: ClassVar[type[Spec]] = InductorSettings
 
     settings: InductorSettings

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from bessemer.core.spec import Spec
 from bessemer.environments.tools import run_tool
+from bessemer.export.base import Base
 from bessemer.export.protocol import Answers, NotRunError, Source
 from bessemer.export.rowwise.build import program_of
 from bessemer.export.rowwise.c_files import files_of
@@ -28,11 +29,10 @@ class CSettings(Spec):
     )
 
 
-class C:
+class C(Base):
     """`model.c` and `encoder.c`: no heap, no recursion, nothing of the C library but `math.h` and `string.h`."""
 
     takes: ClassVar[Literal["native"]] = "native"
-    environment: ClassVar[str] = ""
     limit: float = 1e-5
     Settings: ClassVar[type[CSettings]] = CSettings
 

@@ -9,6 +9,7 @@ from pydantic import Field as Setting
 from pydantic import field_validator
 
 from bessemer.core.spec import Spec
+from bessemer.export.base import Base
 from bessemer.export.protocol import Answers, NotRunError, Source
 from bessemer.export.samples import Samples
 from bessemer.export.targets.triton import TritonSettings, write_repository
@@ -36,16 +37,12 @@ class KServeSettings(Spec):
         return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
 
 
-class KServe:
+class KServe(Base):
     """`inference-service.yaml` and `storage/`, for KServe's Triton runtime and the protocol V2."""
 
     takes: ClassVar[Literal["graph"]] = "graph"
-    environment: ClassVar[str] = ""
-    limit: ClassVar[float] = 0.0
+    limit: float = 0.0
     Settings: ClassVar[type[KServeSettings]] = KServeSettings
-
-    def __init__(self, settings: KServeSettings) -> None:
-        self.settings = settings
 
     def refuses(self, source: Source) -> str:
         return ""

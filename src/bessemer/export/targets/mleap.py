@@ -18,7 +18,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from bessemer.export.protocol import Answers, NoSettings, NotRunError, Source
+from bessemer.export.base import Base
+from bessemer.export.protocol import Answers, NotRunError, Source
 from bessemer.export.samples import Samples
 from bessemer.export.sidecar import example_rows, python_usage, write_encoder
 from bessemer.package.trees.codec import decode
@@ -31,16 +32,10 @@ VERSION = "0.25.0"
 Json = dict[str, Any]
 
 
-class MLeap:
+class MLeap(Base):
     """`model.zip`: doubles in, probabilities or a value out."""
 
     takes: ClassVar[Literal["native"]] = "native"
-    environment: ClassVar[str] = ""
-    limit: ClassVar[float] = 1e-5
-    Settings: ClassVar[type[NoSettings]] = NoSettings
-
-    def __init__(self, settings: NoSettings) -> None:
-        self.settings = settings
 
     def refuses(self, source: Source) -> str:
         native = source.model.info.get("native") or {}

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from bessemer.core.signature import Field
-from bessemer.export.protocol import Answers, NoSettings, Source
+from bessemer.export.base import Base
+from bessemer.export.protocol import Answers, Source
 from bessemer.export.samples import Samples
 from bessemer.package.onnx_format import EXTENSIONS
 
@@ -28,16 +29,11 @@ _TYPES = {
 _NULLABLE = {"integer": "double", "boolean": "any"}
 
 
-class MLflow:
+class MLflow(Base):
     """`MLmodel`, `code/` with the few lines that load and ask it, `data/` with the graph."""
 
     takes: ClassVar[Literal["graph"]] = "graph"
-    environment: ClassVar[str] = ""
-    limit: ClassVar[float] = 1e-6  # it uses all cores, which add trees in another order
-    Settings: ClassVar[type[NoSettings]] = NoSettings
-
-    def __init__(self, settings: NoSettings) -> None:
-        self.settings = settings
+    limit: float = 1e-6  # it uses all cores, which add trees in another order
 
     def refuses(self, source: Source) -> str:
         return ""

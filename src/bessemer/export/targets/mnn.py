@@ -13,7 +13,7 @@ class Mnn(Outside):
 
     environment: ClassVar[str] = "mobile"
     #: Its exponential function and its error function are approximations.
-    limit: ClassVar[float] = 1e-4
+    limit: float = 1e-4
     worker: ClassVar[str] = "via_mnn.py"
 
     def words(self, source: Source) -> str:

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from bessemer.environments.workers.timing import microseconds_a_row
-from bessemer.export.protocol import Answers, NoSettings, Source
+from bessemer.export.base import Base
+from bessemer.export.protocol import Answers, Source
 from bessemer.export.samples import Samples
 from bessemer.package.records import rows_to_feeds
 from bessemer.package.runtime import open_session
@@ -16,16 +17,11 @@ from bessemer.package.runtime import open_session
 FILE = "model.onnx"
 
 
-class Onnx:
+class Onnx(Base):
     """`model.onnx`, which onnxruntime runs everywhere."""
 
     takes: ClassVar[Literal["graph"]] = "graph"
-    environment: ClassVar[str] = ""
-    limit: ClassVar[float] = 0.0
-    Settings: ClassVar[type[NoSettings]] = NoSettings
-
-    def __init__(self, settings: NoSettings) -> None:
-        self.settings = settings
+    limit: float = 0.0
 
     def refuses(self, source: Source) -> str:
         return ""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from bessemer.core.spec import Spec
 from bessemer.environments.workers.timing import microseconds_a_row
-from bessemer.export.protocol import Answers, NoSettings, Source
+from bessemer.export.base import Base
+from bessemer.export.protocol import Answers, Source
 from bessemer.export.samples import Samples
 from bessemer.export.sidecar import encoded, python_usage, write_encoder
 from bessemer.package.runtime import open_session
@@ -19,16 +19,10 @@ FILE = "core.onnx"
 _AT_ONCE = 256
 
 
-class OnnxCore:
+class OnnxCore(Base):
     """`core.onnx` and `encoder.json`."""
 
     takes: ClassVar[Literal["core"]] = "core"
-    environment: ClassVar[str] = ""
-    limit: ClassVar[float] = 1e-5
-    Settings: ClassVar[type[Spec]] = NoSettings
-
-    def __init__(self, settings: Any) -> None:
-        self.settings = settings
 
     def refuses(self, source: Source) -> str:
         source.core  # noqa: B018 -- says why there is none

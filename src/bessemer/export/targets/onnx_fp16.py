@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from bessemer.export.numeric.half import halved, multiplies
 from bessemer.export.protocol import Source
 from bessemer.export.targets.onnx_core import OnnxCore
@@ -12,7 +10,7 @@ from bessemer.export.targets.onnx_core import OnnxCore
 class OnnxFp16(OnnxCore):
     """`core.onnx`, of which products and what follows them are float16, and `encoder.json`."""
 
-    limit: ClassVar[float] = 5e-3
+    limit: float = 5e-3
 
     def refuses(self, source: Source) -> str:
         if source.has_trees:

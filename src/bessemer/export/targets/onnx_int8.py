@@ -30,7 +30,7 @@ class Int8Settings(Spec):
 class OnnxInt8(OnnxCore):
     """`core.onnx`, quantised, and `encoder.json`."""
 
-    limit: ClassVar[float] = 0.05
+    limit: float = 0.05
     Settings: ClassVar[type[Spec]] = Int8Settings
 
     settings: Int8Settings

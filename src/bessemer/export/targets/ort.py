@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from bessemer.core.spec import Spec
+from bessemer.export.base import Base
 from bessemer.export.ort_format import canonical
 from bessemer.export.protocol import Answers, Source
 from bessemer.export.samples import Samples
@@ -25,16 +26,12 @@ class OrtSettings(Spec):
     )
 
 
-class Ort:
+class Ort(Base):
     """`model.ort`."""
 
     takes: ClassVar[Literal["graph"]] = "graph"
-    environment: ClassVar[str] = ""
-    limit: ClassVar[float] = 1e-6
+    limit: float = 1e-6
     Settings: ClassVar[type[OrtSettings]] = OrtSettings
-
-    def __init__(self, settings: OrtSettings) -> None:
-        self.settings = settings
 
     def refuses(self, source: Source) -> str:
         return ""

@@ -17,6 +17,7 @@ import numpy as np
 
 from bessemer.environments.plugins import ENVIRONMENTS
 from bessemer.environments.work import Work, work
+from bessemer.export.base import Base
 from bessemer.export.pmml.document import Document, of_features, of_rows
 from bessemer.export.protocol import Answers, NoSettings, NotRunError, Source, UncarriedError
 from bessemer.export.rowwise.build import program_of
@@ -27,13 +28,12 @@ from bessemer.export.targets.python_file import threshold_of
 FILE = "model.pmml"
 
 
-class Pmml:
+class Pmml(Base):
     """`model.pmml`: raw columns, or features, in; predictions and probabilities out."""
 
     takes: ClassVar[Literal["native"]] = "native"
     environment: ClassVar[str] = "pmml"
-    limit: ClassVar[float] = 1e-6
-    Settings: ClassVar[type[NoSettings]] = NoSettings
+    limit: float = 1e-6
 
     def __init__(self, settings: NoSettings) -> None:
         self.settings = settings

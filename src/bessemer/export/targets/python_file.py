@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from bessemer.export.protocol import Answers, NoSettings, Source, UncarriedError
+from bessemer.export.base import Base
+from bessemer.export.protocol import Answers, Source, UncarriedError
 from bessemer.export.rowwise.build import program_of
 from bessemer.export.rowwise.lines import run_lines
 from bessemer.export.rowwise.to_json import to_json
@@ -26,16 +27,11 @@ LARGEST = 20_000_000
 _MARK = "# What follows is the model.\n"
 
 
-class PythonFile:
+class PythonFile(Base):
     """`NAME.py`: the model as data behind a small interpreter of the standard library."""
 
     takes: ClassVar[Literal["native"]] = "native"
-    environment: ClassVar[str] = ""
-    limit: ClassVar[float] = 1e-6
-    Settings: ClassVar[type[NoSettings]] = NoSettings
-
-    def __init__(self, settings: NoSettings) -> None:
-        self.settings = settings
+    limit: float = 1e-6
 
     def refuses(self, source: Source) -> str:
         program_of(source.model)

@@ -17,7 +17,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from bessemer.environments.errors import ToolError
-from bessemer.export.protocol import Answers, NoSettings, Source
+from bessemer.export.base import Base
+from bessemer.export.protocol import Answers, Source
 from bessemer.export.samples import Samples
 from bessemer.export.sidecar import encoded, write_encoder
 from bessemer.export.sidecar import features as features_of
@@ -29,16 +30,10 @@ FILE = "model.skops"
 TRUSTED = ("sklearn.tree._tree.Tree", "numpy.clip")
 
 
-class Skops:
+class Skops(Base):
     """`model.skops`: features in, raw scores out."""
 
     takes: ClassVar[Literal["native"]] = "native"
-    environment: ClassVar[str] = ""
-    limit: ClassVar[float] = 1e-5
-    Settings: ClassVar[type[NoSettings]] = NoSettings
-
-    def __init__(self, settings: NoSettings) -> None:
-        self.settings = settings
 
     def refuses(self, source: Source) -> str:
         native = source.model.info.get("native") or {}

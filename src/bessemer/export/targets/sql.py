@@ -11,6 +11,7 @@ from pydantic import Field
 
 from bessemer.core.spec import Spec
 from bessemer.environments.errors import ToolError
+from bessemer.export.base import Base
 from bessemer.export.protocol import Answers, Source, UncarriedError
 from bessemer.export.rowwise.build import program_of
 from bessemer.export.rowwise.sql_code import Query
@@ -42,16 +43,11 @@ class SqlSettings(Spec):
     )
 
 
-class Sql:
+class Sql(Base):
     """`score.sql`."""
 
     takes: ClassVar[Literal["native"]] = "native"
-    environment: ClassVar[str] = ""
-    limit: ClassVar[float] = 1e-5
     Settings: ClassVar[type[SqlSettings]] = SqlSettings
-
-    def __init__(self, settings: SqlSettings) -> None:
-        self.settings = settings
 
     def refuses(self, source: Source) -> str:
         if threshold_of(source) is None:

@@ -15,7 +15,8 @@ import numpy as np
 
 from bessemer.environments.plugins import ENVIRONMENTS
 from bessemer.environments.work import work
-from bessemer.export.protocol import Answers, NoSettings, NotRunError, Source
+from bessemer.export.base import Base
+from bessemer.export.protocol import Answers, NotRunError, Source
 from bessemer.export.samples import Samples
 from bessemer.export.sidecar import example_rows
 from bessemer.export.targets.torchscript import script
@@ -29,16 +30,12 @@ _CORE = "core.pt"
 _MOMENT = (1980, 1, 1, 0, 0, 0)
 
 
-class TorchServe:
+class TorchServe(Base):
     """`NAME.mar`, and `example.json`, a request."""
 
     takes: ClassVar[Literal["network"]] = "network"
     environment: ClassVar[str] = "torchserve"
-    limit: ClassVar[float] = 1e-6
-    Settings: ClassVar[type[NoSettings]] = NoSettings
-
-    def __init__(self, settings: NoSettings) -> None:
-        self.settings = settings
+    limit: float = 1e-6
 
     def refuses(self, source: Source) -> str:
         module_of(source)

@@ -9,6 +9,7 @@ from pydantic import Field as Setting
 
 from bessemer.core.signature import Field
 from bessemer.core.spec import Spec
+from bessemer.export.base import Base
 from bessemer.export.protocol import Answers, NotRunError, Source
 from bessemer.export.samples import Samples
 from bessemer.package.onnx_format import EXTENSIONS
@@ -31,16 +32,12 @@ class TritonSettings(Spec):
     )
 
 
-class Triton:
+class Triton(Base):
     """`NAME/config.pbtxt` and `NAME/1/model.onnx`, for Triton's onnxruntime backend."""
 
     takes: ClassVar[Literal["graph"]] = "graph"
-    environment: ClassVar[str] = ""
-    limit: ClassVar[float] = 0.0
+    limit: float = 0.0
     Settings: ClassVar[type[TritonSettings]] = TritonSettings
-
-    def __init__(self, settings: TritonSettings) -> None:
-        self.settings = settings
 
     def refuses(self, source: Source) -> str:
         return ""

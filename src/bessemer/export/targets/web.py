@@ -14,8 +14,9 @@ import numpy as np
 from bessemer._version import __version__
 from bessemer.environments.errors import ToolError
 from bessemer.environments.plugins import ENVIRONMENTS
+from bessemer.export.base import Base
 from bessemer.export.javascript import encoder_js
-from bessemer.export.protocol import Answers, NoSettings, Source
+from bessemer.export.protocol import Answers, Source
 from bessemer.export.samples import Samples, plain_rows
 from bessemer.export.sidecar import example_rows
 from bessemer.export.web.browser import open_folder
@@ -31,16 +32,11 @@ _FOREIGN = "com.microsoft.extensions"
 _ASK = "async (rows) => { const { load } = await import('./model.js'); return (await load()).predict(rows); }"
 
 
-class Web:
+class Web(Base):
     """`index.html` and what it needs; works offline."""
 
     takes: ClassVar[Literal["graph"]] = "graph"
     environment: ClassVar[str] = "onnxruntime_web"
-    limit: ClassVar[float] = 1e-5
-    Settings: ClassVar[type[NoSettings]] = NoSettings
-
-    def __init__(self, settings: NoSettings) -> None:
-        self.settings = settings
 
     def refuses(self, source: Source) -> str:
         foreign = sorted({n.op_type for n in all_nodes(parse(source.graph).graph) if n.domain == _FOREIGN})
