@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ def parity(page: Any, one: support.Trained, count: int) -> None:
         np.testing.assert_allclose(got / scale, expected / scale, rtol=0, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("learner", ["lightgbm", "linear"])
 def test_the_page_computes_what_the_package_computes(
@@ -79,6 +81,7 @@ def test_the_page_computes_what_the_package_computes(
     parity(page, trained(task, learner), 1000)
 
 
+@pytest.mark.slow
 def test_a_threshold_for_each_group_too(page: Any, tmp_path: Path) -> None:
     """The class follows from a look-up of two columns, a boolean and a number, missing values among them."""
     threshold = {
@@ -122,6 +125,7 @@ def explains(page: Any, one: support.Trained, count: int) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("learner", ["lightgbm", "linear", "constant"])
 def test_contributions_in_the_page(page: Any, trained: Callable[..., Any], task: str, learner: str) -> None:
@@ -137,6 +141,7 @@ def test_contributions_of_other_trees(
     explains(page, trained(task, learner), 40)
 
 
+@pytest.mark.slow
 def test_a_network_is_computed_but_not_explained(page: Any, trained: Callable[..., Any]) -> None:
     one = trained("binary", "mlp")
     assert one.page_facts()["explain"] is None
@@ -147,11 +152,13 @@ def test_a_network_is_computed_but_not_explained(page: Any, trained: Callable[..
 
 @pytest.mark.slow
 def test_an_ensemble_with_pairs(page: Any, tmp_path: Path) -> None:
-    spec = TrainSpec.model_validate({"automl": {"budget": "20s"}})
-    one = support.Trained(tmp_path, "binary", spec)
+    """Of categories, and of numbers: what they contribute is shared by their columns in the page too."""
+    automl = {"budget": "9m", "learners": ["lightgbm"], "search": "none", "folds": 2}
+    spec = TrainSpec.model_validate({"automl": automl, "rounds": 40})
+    one = support.Trained(tmp_path, "binary", spec, 3000, stripes=True)
+    assert '"pairs"' in json.dumps(one.page_facts()["explain"])
     parity(page, one, 1000)
-    if one.page_facts()["explain"] is not None:
-        explains(page, one, 20)
+    explains(page, one, 20)
 
 
 TYPES = {"x": "number", "n": "integer", "s": "string", "t": "timestamp", "u": "timestamp", "b": "boolean"}
@@ -206,6 +213,7 @@ def expression_rows() -> dict[str, list[Any]]:
     return {name: [pools[name][i] for i in rng.integers(0, len(pools[name]), count)] for name in TYPES}
 
 
+@pytest.mark.slow
 def test_derived_features_and_every_operator(page: Any) -> None:
     """Every expression in the page is what onnxruntime makes of it, to the last bits of float64."""
     tensors = {
@@ -275,6 +283,7 @@ def opened(browser: Any, folder: Path, text: str, **context: Any) -> Opened:
     return found
 
 
+@pytest.mark.slow
 def test_a_change_in_the_page_changes_the_answer(
     browser: Any, made: Callable[[str], Any], tmp_path: Path
 ) -> None:
@@ -303,6 +312,7 @@ def test_a_change_in_the_page_changes_the_answer(
     here.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_can_be_used_by_everybody(
     browser: Any, made: Callable[[str], Any], tmp_path: Path, scheme: str
@@ -321,6 +331,7 @@ def test_it_can_be_used_by_everybody(
     here.close()
 
 
+@pytest.mark.slow
 def test_the_path_of_the_row_in_a_tree_by_keyboard(
     browser: Any, made: Callable[[str], Any], tmp_path: Path
 ) -> None:
@@ -358,6 +369,7 @@ def test_the_path_of_the_row_in_a_tree_by_keyboard(
     here.close()
 
 
+@pytest.mark.slow
 def test_the_start_rows_are_the_rows_of_the_examples(made: Callable[[str], Any]) -> None:
     from test_report_page import page_data
 
@@ -379,6 +391,7 @@ def test_a_model_beyond_the_budget_is_said_and_its_trees_stay(
     here.close()
 
 
+@pytest.mark.slow
 def test_without_a_server_nothing_can_be_reached_and_with_one_only_that(
     browser: Any, made: Callable[[str], Any], tmp_path: Path
 ) -> None:

@@ -37,8 +37,11 @@ STRANGE: dict[str, list[Any]] = {
 }
 
 
-def table(task: str, rows: int = ROWS, seed: int = 5) -> tuple[pa.Table, list[Any]]:
-    """Numbers, integers, categories of few and of many values, booleans, times, texts; a tenth is missing."""
+def table(task: str, rows: int = ROWS, seed: int = 5, *, stripes: bool = False) -> tuple[pa.Table, list[Any]]:
+    """Numbers, integers, categories of few and of many values, booleans, times, texts; a tenth is missing.
+
+    stripes: what counts is also on which of many slanted stripes across the two numbers a row lies.
+    """
     rng = np.random.default_rng(seed)
     number, integer = rng.normal(size=rows), rng.integers(-5, 2000, rows)
     few = rng.choice(["São Paulo", 'B"ern', "Lima", "Oslo"], rows)
@@ -50,6 +53,8 @@ def table(task: str, rows: int = ROWS, seed: int = 5) -> tuple[pa.Table, list[An
     words = rng.choice(["good", "bad", "Good,", "slow", "fast"], (rows, 3))
     note = [" ".join(line[: 1 + i % 3]) + (f" no{i}" if i % 4 == 0 else "") for i, line in enumerate(words)]
     signal = number + (few == "Lima") - 0.001 * integer + 0.8 * flag + (many < "item 3") * 0.7
+    if stripes:
+        signal = signal + 3 * (np.floor(number + integer / 600) % 2)
     gone = rng.random((6, rows)) < 0.1
     columns: dict[str, Any] = {
         "num ber": pa.array(number, mask=gone[0]),
@@ -70,14 +75,14 @@ def table(task: str, rows: int = ROWS, seed: int = 5) -> tuple[pa.Table, list[An
 class Trained:
     """A model of a task and learner, with its artifacts."""
 
-    def __init__(self, folder: Path, task: str, train: Any, rows: int = ROWS) -> None:
+    def __init__(self, folder: Path, task: str, train: Any, rows: int = ROWS, **of_table: Any) -> None:
         from bessemer.prepare.spec import PrepareSpec
         from bessemer.prepare.stage import run as prepare
         from bessemer.train.stage import run as fit
 
         self.folder, self.task = folder, task
         self.store = Store(folder / "store")
-        data, classes = table(task, rows)
+        data, classes = table(task, rows, **of_table)
         pq.write_table(data, folder / "data.parquet")
         meta = {
             "rows": len(data),

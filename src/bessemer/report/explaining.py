@@ -44,7 +44,9 @@ def _explaining(kind: str, content: bytes, forest: Any) -> Any:
         encoder, inner_kind, inner = decode_paired(content)
         found = _explaining(inner_kind, inner, forest) if inner_kind in ("trees", "pairs") else None
         told = {"owners": encoder.owners.tolist(), "width": encoder.width}
-        return found and {"kind": "pairs", "inner": found, **told}
+        return found and {
+            "kind": "pairs", "inner": found, "features": found["features"] - encoder.features, **told
+        }  # fmt: skip
     if kind == "ensemble":
         parts = [(m.weight, _explaining(m.kind, m.content, forest)) for m in decode_ensemble(content)]
         return None if any(part is None for _, part in parts) else {"kind": "ensemble", "members": parts}

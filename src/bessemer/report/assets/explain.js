@@ -15,7 +15,7 @@ const EXPLAINERS = {
     return rescaled(base, found.each, outputs, facts);
   },
   pairs: (facts, made, model) => {
-    const found = EXPLAINERS[facts.inner.kind](facts.inner, made, model), first = made.features.data.length, shared = new Map();
+    const found = EXPLAINERS[facts.inner.kind](facts.inner, made, model), first = facts.features, shared = new Map();
     facts.owners.forEach((owners, pair) => owners.forEach((owner) => shared.set(owner, [...(shared.get(owner) || []), pair])));
     const half = (pair, k) => Array.from({ length: facts.width }, (_, i) => found.each(first + pair * facts.width + i, k)).reduce((a, b) => a + b, 0) / 2;
     return { base: found.base, each: (f, k) => found.each(f, k) + (shared.get(f) || []).reduce((sum, pair) => sum + half(pair, k), 0) };
