@@ -18,8 +18,9 @@ from bessemer.export.plugins import TARGETS
 from bessemer.export.proof import Proof
 from bessemer.export.protocol import Source
 from bessemer.export.samples import samples_of
-from bessemer.export.targets.mleap import doubled
+from bessemer.export.targets.mleap import doubled, nodes_of
 from bessemer.package.trees.codec import decode
+from bessemer.package.trees.model import Tree
 from bessemer.testing.models import tiny_model
 from bessemer.testing.targets import check_target
 
@@ -87,6 +88,7 @@ def mean_of(forest: Path, row: np.ndarray) -> float:
     return float(np.mean([leaf(tree, row) for tree in trees]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lightgbm", "regression"])
 def test_rows_take_their_leaves(kind: str, tmp_path: Path) -> None:
     one = model(kind)
@@ -101,6 +103,19 @@ def test_rows_take_their_leaves(kind: str, tmp_path: Path) -> None:
     assert steps(bundle) == (
         ["trees_0"] if one.task == "regression" else ["trees_0", "sums", "logistic_regression"]
     )
+
+
+@pytest.mark.slow
+def test_what_only_asks_whether_a_value_is_missing_is_json() -> None:
+    """LightGBM asks so by a threshold without end."""
+    one = np.zeros(1, dtype=np.int32)
+    tree = Tree(
+        one, np.float32([np.inf]), np.array([False]), one - 1, one - 2, np.array([[1.0], [2.0]]), np.ones(2)
+    )
+    nodes = list(nodes_of(tree, 3, 1.0))
+    told = json.loads(json.dumps(nodes, allow_nan=False))
+    assert leaf(told, doubled(np.array([[5.0, 0, 0]]))[0]) == 1
+    assert leaf(told, doubled(np.array([[np.nan, 0, 0]]))[0]) == 2
 
 
 def test_branches_are_those_of_mleaps_own_writer(tmp_path: Path) -> None:
@@ -128,6 +143,7 @@ def test_branches_are_those_of_mleaps_own_writer(tmp_path: Path) -> None:
     assert read(theirs / "node.json")["shape"]["inputs"] == read(ours / "node.json")["shape"]["inputs"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["logistic", "multiclass"])
 def test_linear_models_are_read_by_mleaps_python(kind: str, tmp_path: Path) -> None:
     one = model(kind) if kind == "logistic" else tiny_model("multiclass")
@@ -138,6 +154,7 @@ def test_linear_models_are_read_by_mleaps_python(kind: str, tmp_path: Path) -> N
     assert np.abs(np.load(tmp_path / "p.npy") - samples.values).max() < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "why"),
     [

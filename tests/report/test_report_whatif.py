@@ -156,7 +156,10 @@ def test_an_ensemble_with_pairs(page: Any, tmp_path: Path) -> None:
     automl = {"budget": "9m", "learners": ["lightgbm"], "search": "none", "folds": 2}
     spec = TrainSpec.model_validate({"automl": automl, "rounds": 40})
     one = support.Trained(tmp_path, "binary", spec, 3000, stripes=True)
-    assert '"pairs"' in json.dumps(one.page_facts()["explain"])
+    facts = one.page_facts()
+    assert '"pairs"' in json.dumps(facts["explain"])
+    told = [name for names in facts["added"] for name in names]
+    assert any(name.endswith(" num ber") or name.startswith("num ber ") for name in told), "sums have names"
     parity(page, one, 1000)
     explains(page, one, 20)
 

@@ -16,7 +16,8 @@ from bessemer.package.natives import open_native
 from bessemer.package.pair_sums import SumPairs
 from bessemer.package.pairs import decode_paired, encode_paired
 from bessemer.testing.learners import callbacks, check_contributions, check_twin, problem
-from bessemer.train.automl.pairs import categories, fit_pairs
+from bessemer.train.automl.folds import resample
+from bessemer.train.automl.pairs import categories, fit_pairs, with_features
 from bessemer.train.automl.sums import SLOPES, fit_sums, numbers
 from bessemer.train.leaderboard import surely_better
 from bessemer.train.learner import Part
@@ -63,6 +64,7 @@ def fitted(task: Any, tmp_path: Path) -> tuple[PairedModel, Any]:
     return PairedModel(encoder, inner), plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_a_model_of_sums_keeps_the_laws_of_a_model(task: Any, tmp_path: Path) -> None:
     model, plain = fitted(task, tmp_path)
@@ -154,20 +156,67 @@ def test_pairs_of_categories_may_stand_before_sums_and_no_other_way() -> None:
             decode_paired(wrong)
 
 
+def test_pairs_of_categories_around_sums_keep_the_laws_too(tmp_path: Path) -> None:
+    names = [*FEATURES[:3], *({"name": f"t = {i}", "group": "t", "kind": "indicator"} for i in range(3))]
+    names += [{"name": f"u = {i}", "group": "u", "kind": "indicator"} for i in range(2)]
+    part, judge = (made("regression", 1500, seed) for seed in (0, 1))
+    parts = []
+    for one in (part, judge):
+        rng = np.random.default_rng(len(parts))
+        t, u = rng.integers(0, 3, len(one)), rng.integers(0, 2, len(one))
+        X = np.column_stack([one.X[:, :3], np.eye(3)[t], np.eye(2)[u]]).astype(np.float32)
+        parts.append(Part(X, one.y + ((t + u) % 2)))
+    kind = problem("regression")
+    found = fit_pairs(kind, parts[0], categories(names, parts[0].X), np.random.default_rng(0))
+    sums = fit_sums(kind, parts[0], (0, 1, 2), np.random.default_rng(0))
+    assert found is not None
+    assert sums is not None
+    learn = Part(sums.added(found[1]), parts[0].y)
+    valid = Part(sums.added(found[0].added(parts[1].X)), parts[1].y)
+    wide = with_features(kind, found[0].features + sums.features)
+    params = resolved(LightGBM.PARAMS, {})
+    inner = LightGBM().fit(wide, learn, valid, params, callbacks(tmp_path, rounds=40))
+    model = PairedModel(found[0], PairedModel(sums, inner))
+    check_twin(model, parts[1].X)
+    check_contributions(model, parts[1].X)
+    assert {"pairs", "sums"} <= set(model.params)
+    native = model.native()
+    again = restored(native, model.params, model.iterations, {})
+    assert again.params == model.params
+    assert decode_paired(native.content)[0].names([f["group"] for f in names]) == ["t with u"]
+
+
 def test_what_is_surely_better() -> None:
     rng = np.random.default_rng(0)
     y = rng.normal(size=2000)
     good, bad = y + 0.5 * rng.normal(size=2000), y + 0.6 * rng.normal(size=2000)
     metric = Metric("regression", "rmse")
-    assert surely_better(metric, y, good, bad)
-    assert not surely_better(metric, y, bad, good)
-    assert not surely_better(metric, y, good, good)
-    assert not surely_better(metric, y[:50], good[:50], bad[:50])
-    lucky = [
-        surely_better(metric, t, t + rng.normal(size=400), t + rng.normal(size=400))
-        for t in rng.normal(size=(300, 400))
-    ]
-    assert np.mean(lucky) < 0.06
+    blocks = np.arange(2000) % 10
+    assert surely_better(metric, y, good, bad, blocks)
+    assert not surely_better(metric, y, bad, good, blocks)
+    assert not surely_better(metric, y, good, good, blocks)
+    assert not surely_better(metric, y, good, bad, blocks % 2)
+    for count in (3, 5, 10):
+        lucky = [
+            surely_better(
+                metric, t, t + rng.normal(size=400), t + rng.normal(size=400), np.arange(400) % count
+            )
+            for t in rng.normal(size=(200, 400))
+        ]
+        assert np.mean(lucky) < 0.07
+
+
+def test_groups_stay_in_one_block() -> None:
+    """Rows of a group share what a model gets wrong: told apart at random, two equal models would differ surely."""
+    rng = np.random.default_rng(0)
+    pool = Part(np.zeros((1000, 1), np.float32), rng.normal(size=1000))
+    groups = np.repeat(np.arange(20), 50)
+    folds = resample(pool, 5, rng, classes=0, groups=groups)
+    assert len(np.unique(folds.blocks)) == 5
+    assert all(len(np.unique(folds.blocks[groups == one])) == 1 for one in range(20))
+    later = resample(pool, 1, rng, classes=0, judges=300)
+    assert (np.diff(later.blocks) >= 0).all()
+    assert len(np.unique(later.blocks)) == 10
 
 
 @pytest.mark.slow

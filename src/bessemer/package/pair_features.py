@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,10 @@ class PairFeatures(ABC):
     @abstractmethod
     def fits(self) -> bool:
         """Whether the arrays are of the shapes that belong together."""
+
+    @abstractmethod
+    def names(self, columns: Sequence[str]) -> list[str]:
+        """What people call each added feature. columns: the column of each feature."""
 
     @abstractmethod
     def added(self, X: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ so a learner's head needs nothing but `features`. All of it is arithmetic on who
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,19 @@ class LevelPairs(PairFeatures):
             and min(columns, pairs, self.table.size) > 0
             and min(self.columns.min(), self.owners.min()) >= 0
         )
+
+    def names(self, columns: Sequence[str]) -> list[str]:
+        """
+        >>> made = LevelPairs(
+        ...     np.array([0]), np.float32([[1]]), np.float32([0]), np.float32([[0], [1]]), np.array([[0, 1]])
+        ... )
+        >>> made.names(["town", "contract"])
+        ['town with contract']
+        """
+        pairs = [" with ".join(columns[owner] for owner in pair) for pair in self.owners]
+        if self.width == 1:
+            return pairs
+        return [f"{pair}, class {number}" for pair in pairs for number in range(1, self.width + 1)]
 
     def places(self, X: np.ndarray) -> np.ndarray:
         """(N, F) float32 -> (N, P) int64: where each pair of levels stands in the table."""

@@ -8,6 +8,7 @@ without, takes the same branch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,12 +45,29 @@ class SumPairs(PairFeatures):
             and self.owners.shape == (len(self.owners), 2)
             and self.weights.size > 0
             and int(self.owners.min()) >= 0
-            and bool(np.isfinite(self.weights).all())
+            and bool((np.frexp(np.abs(self.weights))[0] == 0.5).all())
         )
 
+    def names(self, columns: Sequence[str]) -> list[str]:
+        """
+        >>> SumPairs(np.array([[0, 1]]), np.float32([[[1, 0.5], [2, -1]]])).names(["east", "north"])
+        ['east + 0.5 north', '2 east - north']
+        """
+        return [
+            f"{_times(first, columns[a])} {'+' if second > 0 else '-'} {_times(abs(second), columns[b])}"
+            for (a, b), each in zip(self.owners, self.weights.tolist(), strict=True)
+            for first, second in each
+        ]
+
     def added(self, X: np.ndarray) -> np.ndarray:
-        first, second = (X[:, places] * factors for places, factors in self._sides())
-        return np.concatenate([X, first + second], axis=1)
+        (left, by_left), (right, by_right) = self._sides()
+        wide = np.empty((len(X), X.shape[1] + self.features), dtype=np.float32)
+        wide[:, : X.shape[1]] = X
+        made = wide[:, X.shape[1] :]
+        with np.errstate(over="ignore", invalid="ignore"):  # of numbers near the largest float32
+            np.multiply(X[:, left], by_left, out=made)
+            made += X[:, right] * by_right
+        return wide
 
     def add(self, g: GraphBuilder, x: str) -> str:
         first, second = (
@@ -63,3 +81,7 @@ class SumPairs(PairFeatures):
         return [
             (np.repeat(self.owners[:, side], self.width), self.weights[:, :, side].ravel()) for side in (0, 1)
         ]
+
+
+def _times(weight: float, column: str) -> str:
+    return column if weight == 1 else f"{weight:g} {column}"

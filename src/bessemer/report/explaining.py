@@ -27,6 +27,23 @@ def forests_of(kind: str, content: bytes) -> list[Trees]:
     return []
 
 
+def added_names(kind: str, content: bytes, columns: Sequence[str]) -> list[list[str]]:
+    """For each of `forests_of`: what the features are called that it asks beyond the model's own.
+
+    Args:
+        columns: the column of each of the model's features.
+    """
+    if kind == "trees":
+        return [[]]
+    if kind == "pairs":
+        encoder, inner, rest = decode_paired(content)
+        added = encoder.names(columns)
+        return [[*added, *more] for more in added_names(inner, rest, columns)]
+    if kind == "ensemble":
+        return [names for m in decode_ensemble(content) for names in added_names(m.kind, m.content, columns)]
+    return []
+
+
 def explaining(kind: str, content: bytes) -> Any:
     """How contributions come from a native model; None where a page does not compute them.
 

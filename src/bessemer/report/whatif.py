@@ -13,7 +13,7 @@ from bessemer.core.signature import Signature
 from bessemer.package.images import shown
 from bessemer.package.outliers import without_outliers
 from bessemer.report.compact import Packer, UncomputableError, compact
-from bessemer.report.explaining import explaining, forests_of, with_covers
+from bessemer.report.explaining import added_names, explaining, forests_of, with_covers
 from bessemer.report.rows import WorkedRow, worked_rows
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def whatif(spec: ReportSpec, artifacts: Mapping[str, Artifact], examples: Sequen
 
     Returns:
         packed: the graph (see `report.compact`), None where the page cannot have it, and `why`, a sentence.
-        forests: trees alone, packed, where there is no graph. explain: how contributions are computed.
+        forests: trees alone, packed, where there is no graph. added: names of what each forest asks besides.
+        explain: how contributions are computed.
         fields: the inputs. rows: where to start. groups, group_of: what each feature speaks for. server: its URL.
     """
     model = model_facts(spec, artifacts["model"])
@@ -64,6 +65,7 @@ def model_facts(spec: ReportSpec, model: Artifact) -> dict[str, Any]:
     return {
         "packed": graph.text,
         "why": graph.why,
+        "added": _added(model, facts),
         "forests": None if graph.text else _forests_alone(model, facts),
         "explain": graph.explain,
         "calibration": {key: (facts.get("calibration") or {}).get(key) for key in ("scale", "offset")},
@@ -102,6 +104,14 @@ def _explained(model: Artifact, facts: Mapping[str, Any], head: dict[str, Any], 
     if not with_covers(nodes, forests, packer):
         return None
     return explaining(native["kind"], content)
+
+
+def _added(model: Artifact, facts: Mapping[str, Any]) -> list[list[str]] | None:
+    """What each forest asks beyond the features, by name; None where none asks more."""
+    native = facts["native"]
+    columns = [str(feature["group"]) for feature in facts["features"]]
+    found = added_names(native["kind"], model.bytes(native["file"]), columns)
+    return found if any(found) else None
 
 
 def _forests_alone(model: Artifact, facts: Mapping[str, Any]) -> str | None:

@@ -58,27 +58,38 @@ def interval(metric: Metric, y: np.ndarray, output: np.ndarray, value: float) ->
     """
     if len(y) < 10 * _BLOCKS:
         return math.nan, math.nan
-    half = _half_width(_of_tenths(metric, y, output))
+    block = np.random.default_rng(0).permutation(len(y)) % _BLOCKS
+    half = _T * _error(_of_blocks(metric, y, output, block))
     return float(f"{value - half:.6g}"), float(f"{value + half:.6g}")
 
 
-def surely_better(metric: Metric, y: np.ndarray, output: np.ndarray, than: np.ndarray) -> bool:
-    """Whether an output (J, ...) is better than another one for the same rows: by more, over ten random tenths of them,
-    than chance gives in one of forty cases. Never where a tenth has no value of its own."""
-    if len(y) < 10 * _BLOCKS:
+def surely_better(
+    metric: Metric, y: np.ndarray, output: np.ndarray, than: np.ndarray, block: np.ndarray
+) -> bool:
+    """Whether an output (J, ...) is better than another one for the same rows: by more, over blocks of them, than
+    chance gives in one of forty cases.
+
+    Args:
+        block: (J,) the number of each row's block, from 0. What rows have in common must not cross blocks: the folds,
+            or stretches of time. Of fewer than three nothing is sure, nor where a block has no value of its own.
+    """
+    from scipy.stats import t
+
+    count = int(block.max()) + 1
+    if count < 3:
         return False
-    gained = _of_tenths(metric, y, output) - _of_tenths(metric, y, than)
+    gained = _of_blocks(metric, y, output, block) - _of_blocks(metric, y, than, block)
     gained = gained if metric.maximize else -gained
-    return bool(gained.mean() > _half_width(gained))
+    return bool(gained.mean() > float(t.ppf(0.975, count - 1)) * float(_error(gained)))
 
 
-def _of_tenths(metric: Metric, y: np.ndarray, output: np.ndarray) -> np.ndarray:
-    block = np.random.default_rng(0).permutation(len(y)) % _BLOCKS
-    return np.array([metric(y[block == b], output[block == b]) for b in range(_BLOCKS)])
+def _of_blocks(metric: Metric, y: np.ndarray, output: np.ndarray, block: np.ndarray) -> np.ndarray:
+    return np.array([metric(y[block == b], output[block == b]) for b in range(int(block.max()) + 1)])
 
 
-def _half_width(values: np.ndarray) -> float:
-    return _T * float(np.std(values, ddof=1)) / math.sqrt(_BLOCKS)
+def _error(values: np.ndarray) -> float:
+    """The standard error of a mean of values."""
+    return float(np.std(values, ddof=1)) / math.sqrt(len(values))
 
 
 def ordered(rows: Iterable[dict[str, Any]], metric: Metric) -> list[dict[str, Any]]:

@@ -89,7 +89,7 @@ def _subject(outcome: Outcome) -> _Subject | str:
         rows = [row for row in outcome.leaderboard if row.get("weight")]
     for row in rows:
         learner = re.split(r" [(#]", row["learner"])[0]
-        if learner in LEARNERS.names() and learner != "constant" and "pairs" not in row["params"]:
+        if learner in LEARNERS.names() and learner != "constant" and not {"pairs", "sums"} & {*row["params"]}:
             known = LEARNERS.load(learner).PARAMS
             given = {n: v for n, v in row["params"].items() if not faults_of(known, {n: v})}
             calibrated = outcome.chosen.calibration.method != "none"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bessemer.package.pair_sums import SumPairs
 from bessemer.package.pairs import encode_paired
 from bessemer.train.learner import Native
 
@@ -24,13 +25,10 @@ class PairedModel:
     inner: Fitted
 
     @property
-    def pairs(self) -> int:
-        """How many pairs it is told of, those of a model inside among them."""
-        return len(self.encoder.owners) + (self.inner.pairs if isinstance(self.inner, PairedModel) else 0)
-
-    @property
     def params(self) -> Mapping[str, Any]:
-        return {**self.inner.params, "pairs": self.pairs}
+        """Those of the model inside, and of how many pairs of categories, or of numbers, it is told."""
+        told = "sums" if isinstance(self.encoder, SumPairs) else "pairs"
+        return {**self.inner.params, told: len(self.encoder.owners)}
 
     @property
     def iterations(self) -> int:

@@ -29,6 +29,8 @@ FILE = "model.zip"
 #: The version of MLeap whose form it is.
 VERSION = "0.25.0"
 
+_LARGEST = float(np.finfo(np.float64).max)
+
 Json = dict[str, Any]
 
 
@@ -144,7 +146,7 @@ def files_of(source: Source) -> dict[str, bytes]:
 
 
 def _dumped(value: Any) -> bytes:
-    return json.dumps(value, indent=1).encode()
+    return json.dumps(value, indent=1, allow_nan=False).encode()
 
 
 def _zipped(files: Mapping[str, bytes]) -> bytes:
@@ -239,7 +241,10 @@ def _forest(
     grown = [leaf, *(list(nodes_of(tree, features, factor * count)) for tree in trees)]
     for name, nodes in zip(names, grown, strict=True):
         yield f"{name}/model.json", own
-        yield f"{name}/tree.json", "".join(f"{json.dumps(node)}\n" for node in nodes).encode()
+        yield (
+            f"{name}/tree.json",
+            "".join(f"{json.dumps(node, allow_nan=False)}\n" for node in nodes).encode(),
+        )
 
 
 def nodes_of(tree: Tree, features: int, factor: float) -> Iterator[Json]:
@@ -251,7 +256,8 @@ def nodes_of(tree: Tree, features: int, factor: float) -> Iterator[Json]:
             yield {"type": "leaf", "values": [float(tree.value[-1 - at, 0]) * factor]}
             continue
         index = int(tree.feature[at]) + features * bool(tree.missing_left[at])
-        split = {"type": "continuous", "featureIndex": index, "threshold": float(tree.threshold[at])}
+        limit = float(np.clip(float(tree.threshold[at]), -_LARGEST, _LARGEST))  # JSON has no infinity
+        split = {"type": "continuous", "featureIndex": index, "threshold": limit}
         yield {"type": "internal", "split": split}
         todo += [int(tree.right[at]), int(tree.left[at])]
 

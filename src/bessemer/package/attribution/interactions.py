@@ -29,7 +29,7 @@ class Interactions:
     def refuses(model: NativeModel) -> str:
         """Why a model has none, in a few words; '' where it has."""
         if any(isinstance(member, Paired) for member in _members(model)):
-            return "it looks up pairs of columns in a table"
+            return "it has features of two columns at once (look-ups or sums of pairs)"
         kinds = {type(one) for one in components(model)}
         if not kinds <= {TreeShapley, Linear, Constant}:
             return "it has a part that is neither trees nor linear"

@@ -28,7 +28,7 @@ function groveBody(D, forests) {
     if (Number(number.value) !== at + 1) number.value = at + 1;
     const { forest, f, root } = trees[at];
     count.textContent = `of ${num(total)}${total > trees.length ? `, of which this page has ${num(trees.length)}` : ""}`;
-    card.replaceChildren(treeOutline(D, forest, root, seen && seen[f], W.packed && f > 0));
+    card.replaceChildren(treeOutline(D, forest, root, seen && seen[f], list((W.added || [])[f])));
   }
   document.addEventListener("row-changed", ({ detail }) => { seen = detail.forests.map((x) => x.data); show(at); });
   document.addEventListener("row-chosen", ({ detail }) => {
@@ -41,14 +41,16 @@ function groveBody(D, forests) {
 }
 
 // An outline after the tree pattern of ARIA: arrow keys move, open and close; the row's path is open and marked.
-function treeOutline(D, forest, root, x) {
+// Without the graph a row has the model's own features alone: no path where a forest asks more.
+function treeOutline(D, forest, root, x, added) {
   const end = treeEnd(forest, root), covers = coversOf(forest, root, end), largest = largestLeaf(forest, root, end), path = new Set();
-  if (x) for (let node = root; ; node = onnxGoesLeft(forest, node, numberOf(x[forest.feature[node]])) ? forest.left[node] : forest.right[node]) { path.add(node); if (forest.left[node] < 0) break; }
+  if (x && x.length >= D.features.length + added.length) for (let node = root; ; node = onnxGoesLeft(forest, node, numberOf(x[forest.feature[node]])) ? forest.left[node] : forest.right[node]) { path.add(node); if (forest.left[node] < 0) break; }
   const outline = h("ul", { class: "outline", role: "tree", "aria-label": "The tree", onkeydown: outlineKeys });
-  outline.append(treeNode({ D, forest, root, covers, largest, path }, root, "", 0));
+  outline.append(treeNode({ D, forest, root, added, covers, largest, path }, root, "", 0));
   outline.querySelector("[role=treeitem]").tabIndex = 0;
   return outline;
 }
+const addedName = ({ D, added }, feature) => added[feature - D.features.length] || `feature ${feature + 1}`;
 const numberOf = (value) => (has(value) ? value : NaN);
 function treeEnd(forest, root) {
   const at = Array.prototype.indexOf.call(forest.root, root);
@@ -82,7 +84,7 @@ function treeNode(T, node, side, depth) {
 // A feature that is 0 or 1 is asked for as what it means: 'city = Bern?', and 0 is no.
 const isIndicator = ({ D, forest }, node) => { const feature = D.features[forest.feature[node]], t = forest.threshold[node]; return Boolean(feature) && feature.kind === "indicator" && t > 0 && t < 1; };
 function conditionOf(T, node) {
-  const { D, forest } = T, feature = D.features[forest.feature[node]], name = feature ? feature.name : `feature ${forest.feature[node] + 1}`, missing = forest.missing_left[node] ? "yes" : "no";
+  const { D, forest } = T, feature = D.features[forest.feature[node]], name = feature ? feature.name : addedName(T, forest.feature[node]), missing = forest.missing_left[node] ? "yes" : "no";
   const whole = isIndicator(T, node), limit = whole ? "" : ` ≤ ${numberShown(forest.threshold[node])}`;
   return h("span", { title: feature ? feature.meaning : null }, h("strong", { dir: "auto" }, name), `${limit}?`, !whole && h("small", null, ` missing: ${missing}`));
 }

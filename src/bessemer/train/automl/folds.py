@@ -9,6 +9,9 @@ import numpy as np
 
 from bessemer.train.learner import Part
 
+#: Parts that rows in their order are cut into, to tell what is sure.
+_STRETCHES = 10
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -33,6 +36,17 @@ class Resampling:
     def y(self) -> np.ndarray:
         """(J,) the target of the judged rows."""
         found: np.ndarray = self.pool.y[self.judged]
+        return found
+
+    @property
+    def blocks(self) -> np.ndarray:
+        """(J,) numbers, from 0, of blocks of the judged rows that have nothing in common: the folds; of one or two
+        folds ten stretches of the rows in their order, which is that of time where the split is by time."""
+        if len(self.folds) < 3:
+            return np.arange(len(self.judged)) * _STRETCHES // max(1, len(self.judged))
+        found = np.empty(len(self.judged), dtype=np.int64)
+        for number, fold in enumerate(self.folds):
+            found[self.place(fold)] = number
         return found
 
     def place(self, fold: Fold) -> np.ndarray:

@@ -16,7 +16,9 @@ from bessemer.train.automl.members import FIRST, FLOOR, LATER, NETWORK, ROUGH, M
 from bessemer.train.automl.select import STEPS, select
 from bessemer.train.automl.size import fitted_to_budget
 from bessemer.train.automl.study import search
+from bessemer.train.automl.sums import MOST_SUMS
 from bessemer.train.automl.target import worth_a_log
+from bessemer.train.checkpoint import Checkpoints
 from bessemer.train.leaderboard import interval, surely_better
 from bessemer.train.metrics import output_of
 from bessemer.train.plugins import LEARNERS
@@ -32,6 +34,8 @@ BOOSTING = ("lightgbm", "xgboost", "catboost", "hist_boosting")
 TREES = (*BOOSTING, "extra_trees", "random_forest")
 #: What a member of the floor may take of what is left: it may have more rounds to go than its first fold told.
 _FLOOR_SHARE = 0.35
+#: What finding out whether sums of numbers help may take of what is left.
+_SUMS_SHARE = 0.15
 #: What a network may take of what is left: it comes first, and what it takes is not known before.
 _NETWORK_SHARE = 0.6
 #: With more than so many times fewer and larger rounds a boosted model is not worth its time.
@@ -167,17 +171,35 @@ class AutoML:
         """LightGBM's defaults again, told of sums of pairs of numbers. Where that surely helps, all trees are told."""
         if len(self.shop.numbers) < 2:
             return
-        probe = self.attempt(_with_sums(FLOOR[-1]))
-        plain = self.found.bags.get(FLOOR[-1].name)
-        if probe is None or plain is None:
+        member = self._with_sums(FLOOR[-1])
+        decided = Checkpoints(self.shop.callbacks.workdir / "sums.npz", self.shop.callbacks.fingerprint)
+        before = decided.load()
+        left = self.shop.clock.left()
+        if before is None and self.needed(member) > _SUMS_SHARE * left:
+            self._skip(member, "the budget is small for it", self.needed(member))
             return
-        problem, y = self.shop.problem, self.shop.resampling.y
+        probe = self.fit(member, most=_FLOOR_SHARE * left / self.shop.waves())
+        sure = before[0]["sums"] if before is not None else self._surely_better(probe)
+        self.sums = bool(sure) and probe is not None
+        decided.save({"sums": bool(sure)}, {})
+
+    def _surely_better(self, probe: Bag | None) -> bool:
+        """Whether a bag is better than LightGBM's defaults. A fit that was cut short tells nothing."""
+        plain = self.found.bags.get(FLOOR[-1].name)
+        if probe is None or plain is None or any(fold.cut for bag in (probe, plain) for fold in bag.folds):
+            return False
+        problem, rows = self.shop.problem, self.shop.resampling
         output, than = (output_of(problem.task, bag.margins) for bag in (probe, plain))
-        self.sums = surely_better(problem.metric, y, output, than)
+        return surely_better(problem.metric, rows.y, output, than, rows.blocks)
 
     def told(self, member: Member) -> Member:
         """The member, told of sums where they help and it is made of trees."""
-        return _with_sums(member) if self.sums and member.learner in TREES else member
+        return self._with_sums(member) if self.sums and member.learner in TREES else member
+
+    def _with_sums(self, member: Member) -> Member:
+        more = MOST_SUMS / self.shop.resampling.pool.X.shape[1]
+        cost = member.cost * min(4.0, max(2.0, 1 + more))
+        return replace(member, name=f"{member.name}, sums", cost=cost, sums=True)
 
     def _logarithms(self) -> None:
         """Boosted members again on the logarithm of the target, where the target looks like it: LightGBM's defaults,
@@ -200,6 +222,8 @@ class AutoML:
         return self.attempt(replace(member, name=f"{member.name}, log target", log_target=True))
 
     def _far_worse(self, name: str, other: str) -> bool:
+        if other not in self.found.tried:
+            return False
         value, plain = self.found.tried[name].value, self.found.tried[other].value
         return self.shop.problem.metric.better(plain, value) and abs(value - plain) > _NEAR * abs(plain)
 
@@ -357,10 +381,6 @@ class AutoML:
         late than a worse model."""
         seconds = self.shop.clock.left() + self.shop.clock.reserve - _END + _ALLOWED * self.spec.budget
         return seconds / _END_PER_MEGABYTE
-
-
-def _with_sums(member: Member) -> Member:
-    return replace(member, name=f"{member.name}, sums", cost=1.3 * member.cost, sums=True)
 
 
 def _student(learner: str) -> Member:

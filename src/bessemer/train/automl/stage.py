@@ -17,7 +17,7 @@ from bessemer.train.automl.outcome import finish
 from bessemer.train.automl.pairs import categories
 from bessemer.train.automl.run import AutoML
 from bessemer.train.automl.size import FEWEST_ROWS
-from bessemer.train.automl.sums import numbers
+from bessemer.train.automl.sums import MOST_SUMS, numbers
 
 if TYPE_CHECKING:
     from bessemer.core.artifact import Artifact
@@ -55,15 +55,17 @@ def fit_automl(
             with turn:  # several fits report at once
                 bar.advance(max(0.0, clock.used() - bar.done))
 
-        refold, count, rows = _folds(spec.automl, problem, splits, train, valid, ctx)
         features = preprocessor.json("features.json")
+        columns = numbers(features, train.X, problem.monotone)
+        more = MOST_SUMS if len(columns) > 1 else 0
+        refold, count, rows = _folds(spec.automl, problem, splits, train, valid, ctx, more)
         shop = Workshop(
             problem,
             refold(count),
             replace(callbacks, on_round=on_round, note=lambda text: None),
             clock,
             categories(features, train.X),
-            numbers(features, train.X, problem.monotone),
+            columns,
             keys,
         )
         automl = AutoML(spec.automl, shop, refold, ctx)
@@ -86,10 +88,16 @@ def _settings_of_the_process() -> Iterator[None]:
 
 
 def _folds(
-    automl: AutoMLSpec, problem: Problem, splits: Artifact, train: Part, valid: Part, ctx: Context
+    automl: AutoMLSpec,
+    problem: Problem,
+    splits: Artifact,
+    train: Part,
+    valid: Part,
+    ctx: Context,
+    more: int = 0,
 ) -> tuple[Callable[[int], Resampling], int, np.ndarray]:
     """What cuts the rows into so many folds, as the split allows it, how many there should be, and which rows (their
-    numbers in train, then valid) the pool has."""
+    numbers in train, then valid) the pool has. more: columns that fits may be told of besides."""
     refold, groups = splits.meta["refold"], None
     if refold == "group":
         groups = groups_of(splits, splits.meta["group"])
@@ -97,7 +105,7 @@ def _folds(
     rows = len(train) + len(valid)
     count = count_for(rows) if automl.folds == "auto" else automl.folds
     copies = _COPIES + _COPIES_OF_A_FIT * min(count, ctx.threads)
-    row = copies * 4 * train.X.shape[1] + _KEPT_MARGINS * 8 * problem.outputs
+    row = copies * 4 * (train.X.shape[1] + more) + _KEPT_MARGINS * 8 * problem.outputs
     most = max(FEWEST_ROWS, ctx.memory // row)
     if rows > most:
         share = most / rows

@@ -84,8 +84,8 @@ class Study:
     def _seed(self, optuna: Any, study: Any, tried: Tried) -> None:
         """What the portfolio found, as a finished trial."""
         member = tried.member
-        told = member.sums == self.automl.told(member).sums
-        if member.log_target or member.pairs or not told or math.isnan(tried.value):
+        like_trials = member.sums == self._sums(member.learner)
+        if member.log_target or member.pairs or not like_trials or math.isnan(tried.value):
             return
         learner = tried.member.learner
         distributions: dict[str, Any] = {
@@ -99,6 +99,10 @@ class Study:
         study.add_trial(
             optuna.trial.create_trial(params=params, distributions=distributions, value=tried.value)
         )
+
+    def _sums(self, learner: str) -> bool:
+        """Whether the trials of a learner are told of sums of numbers."""
+        return self.automl.told(Member(learner, learner)).sums
 
     # one trial --------------------------------------------------------------------------------------
     def _objective(self, trial: Any) -> float:
@@ -130,7 +134,8 @@ class Study:
         learner = trial.suggest_categorical("learner", self._learners)
         space = self._space(learner)
         params = {name: suggest(trial, f"{learner}.{name}", param) for name, param in space.items()}
-        cost = next(t.member.cost for t in self._portfolio() if t.member.learner == learner)
+        same = [t.member for t in self._portfolio() if t.member.learner == learner]
+        cost = next((m.cost for m in same if m.sums == self._sums(learner)), same[0].cost)
         drawn = Member(f"{learner} #{trial.number}", learner, params)
         return replace(self.automl.told(drawn), cost=cost)
 

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
 #: How much of each column a sum takes: slopes that are about evenly far apart, all powers of two.
 SLOPES = ((1, 1), (1, -1), (2, 1), (2, -1), (1, 2), (1, -2), (4, 1), (4, -1), (1, 4), (1, -4))
+#: Columns of sums that a member is told of, at most.
+MOST_SUMS = 2 * len(SLOPES)
 #: Columns that are paired, at most; values that one must have to be more of a number than of a category.
 _COLUMNS, _VALUES = 30, 9
 #: Parts that a column is cut into to be judged, and rows that are judged.
 _BINS, _ROWS = 16, 20_000
 #: Pairs that are told at most; a further one says at least this share of what the first one does.
 _MOST, _SHARE = 2, 0.5
+#: Of many classes the most frequent ones tell.
+_CLASSES = 5
 #: Turns of fitting what the columns say alone.
 _TURNS = 3
 
@@ -48,7 +52,7 @@ def numbers(
 
 
 def _varied(x: np.ndarray) -> bool:
-    some = x[:_ROWS]
+    some = x[:: max(1, len(x) // _ROWS)]  # all over a table that may be sorted
     return len(np.unique(some[~np.isnan(some)])) >= _VALUES
 
 
@@ -62,6 +66,7 @@ def fit_sums(
     if len(rows) > _ROWS:
         rows = np.sort(rng.choice(rows, _ROWS, replace=False))
     X, target = part.X[rows][:, list(columns)], targets(problem, part.y[rows])
+    target = target[:, np.argsort(-target.mean(axis=0), kind="stable")[:_CLASSES]]
     weight = problem.row_weights(part)
     weight = np.ones(len(rows)) if weight is None else weight[rows] / weight[rows].mean()
     places = _best(X, target, weight)
