@@ -8,10 +8,24 @@ import os
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+
+from bessemer.environments.place import VARIABLE
 
 #: Where what is made once on a machine is kept.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "bessemer-tests"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_environments() -> Iterator[None]:
+    """Bessemer's own environments of tools are made once on a machine, and kept; a conftest imports this."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv(VARIABLE, str(CACHE / "environments"))
+    yield
+    patch.undo()
 
 
 def environment(name: str, *requirements: str) -> Path:

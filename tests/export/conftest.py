@@ -2,17 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from environments import kept_environments
 
-import pytest
-
-from bessemer.environments.place import VARIABLE
-from environments import CACHE
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _kept_environments() -> Iterator[None]:
-    patch = pytest.MonkeyPatch()
-    patch.setenv(VARIABLE, str(CACHE / "environments"))
-    yield
-    patch.undo()
+__all__ = ["kept_environments"]

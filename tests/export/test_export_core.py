@@ -38,6 +38,7 @@ def answers(core: Any, encoded: np.ndarray) -> np.ndarray:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_answers_as_the_package_does(kind: str) -> None:
     package = model(kind)
@@ -55,10 +56,12 @@ def test_it_answers_as_the_package_does(kind: str) -> None:
 def test_the_encoder_gives_the_very_features(kind: str) -> None:
     package = model(kind)
     core, samples = core_of(package), samples_of(package)
-    encoder = Encoder(json.loads(core.encoder_json))
+    told = json.loads(core.encoder_json)
+    encoder = Encoder(told)
     assert np.array_equal(encoder.features(samples.rows), samples.features, equal_nan=True)
     assert np.array_equal(encoder.encode(samples.rows), core.encoded(samples.features))
     assert encoder.width == core.width
+    assert len(set(told["columns"])) == core.width
 
 
 def test_what_it_decides_is_what_the_package_says() -> None:
@@ -127,6 +130,7 @@ def _grown(rng: np.random.Generator, branches: int, features: int, targets: int)
     )
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 2**32 - 1),
     branches=st.sampled_from([1, 2, 7, 40, MOST_BRANCHES + 30]),

@@ -9,6 +9,9 @@ import pytest
 from bessemer.core.plugins import PluginRef
 from bessemer.train.plugins import LEARNERS
 from bessemer.train.search.plugins import SEARCHERS
+from environments import kept_environments
+
+__all__ = ["kept_environments"]
 
 
 @pytest.fixture(autouse=True)

@@ -67,12 +67,9 @@ def test_pickles_are_refused_unopened(protocol: int, tmp_path: Path) -> None:
         (gzip.compress(pickle.dumps([1]), mtime=0), "compressed", "skops.io.dump"),
         (b"\x78\x9c" + bytes(9), "compressed", "skops.io.dump"),
         (zipped("archive/data.pkl", "archive/byteorder"), "PyTorch", "torch.onnx.export"),
-        (zipped("metadata.json", "config.json", "model.weights.h5"), "Keras", "keras.models.load_model"),
-        (b"\x89HDF\r\n\x1a\n" + bytes(99), "HDF5", 'format="onnx"'),
         (b"CBM1" + bytes(99), "CatBoost", 'format="json"'),
         (b"binf" + bytes(99), "XGBoost", "save_model"),
         (b"\x93NUMPY\x01\x00" + bytes(99), "numpy", "skops.io.dump"),
-        (b"<?xml version='1.0'?><PMML/>", "PMML", "skops.io.dump"),
     ],
 )
 def test_the_message_says_how_to_convert_it(data: bytes, said: str, line: str, tmp_path: Path) -> None:

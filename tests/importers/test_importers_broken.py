@@ -171,6 +171,7 @@ JUNK = st.one_of(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole", [LUDWIG, IGEL], ids=["ludwig", "igel"])
 @given(data=st.data())
 @settings(

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 CONFIG = """\
 input_features:
   - {name: tenure, type: number, preprocessing: {normalization: zscore}}
@@ -27,6 +29,7 @@ def call(*args: str, cwd: Path) -> Any:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_it_says_what_it_wrote_and_lists_what_it_could_not_keep(tmp_path: Path) -> None:
     (tmp_path / "ludwig.yaml").write_text(CONFIG)
     done = call("ludwig.yaml", "--data", "churn.csv", cwd=tmp_path)
@@ -43,6 +46,7 @@ def test_it_says_what_it_wrote_and_lists_what_it_could_not_keep(tmp_path: Path) 
     assert call("ludwig.yaml", "--data", "churn.csv", "--force", cwd=tmp_path).returncode == 0
 
 
+@pytest.mark.slow
 def test_json_names_everything(tmp_path: Path) -> None:
     (tmp_path / "ludwig.yaml").write_text(CONFIG)
     options = ["--data", "../a/churn.csv", "-o", "new/b.yaml", "--json", "--from", "ludwig"]
@@ -55,6 +59,7 @@ def test_json_names_everything(tmp_path: Path) -> None:
     assert "data: ../../a/churn.csv\n" in (tmp_path / "new" / "b.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_errors_are_words(tmp_path: Path) -> None:
     (tmp_path / "ludwig.yaml").write_text(CONFIG)
     for args in (

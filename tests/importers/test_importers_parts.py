@@ -49,6 +49,7 @@ VALUE = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(TEXT.filter(bool), VALUE, min_size=1, max_size=4), st.lists(TEXT, max_size=2))
 def test_what_is_written_is_read_back(keys: dict[str, object], comments: list[str]) -> None:
     document = parse(write(keys, comments, {}, comments))

@@ -13,6 +13,9 @@ from stage_support import NAMES, make_context, make_parts, put_inputs
 from bessemer.core.artifact import Artifact
 from bessemer.core.errors import ProjectError
 from bessemer.package import write_package
+from bessemer.package.natives import Weighted, encode_ensemble
+from bessemer.train.learner import Native
+from bessemer.train.native_model import restored
 from bessemer.train.parity import run_graph
 from bessemer.train.spec import TrainSpec
 from bessemer.train.stage import run
@@ -54,3 +57,19 @@ def test_a_threshold_of_its_own_is_to_be_said_again(tmp_path: Path) -> None:
         trained(tmp_path, given=package.name, threshold=0.3).json("model.json")["decision"]["threshold"]
         < 0.31
     )
+
+
+def test_an_ensemble_is_whole_without_what_made_it(tmp_path: Path) -> None:
+    """Its native form gives back margins, contributions and the graph."""
+    parts = [trained(tmp_path, learner=name, rounds=10) for name in ("linear", "lightgbm")]
+    natives = [(part.json("model.json")["native"], part) for part in parts]
+    each = [Weighted(0.25 + 0.5 * i, n["kind"], part.bytes(n["file"])) for i, (n, part) in enumerate(natives)]
+    model = restored(Native("ensemble", "ensemble.bin", encode_ensemble(each)), {}, 12, {})
+    X = np.asarray(make_parts("binary", 40)["test"].X, dtype=np.float32)
+    single = [restored(Native(one.kind, "one", one.content), {}, 0, {}) for one in each]
+    wanted = sum(one.weight * fitted.margin(X) for one, fitted in zip(each, single, strict=True))
+    np.testing.assert_allclose(model.margin(X), wanted, rtol=1e-9)
+    np.testing.assert_allclose(model.contributions(X).sum(axis=-1), wanted, atol=1e-5)
+    np.testing.assert_allclose(run_graph(model.to_onnx(), {"features": X}, ["score"])[0], wanted, atol=1e-5)
+    assert model.iterations == 12
+    assert model.native().kind == "ensemble"

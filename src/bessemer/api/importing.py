@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from bessemer.core.run import Run
     from bessemer.core.runner import Sink
     from bessemer.core.signature import Signature
+    from bessemer.environments.place import Tell
     from bessemer.importers.findings import Finding
     from bessemer.importers.models.door import Ready
 
@@ -146,6 +149,7 @@ def import_model(
     columns: Iterable[str] = (),
     classes: Iterable[str] = (),
     scores: str = "",
+    signature: str | Path = "",
     output: str | Path = "",
     force: bool = False,
     sinks: Iterable[Sink] = (),
@@ -153,12 +157,15 @@ def import_model(
     """Turn a trained model of another library into a signed package.
 
     Args:
-        file: LightGBM text, XGBoost JSON or UBJSON, CatBoost JSON, skops, safetensors or ONNX; found by its content.
+        file: LightGBM text, XGBoost JSON or UBJSON, CatBoost JSON, skops, safetensors, ONNX, PMML, TorchScript,
+            torch.export, Keras; or a folder of TensorFlow's, Keras's, torch's or MLflow's. Found by its content.
         data, target: rows with the model's columns, and the column that it predicts: it is then evaluated, explained
             and profiled by the whole flow, in a project that is written beside the package.
         name: of the package; the file's by default.
         columns, classes: names of its columns and classes, in its order, where its file does not say them.
         scores: what the numbers of an ONNX graph are, where it does not say so: `logits`, `probabilities` or `values`.
+        signature: a YAML or JSON file that says all this, images and missing values among it; or a package's own
+            `signature.json`.
         output: the package to write; NAME.bsm by default.
         force: replace what is there.
         sinks: told of everything that happens in the flow.
@@ -166,25 +173,60 @@ def import_model(
     Raises:
         FormatError: the file is refused, damaged, or holds what has no counterpart.
         UsageError: no model; something is there already; what is asked for does not fit the model.
+        ProjectError: the signature has faults, or is of another model.
         BessemerError: what stopped the flow.
     """
     from bessemer.importers.models.assemble import LACKS
     from bessemer.importers.models.door import ready_of
-    from bessemer.importers.models.foreign import SCORES, Asked
+    from bessemer.importers.models.foreign import SCORES
     from bessemer.importers.models.project import check_place, folder_of
+    from bessemer.importers.models.signature import read_signature
+    from bessemer.importers.models.signed import asked_of, check_agrees
 
     path, name = Path(file), name or Path(file).name.partition(".")[0] or "model"
     if scores and scores not in SCORES:
         raise UsageError(f"no scores are '{scores}'", fix=did_you_mean(scores, SCORES))
-    out, asked = Path(output or f"{name}.bsm"), Asked(tuple(columns), tuple(classes), scores)
+    said = read_signature(Path(signature)) if signature else None
+    out, asked = Path(output or f"{name}.bsm"), asked_of(columns, classes, scores, said)
+    if said is not None:
+        check_agrees("target", target, said.target)
+        target = target or said.target
     check_place(out, folder_of(out) if data else None, force=force)
     if bool(data) and not target:
-        raise UsageError("--data needs --target", fix="name the column that the model predicts")
-    ready = ready_of(path, name=name, target=target or "target", asked=asked)
+        raise UsageError(
+            "--data needs --target, or a signature with one", fix="name the column that the model predicts"
+        )
+    sinks = list(sinks)
+    with _reading(sinks) as tell:
+        ready = ready_of(path, name=name, target=target or "target", asked=replace(asked, tell=tell))
     if not data:
         made = ready.write(out)
         return ImportedModel(out, made.title, made.signature, made.notes, LACKS)
     return _judged(ready, out, name=name, data=data, target=target, sinks=sinks)
+
+
+@contextmanager
+def _reading(sinks: Sequence[Sink]) -> Iterator[Tell]:
+    """Tells sinks of what is being done while a model is read, where a tool does it: a stage from its first line on."""
+    from bessemer.environments.place import INSTALLING
+
+    began: list[float] = []
+
+    def say(kind: str, **data: Any) -> None:
+        for sink in sinks:
+            sink("import", kind, data)
+
+    def tell(line: str) -> None:
+        if not began:
+            began.append(time.monotonic())
+            say("stage_start", cached=False, does="reads the model")
+        if line.startswith(INSTALLING):
+            say("note", text=line)
+        say("progress", what=line, done=0, total=None)
+
+    yield tell
+    if began:
+        say("stage_end", status="ran", seconds=time.monotonic() - began[0], why="")
 
 
 def _judged(
@@ -202,7 +244,8 @@ def _judged(
     except OSError as error:
         raise EnvironmentFault(f"cannot write {folder}: {error.strerror}", fix="--output FILE") from None
     made = ready.write(folder / GIVEN)
-    text = project_text(made.signature, name=name, data=relative(data, Path(), folder), target=target)
+    where = relative(data, Path(), folder)
+    text = project_text(made.signature, name=name, data=where, target=target, threshold=made.threshold)
     write_atomic(folder / project_file.FILE, text.encode("utf-8"))
     project = Project(folder)
     run = project.run(sinks=sinks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     help="Of an ONNX model: what its numbers are, where the graph does not say so.",
 )
 @click.option(
+    "--signature",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Of a model: a file that says its columns, target and classes (YAML, JSON).",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -45,30 +51,38 @@ def command(
     columns: str,
     classes: str,
     scores: str | None,
+    signature: Path | None,
     output: Path | None,
     force: bool,
     as_json: bool,
 ) -> None:
     """Turn FILE into one of ours: a project file of Ludwig or igel into a bessemer.yaml, a trained model (LightGBM,
-    XGBoost, CatBoost, skops, safetensors, ONNX) into a signed package.
+    XGBoost, CatBoost, skops, safetensors, ONNX, PMML, Keras, TorchScript, torch.export, a SavedModel or MLflow folder)
+    into a signed package.
 
     With --data and --target a model is evaluated, explained and profiled as well.
     """
     from bessemer.api import is_model
 
     if not tool and is_model(file):
-        _model(
-            file, data, target, name, (columns, classes), scores or "", output, force=force, as_json=as_json
-        )
+        said: dict[str, Any] = {"target": target, "columns": _list_of(columns), "classes": _list_of(classes)}
+        said |= {"name": name, "scores": scores or "", "signature": signature or ""}
+        _model(file, data, output, said, force=force, as_json=as_json)
     else:
-        if given := _given(target=target, name=name, columns=columns, classes=classes, scores=scores or ""):
+        if given := _given(
+            target=target, name=name, columns=columns, classes=classes, scores=scores, signature=signature
+        ):
             raise click.UsageError(f"--{given} is for models, and {file} is none that can be imported")
         _project(file, tool, data, output or Path("bessemer.yaml"), force=force, as_json=as_json)
 
 
-def _given(**options: str) -> str:
+def _given(**options: object) -> str:
     """The first option that was given."""
     return next((name for name, value in options.items() if value), "")
+
+
+def _list_of(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",")] if text else []
 
 
 def _project(file: Path, tool: str, data: str, output: Path, *, force: bool, as_json: bool) -> None:
@@ -90,11 +104,8 @@ def _project(file: Path, tool: str, data: str, output: Path, *, force: bool, as_
 def _model(
     file: Path,
     data: str,
-    target: str,
-    name: str,
-    lists: tuple[str, str],
-    scores: str,
     output: Path | None,
+    said: dict[str, Any],
     *,
     force: bool,
     as_json: bool,
@@ -103,19 +114,14 @@ def _model(
     from bessemer.cli._console import err, out, print_json
     from bessemer.cli._live import view
 
-    columns, classes = ([one.strip() for one in text.split(",")] if text else [] for text in lists)
     with view(err if as_json else out, as_json) as sink:
         done = import_model(
             file,
             data=data,
-            target=target,
-            name=name,
-            columns=columns,
-            classes=classes,
-            scores=scores,
             output=output or "",
             force=force,
             sinks=[sink],
+            **said,
         )
     if as_json:
         print_json(done.to_json())

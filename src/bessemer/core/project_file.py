@@ -249,7 +249,7 @@ def load(
         project = model.model_validate_json(json.dumps(value))
     except ValidationError as error:
         told = {_last(fault) for fault in secrets}  # with more of what to do
-        faults += [f for f in _faults(error, model) if f.what != LITERAL_FOUND or _last(f) not in told]
+        faults += [f for f in faults_of(error, model) if f.what != LITERAL_FOUND or _last(f) not in told]
     if faults:
         unique = {(f.path, f.what): f for f in faults}
         located = [Fault(f.path, f.line or document.line(f.path), f.what, f.fix) for f in unique.values()]
@@ -266,7 +266,8 @@ def _last(fault: Fault) -> str:
 
 
 # pydantic's errors in our words ----------------------------------------------------------------------
-def _faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
+def faults_of(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
+    """The faults that pydantic found, in our words, without their lines."""
     found = []
     for item in error.errors(include_url=False):
         path, known = _walk(model, item["loc"])

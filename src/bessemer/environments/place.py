@@ -20,6 +20,8 @@ from bessemer.environments.tools import run_tool
 
 #: Where environments are, instead of the user's cache folder.
 VARIABLE = "BESSEMER_ENVIRONMENTS"
+#: How the line begins that says so.
+INSTALLING = "installing the environment"
 #: Is written last: a folder without it was not finished.
 _READY = "READY"
 
@@ -74,7 +76,7 @@ class Environment:
         if not self.ready:
             with explained("install into", self.folder), exclusive(self._lock, wait=_WAIT, busy=_BUSY):
                 if not self.ready:
-                    tell(f"installing the environment {self.name} (about {self.megabytes} MB), once")
+                    tell(f"{INSTALLING} {self.name} (about {self.megabytes} MB), once")
                     self._make(tell)
         return self.folder
 

@@ -9,7 +9,7 @@ from bessemer.environments.place import Environment
 _LISTED = (
     Environment("torchserve", "python", "TorchServe and torch, for the CPU", 1000, "torchserve.txt"),
     Environment(
-        "tensorflow", "python", "TensorFlow, Keras, LiteRT and TensorFlow Lite Micro", 1600, "tensorflow.txt"
+        "tensorflow", "python", "TensorFlow, Keras, LiteRT and TensorFlow Lite Micro", 1700, "tensorflow.txt"
     ),
     Environment("tensorflow_js", "node", "TensorFlow.js", 300, "tensorflow_js"),
     Environment(

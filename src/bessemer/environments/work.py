@@ -34,6 +34,7 @@ def work(
     *,
     tell: Tell = lambda line: None,
     environ: Mapping[str, str] | None = None,
+    seconds: float = 3600,
 ) -> Work:
     """Run `workers/WORKER` in an environment, which is made first where it is not there.
 
@@ -43,13 +44,14 @@ def work(
     Args:
         worker: a file of `bessemer.environments.workers`.
         question: JSON; paths in it are absolute. arrays: numbers.
+        seconds: it is ended after them, with all that it started.
 
     Raises:
         ToolError: the environment cannot be made, or the worker failed.
     """
     environment.ensure(tell)
     own = {**_python(environment), **(environ or {})}
-    return _done(environment.program, worker, question, arrays or {}, tell, own)
+    return _done(environment.program, worker, question, arrays or {}, tell, own, seconds)
 
 
 def work_here(worker: str, question: Mapping[str, Any], *, tell: Tell = lambda line: None) -> Work:
@@ -68,6 +70,7 @@ def _done(
     arrays: Mapping[str, np.ndarray],
     tell: Tell,
     environ: Mapping[str, str],
+    seconds: float = 3600,
 ) -> Work:
     with tempfile.TemporaryDirectory(prefix="bessemer-work-") as place:
         folder = Path(place)
@@ -80,6 +83,7 @@ def _done(
                 folder=folder,
                 tell=lambda line: tell(line[10:]) if line.startswith("progress: ") else None,
                 environ=environ,
+                seconds=seconds,
             )
         return _answer(folder, worker)
 

@@ -45,6 +45,12 @@ TARGETS: PluginTable[Target] = PluginTable(
             requires=("torch",),
             summary="an archive for TorchServe, with a handler of rows in JSON",
         ),
+        "safetensors": PluginRef(
+            f"{_HERE}.safetensors:Safetensors",
+            extra="embeddings",
+            requires=("safetensors",),
+            summary="weights, and layers by name, for torch and NumPy",
+        ),
         "savedmodel": PluginRef(
             f"{_HERE}.savedmodel:SavedModel",
             summary="TensorFlow's SavedModel, in the folders of TensorFlow Serving",

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bessemer.core.blocks import blocks_of
 from bessemer.core.errors import Fault, ProjectError, did_you_mean
 from bessemer.core.signature import DType, Field, Signature
 from bessemer.core.sql import quote
@@ -54,7 +55,7 @@ def given_preprocessor(
     features = tuple(Feature(**feature) for feature in given.info["features"])
     ctx.note(f"the features are those of {given.file}: {len(features)} from {len(inputs)} columns")
     signature = Signature(inputs, (), data.task, data.target, data.classes)
-    return Preprocessor(given.front, signature, features, ())
+    return Preprocessor(given.front, signature, features, (), blocks_of(given.info))
 
 
 def _check(given: Given, data: Labelled) -> None:

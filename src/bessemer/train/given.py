@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bessemer.train.outcome import Outcome
 
 #: Native models that are whole without the learner that made them.
-_KINDS = ("trees", "linear", "constant", "pairs", "head")
+_KINDS = ("trees", "linear", "constant", "pairs", "head", "ensemble")
 
 
 def judge_given(trial: Trial, splits: Artifact, preprocessor: Artifact, ctx: Context) -> Outcome:
@@ -114,7 +114,7 @@ def _check(given: Given, trial: Trial, splits: Artifact, preprocessor: Artifact)
     if (kind := given.info["native"]["kind"]) not in _KINDS:
         raise _fault(
             f"{given.file} holds a model of kind '{kind}', which cannot be given",
-            f"give one of a single learner ({', '.join(_KINDS)})",
+            f"give one that is whole without its library ({', '.join(_KINDS)})",
         )
     if not isinstance(given.info.get("calibration"), dict):
         raise PackageError(f"'{given.file}' does not say how it is calibrated", fix="make the package again")

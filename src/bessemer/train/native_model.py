@@ -97,4 +97,14 @@ def restored(native: Native, params: Mapping[str, Any], iterations: int, curves:
 
         encoder, kind, content = decode_paired(native.content)
         return PairedModel(encoder, restored(Native(kind, "inner", content), params, iterations, curves))
+    if native.kind == "ensemble":
+        from bessemer.package.natives import decode_ensemble
+        from bessemer.train.ensemble import Ensemble
+
+        members: list[tuple[float, Fitted]] = []
+        for part in decode_ensemble(native.content):
+            rounds = 0 if members else iterations  # of all together, since nothing says whose they are
+            member = restored(Native(part.kind, "member", part.content), {}, rounds, {})
+            members.append((part.weight, member))
+        return Ensemble(tuple(members), params, curves)
     return HeadModel(native, params, iterations, curves)

@@ -38,9 +38,18 @@ def check_parity(graph: Any, X: np.ndarray, score: np.ndarray) -> float:
     Raises:
         PackageError: the difference is above `TOLERANCE`.
     """
-    if not len(X):
+    return check_same(scores_of(graph, X), score) if len(X) else 0.0
+
+
+def check_same(twin: np.ndarray, score: np.ndarray) -> float:
+    """The worst difference between what a graph says, (N, K'), and what the native model says, of the same rows.
+
+    Raises:
+        PackageError: the difference is above `TOLERANCE`.
+    """
+    if not len(score):
         return 0.0
-    twin = _scores(graph, X).astype(np.float64)
+    twin = twin.astype(np.float64)
     difference = np.abs(twin - score) / sizes(score)
     worst = float(np.max(difference))
     if not worst <= TOLERANCE:
@@ -53,10 +62,12 @@ def check_parity(graph: Any, X: np.ndarray, score: np.ndarray) -> float:
     return worst
 
 
-def _scores(graph: Any, X: np.ndarray) -> np.ndarray:
-    """`score` of all rows, some at once."""
-    from bessemer.package.graph import serialize
+def scores_of(graph: Any, X: np.ndarray) -> np.ndarray:
+    """What an ONNX model (or its bytes) from `features` to `score` says of all rows, some at once."""
+    from bessemer.package.onnx_format import serialize
+    from bessemer.package.runtime import open_session
 
-    content, at_once = serialize(graph), max(1, _VALUES // X.shape[1])
-    parts = [X[first : first + at_once] for first in range(0, len(X), at_once)]
-    return np.concatenate([run_graph(content, {"features": part}, ["score"])[0] for part in parts])
+    session = open_session(graph if isinstance(graph, bytes) else serialize(graph), 1)
+    at_once = max(1, _VALUES // X.shape[1])
+    parts = [np.ascontiguousarray(X[first : first + at_once]) for first in range(0, len(X), at_once)]
+    return np.concatenate([session.run(["score"], {"features": part})[0] for part in parts])

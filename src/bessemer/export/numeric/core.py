@@ -167,6 +167,7 @@ def _program(
     decision = model.info.get("decision") or {}
     if decision.get("groups"):
         return None, "the threshold of its decision is another one for each group of rows"
+    names = [feature["name"] for feature in model.info["features"]]
     told = {
         "format": 1,
         "task": model.task,
@@ -177,5 +178,6 @@ def _program(
         "fill": [float(v) for v in fill],
         "flags": list(flags),
         "width": len(fill) + len(flags),
+        "columns": names + [f"{names[i]} is missing" for i in flags],
     }
     return told, ""

@@ -17,13 +17,17 @@ from bessemer.package.write import write_package
 
 @dataclass(frozen=True)
 class Made:
-    """A package that was made of a model. title: of the form that it came in. size: of the package in bytes."""
+    """A package that was made of a model.
+
+    title: of the form that it came in. size: of the package in bytes. threshold: see `Foreign`.
+    """
 
     path: Path
     title: str
     signature: Signature
     notes: tuple[str, ...]
     size: int
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Ready:
     members: Mapping[str, bytes]
     name: str
     version: str
+    threshold: float
 
     def write(self, out: Path) -> Made:
         """Write the package, signed with this user's key.
@@ -52,7 +57,7 @@ class Ready:
             task=self.signature.task,
             target=self.signature.target,
         )
-        return Made(out, self.title, self.signature, self.notes, package.size)
+        return Made(out, self.title, self.signature, self.notes, package.size, self.threshold)
 
 
 def ready_of(
@@ -70,7 +75,7 @@ def ready_of(
         signature, members = members_of(
             foreign, title=kind.TITLE, data=data, name=name, version=version, target=target
         )
-    return Ready(kind.TITLE, signature, foreign.notes, members, name, version)
+    return Ready(kind.TITLE, signature, foreign.notes, members, name, version, foreign.threshold)
 
 
 def package_of(

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bessemer.core.errors import FormatError, UsageError
 from bessemer.core.signature import DType, Task
 from bessemer.core.sql import quote
+from bessemer.importers.models.filled import Filled
 from bessemer.package.remote.text import harmless
 from bessemer.prepare.transforms.base import Column, Feature, Plain
 from bessemer.prepare.transforms.categorical import FittedCategorical
 from bessemer.train.learner import Native
+
+if TYPE_CHECKING:
+    from bessemer.importers.models.pmml.features import Computed
+    from bessemer.importers.models.signature import Said
+    from bessemer.prepare.transforms.image import FittedImage
 
 #: Largest file that is read, in bytes: JSON and text take ten times as much memory while they are parsed.
 LARGEST = 2**28
@@ -29,19 +35,33 @@ class Asked:
 
     columns: names of its columns, in its order. classes: names of its classes, in its order.
     scores: what the numbers of an ONNX graph are: `logits`, `probabilities`, `values` or '' (the graph says it).
+    beside: names of its columns that stand beside its file, for one that has none, or numbers them.
+    task: `binary`, `multiclass`, `regression` or ''.
+    signature: all that was said, where it was said in a file: columns, classes, scores and task are those of the file
+        then.
+    tell: is given a line of what is being done, where that takes long.
     """
 
     columns: tuple[str, ...] = ()
-    classes: tuple[str, ...] = ()
+    classes: tuple[Any, ...] = ()
     scores: str = ""
+    beside: tuple[str, ...] = ()
+    task: str = ""
+    signature: Said | None = None
+    tell: Callable[[str], None] = field(default=lambda line: None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
 class Input:
-    """A raw column, and the features that are made of it, which stand side by side."""
+    """A raw column, and the features that are made of it, which stand side by side.
+
+    nullable, domain: as in a package's signature.
+    """
 
     column: Column
-    fitted: Plain | FittedCategorical
+    fitted: Plain | Filled | FittedCategorical | FittedImage | Computed
+    nullable: bool = True
+    domain: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,6 +71,9 @@ class Foreign:
     learner: what kind it is, in a word. inputs: their features, one after the other, are what the native model takes.
     classes: in the order of the model's outputs; () for a number. params: facts about the model.
     notes: what is worth saying of how it was read.
+    untried: whether its native model is a graph of somebody else's operators, which is tried in a process with limits.
+    columns: the raw columns, where some features are made of several; else each input is one.
+    threshold: the probability from which on the second of two classes is said.
     """
 
     learner: str
@@ -61,6 +84,9 @@ class Foreign:
     params: Mapping[str, Any] = field(default_factory=dict)
     iterations: int = 0
     notes: tuple[str, ...] = ()
+    untried: bool = False
+    columns: Mapping[str, DType] = field(default_factory=dict)
+    threshold: float = 0.5
 
 
 def refused(what: str, why: str = "", fix: str = "") -> FormatError:
@@ -117,12 +143,21 @@ def named(asked: Asked, said: Sequence[str], count: int) -> tuple[str, ...]:
     """
     if not 0 < count <= MOST_COLUMNS:
         raise refused(f"the model takes {count:,} columns", f"1 to {MOST_COLUMNS:,} can be imported")
-    names = asked.columns or (tuple(map(str, said)) if len(said) == count else ())
-    names = names or tuple(f"f{i}" for i in range(count))
+    numbered = tuple(f"f{i}" for i in range(count))
+    own = tuple(map(str, said)) if len(said) == count else numbered
+    if own in (numbered, tuple(f"Column_{i}" for i in range(count))) and len(asked.beside) == count:
+        own = asked.beside
+    names = asked.columns or own
     if len(names) != count:
         raise UsageError(
-            f"--columns names {len(names)} columns, and the model takes {count}",
+            f"{_saying(asked, 'columns')} names {len(names)} columns, and the model takes {count}",
             fix="name each column once, in the order in which the model was trained",
+        )
+    if names != own and sorted(names) == sorted(own):
+        raise UsageError(
+            f"{_saying(asked, 'columns')} has the model's own columns in another order",
+            why=f"the model's is {', '.join(map(harmless, own[:10]))}{', ...' if count > 10 else ''}",
+            fix="give its order",
         )
     seen: set[str] = set()
     for name in names:
@@ -135,6 +170,10 @@ def named(asked: Asked, said: Sequence[str], count: int) -> tuple[str, ...]:
             )
         seen.add(name)
     return names
+
+
+def _saying(asked: Asked, option: str) -> str:
+    return f"--{option}" if asked.signature is None else "the signature"
 
 
 def classes_of(asked: Asked, said: Sequence[Any], count: int) -> tuple[Any, ...]:

@@ -12,11 +12,24 @@ from bessemer.core.plugins import PluginRef, PluginTable
 from bessemer.importers.models.folders import files_of, names_of, packed
 from bessemer.importers.models.foreign import LARGEST, Asked, Foreign
 from bessemer.importers.models.refusals import refuse
+from bessemer.importers.models.signed import signed
 
 #: Bytes that are looked at to tell what a file is.
 _HEAD = 2**16
 #: The forms that need not say what their numbers are: `--scores` does.
-_UNSAID = frozenset({"onnx"})
+_UNSAID = frozenset(
+    {
+        "onnx",
+        "torchscript",
+        "torch_export",
+        "torch_folder",
+        "mlflow",
+        "keras",
+        "keras_h5",
+        "keras_folder",
+        "saved_model",
+    }
+)
 
 
 class Format(Protocol):
@@ -68,24 +81,49 @@ FORMATS: PluginTable[Format] = PluginTable(
         "catboost": PluginRef(f"{_HERE}.catboost:CatBoost", summary="CatBoost's JSON"),
         "skops": PluginRef(f"{_HERE}.skops:Skops", summary="scikit-learn's models as skops keeps them"),
         "safetensors": PluginRef(f"{_HERE}.safetensors:Safetensors", summary="weights of a perceptron"),
+        "pmml": PluginRef(f"{_HERE}.pmml.form:Pmml", summary="PMML 4.x"),
         "onnx": PluginRef(f"{_HERE}.onnx:Onnx", summary="ONNX of any exporter"),
+        "keras": PluginRef(f"{_HERE}.tensorflow.keras:Keras", summary="Keras's own file"),
+        "keras_h5": PluginRef(f"{_HERE}.tensorflow.keras:HDF5", summary="Keras's older file, HDF5"),
+        "torchscript": PluginRef(f"{_HERE}.torch.torchscript:TorchScript", summary="TorchScript"),
+        "torch_export": PluginRef(f"{_HERE}.torch.pt2:TorchExport", summary="torch.export's programs"),
     },
 )  # fmt: skip
 
-FOLDERS: PluginTable[FolderFormat] = PluginTable("bessemer.model_folders", {})
+FOLDERS: PluginTable[FolderFormat] = PluginTable(
+    "bessemer.model_folders",
+    {
+        "mlflow": PluginRef(f"{_HERE}.mlflow:MLflow", summary="MLflow's model folders"),
+        "safetensors_folder": PluginRef(
+            f"{_HERE}.layers:LayersFolder", summary="safetensors with their layers by name"
+        ),
+        "torch_folder": PluginRef(f"{_HERE}.torch.folder:TorchFolder", summary="our exports to PyTorch"),
+        "saved_model": PluginRef(f"{_HERE}.tensorflow.saved_model:SavedModel", summary="TensorFlow's SavedModel"),
+        "keras_folder": PluginRef(f"{_HERE}.tensorflow.keras:KerasFolder", summary="architecture and weights of Keras"),
+    },
+)  # fmt: skip
 
 
 def head_of(path: Path) -> bytes:
-    """The first bytes of a file.
+    """The first bytes of a file; of an archive the last ones as well, where it lists what is in it.
 
     Raises:
         UsageError: there is none, or it cannot be read.
     """
     try:
         with path.open("rb") as file:
-            return file.read(_HEAD)
+            head = file.read(_HEAD)
+            if head.startswith(b"PK\x03\x04"):
+                file.seek(max(len(head), path.stat().st_size - _HEAD))
+                head += file.read(_HEAD)
+            return head
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}", fix="check the path") from None
+
+
+def _placed(path: Path) -> Path:
+    """The folder of a file that stands for the whole of it."""
+    return path.parent if path.name == "MLmodel" and path.is_file() else path
 
 
 def format_of(path: Path) -> str:
@@ -94,6 +132,7 @@ def format_of(path: Path) -> str:
     Raises:
         FormatError: a form that is refused unopened. UsageError: it cannot be read.
     """
+    path = _placed(path)
     if path.is_dir():
         names = names_of(path)
         return next((name for name in FOLDERS if FOLDERS.load(name)().recognises(names)), "")
@@ -111,6 +150,7 @@ def read(path: Path, asked: Asked) -> tuple[Format | FolderFormat, bytes, Foreig
         FormatError: it is refused, damaged, too large, or holds what has no counterpart.
         UsageError: no model, or what was asked for does not fit it.
     """
+    path = _placed(path)
     name = format_of(path)
     if not name:
         titles = [table.load(one).TITLE for table in (FORMATS, FOLDERS) for one in table]
@@ -123,7 +163,7 @@ def read(path: Path, asked: Asked) -> tuple[Format | FolderFormat, bytes, Foreig
     if path.is_dir():
         folder = FOLDERS.load(name)()
         files = files_of(path)
-        return folder, packed(files), folder.read(files, asked)
+        return folder, packed(files), signed(folder.read(files, asked), asked.signature)
     if path.stat().st_size > LARGEST:
         raise FormatError(
             f"{path.name} has {path.stat().st_size:,} bytes", why=f"models up to {LARGEST:,} are imported",
@@ -131,4 +171,4 @@ def read(path: Path, asked: Asked) -> tuple[Format | FolderFormat, bytes, Foreig
         )  # fmt: skip
     kind = FORMATS.load(name)()
     data = path.read_bytes()
-    return kind, data, kind.read(data, asked)
+    return kind, data, signed(kind.read(data, asked), asked.signature)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bessemer.core.errors import did_you_mean
 from bessemer.importers.models.foreign import refused
 from bessemer.package.onnx_format import DOUBLE, FLOAT, INT64, STRING, all_nodes
 
@@ -35,8 +36,11 @@ class Answers:
     probable: bool
 
 
-def answers_of(model: Any) -> Answers:
+def answers_of(model: Any, wanted: str = "") -> Answers:
     """Look at the outputs; a ZipMap, which makes dictionaries of probabilities, is taken off the graph.
+
+    Args:
+        wanted: the name of the output that is the prediction, where that was said.
 
     Raises:
         FormatError: no output is understood, or more than one could be meant.
@@ -64,7 +68,7 @@ def answers_of(model: Any) -> Answers:
             "it says classes alone, without probabilities" if labels else "",
             "export it with its probabilities",
         )
-    value = _chosen(found)
+    value = _chosen(found, wanted)
     _take_off(model, value)
     last = _last(value, producer)
     probable = bool(classes) or "prob" in value.lower() or any("prob" in name.lower() for name in called)
@@ -99,15 +103,17 @@ def _said(node: Any) -> str:
     return _ENDS.get(node.op_type, "")
 
 
-def _chosen(found: Sequence[str]) -> str:
-    if len(found) == 1:
-        return found[0]
+def _chosen(found: Sequence[str], wanted: str) -> str:
+    if wanted and wanted not in found:
+        raise refused(f"the model has no output '{wanted}' of numbers", fix=did_you_mean(wanted, found))
+    if wanted or len(found) == 1:
+        return wanted or found[0]
     told = [name for name in found if "prob" in name.lower()]
     if len(told) != 1:
         raise refused(
             f"the ONNX graph has {len(found)} outputs of numbers: {', '.join(found[:5])}",
             "which one is the prediction is not said",
-            "export it with one of them",
+            "say it in a signature (--signature FILE): `output: NAME`; or export it with one of them",
         )
     return told[0]
 

@@ -1,22 +1,19 @@
 """What a foreign ONNX graph answers, asked in a process of its own: a hostile one may take all memory, or never end.
 
-`python -m bessemer.importers.models.onnx_child FOLDER` reads `graph.onnx` and `rows.npy` there and writes
-`answers.npz`.
+`python -m bessemer.importers.models.onnx_child FOLDER` reads `rows.npy` and the graphs `0.onnx`, `1.onnx`... there and
+writes `answers.npz`.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from bessemer.importers.models.foreign import refused
+from bessemer.importers.models.limited import hold, main, run_limited
 
-#: Bytes of memory beside what Python and onnxruntime take, and seconds of CPU and of the clock.
-_MEMORY, _CPU, _CLOCK = 4 * 2**30, 120, 600
 #: Rows that are asked alone; how often all are asked at once.
 _ALONE, _TIMES = 4, 8
 
@@ -28,72 +25,64 @@ def probe(graph: bytes, rows: np.ndarray) -> dict[str, np.ndarray]:
     Raises:
         FormatError: onnxruntime refuses the graph, or it takes more than a model should.
     """
+    return _asked([graph], rows)
+
+
+def scores(graphs: Sequence[bytes], rows: np.ndarray) -> list[np.ndarray]:
+    """What each of several graphs from `features` to `score` answers to the rows.
+
+    Raises:
+        FormatError: as for `probe`.
+    """
+    found = _asked(graphs, rows, "each")
+    return [found[str(i)] for i in range(len(graphs))]
+
+
+def _asked(graphs: Sequence[bytes], rows: np.ndarray, how: str = "probe") -> dict[str, np.ndarray]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "graph.onnx").write_bytes(graph)
+        for i, graph in enumerate(graphs):
+            (folder / f"{i}.onnx").write_bytes(graph)
         np.save(folder / "rows.npy", rows)
-        # -P: a file of the working folder must not stand in for a module
-        line = [sys.executable, "-P", "-m", __name__, str(folder)]
-        try:
-            done = subprocess.run(line, capture_output=True, timeout=_CLOCK, check=False)  # noqa: S603 - this module
-        except subprocess.TimeoutExpired:
-            raise _too_much() from None
-        if done.returncode < 0:
-            raise _too_much()
-        if done.returncode:
-            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-            raise refused("onnxruntime cannot run the ONNX graph", said[-1][:300] if said else "")
+        (folder / "how").write_text(how)
+        run_limited(__name__, folder, "the ONNX graph", "onnxruntime cannot run the ONNX graph")
         with np.load(folder / "answers.npz", allow_pickle=False) as found:
             return {key: found[key] for key in found.files}
 
 
-def _too_much() -> Exception:
-    return refused(
-        "the ONNX graph cannot be run on a few rows",
-        f"it crashes, or takes more than {_MEMORY / 2**30:.0f} GiB of memory or {_CPU} seconds",
-        "import a smaller model",
-    )
-
-
-def _limit() -> None:
-    """Hold this process to its share, on systems that know how."""
-    try:
-        import resource
-
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        size = pages * resource.getpagesize() + _MEMORY
-        resource.setrlimit(resource.RLIMIT_AS, (size, size))
-        resource.setrlimit(resource.RLIMIT_CPU, (_CPU, _CPU))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    except (ImportError, OSError, ValueError):
-        return
-
-
 def _answer(folder: Path) -> None:
-    from bessemer.package.runtime import open_session
+    import onnxruntime  # noqa: F401 - before the limit
+
+    from bessemer.train.parity import scores_of
 
     rows = np.load(folder / "rows.npy", allow_pickle=False)
-    graph = (folder / "graph.onnx").read_bytes()
-    import onnxruntime  # noqa: F401 - before the limit: libraries reserve what they never use
+    graphs = [(folder / f"{i}.onnx").read_bytes() for i in range(len(list(folder.glob("*.onnx"))))]
+    hold()
+    each = (folder / "how").read_text() == "each"
+    found = (
+        {str(i): scores_of(graph, rows) for i, graph in enumerate(graphs)}
+        if each
+        else _probe(graphs[0], rows)
+    )
+    np.savez(folder / "answers.npz", **found)  # type: ignore[arg-type]
 
-    _limit()
+
+def _probe(graph: bytes, rows: np.ndarray) -> dict[str, np.ndarray]:
+    from bessemer.package.runtime import open_session
+
     session = open_session(graph, 1)
 
     def ask(some: np.ndarray) -> np.ndarray:
         return np.asarray(session.run(["score"], {"features": some})[0])
 
-    found = {
+    return {
         "whole": ask(rows),
         "back": ask(rows[::-1].copy()),
         "many": ask(np.tile(rows, (_TIMES, 1))),
         "missing": ask(np.full_like(rows[:1], np.nan)),
+        "alone": np.concatenate([ask(rows[i : i + 1]).reshape(-1) for i in range(_ALONE)]),
     }
-    alone = [ask(rows[i : i + 1]).reshape(-1) for i in range(_ALONE)]
-    np.savez(folder / "answers.npz", alone=np.concatenate(alone), **found)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":
-    try:
-        _answer(Path(sys.argv[1]))
-    except Exception as error:  # noqa: BLE001 - onnxruntime's errors have no common class; it is somebody's file
-        sys.exit((str(error).splitlines() or [type(error).__name__])[0])
+    main(_answer)

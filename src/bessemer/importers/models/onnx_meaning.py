@@ -46,13 +46,16 @@ def _scores(answers: Answers, width: int, asked: Asked) -> tuple[str, tuple[str,
     """`logits`, `probabilities` or `values`, and a note where the graph does not say it for certain."""
     if asked.scores:
         return asked.scores, ()
+    if asked.task == "regression":
+        return "values", ()
+    named = bool(answers.labels or asked.classes or asked.task)
     if answers.ends == "Sigmoid" and width > 1:
         raise refused(
             f"the ONNX graph ends in a Sigmoid of {width} numbers",
             "each is a probability of its own, of several labels a row",
             "a package has one target; where they sum to 1: --scores probabilities",
         )
-    if answers.ends == "Sigmoid" and not answers.labels and not asked.classes:
+    if answers.ends == "Sigmoid" and not named:
         note = "it ends in a Sigmoid, which is taken for the probability of the second class (else: --scores values)"
         return "probabilities", (note,)
     if answers.says:
@@ -61,8 +64,8 @@ def _scores(answers: Answers, width: int, asked: Asked) -> tuple[str, tuple[str,
         return "probabilities", (
             "its output is taken for probabilities, as it is named (else: --scores logits)",
         )
-    if answers.labels or asked.classes:
-        if width > 1 and not answers.labels and len(asked.classes) != width:
+    if named:
+        if width > 1 and not answers.labels and not asked.task and len(asked.classes) != width:
             raise _unclear(width)
         note = (
             "no Sigmoid or Softmax ends it: its numbers are taken for logits (else: --scores probabilities)"

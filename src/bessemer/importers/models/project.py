@@ -10,6 +10,7 @@ import yaml
 from bessemer.core.errors import UsageError
 from bessemer.core.signature import Signature
 from bessemer.core.sql import quote
+from bessemer.package.decision import USED
 
 #: The package that the project's stages take, beside its project file.
 GIVEN = "given.bsm"
@@ -41,8 +42,8 @@ def check_place(out: Path, folder: Path | None, *, force: bool) -> None:
         )
 
 
-def project_text(signature: Signature, *, name: str, data: str, target: str) -> str:
-    """The project file.
+def project_text(signature: Signature, *, name: str, data: str, target: str, threshold: float = 0.5) -> str:
+    """The project file. threshold: from which probability on the model says the second of two classes.
 
     >>> from bessemer.core.signature import Field
     >>> one = Signature((Field("age", "number", "float32"),), (), "regression", "price")
@@ -62,11 +63,12 @@ def project_text(signature: Signature, *, name: str, data: str, target: str) -> 
     """
     columns = ", ".join(quote(column) for column in (*(f.name for f in signature.inputs), target))
     told = {"name": name, "data": data, "target": target, "task": signature.task}
+    decides = "" if threshold == USED else f", threshold: {threshold!r}"
     return (
         "# Judges the imported model as it is: nothing of it is trained here.\n"
         + _yaml(told)
         + f"acquire:\n  sql: |\n    select {columns}\n    from data\n"
-        + f"prepare: {{given: {GIVEN}}}\ntrain: {{given: {GIVEN}, calibrate: none}}\n"
+        + f"prepare: {{given: {GIVEN}}}\ntrain: {{given: {GIVEN}, calibrate: none{decides}}}\n"
     )
 
 

@@ -16,17 +16,14 @@ _SKLEARN = """where the model was trained, load it yourself and write it as skop
   a model of CatBoost:  model.save_model("model.json", format="json")"""
 _TORCH = """where the model was trained, load it yourself and export it:
     torch.onnx.export(model.eval(), (torch.zeros(1, F),), "model.onnx", input_names=["features"], dynamic_axes={"features": {0: "N"}})
+  or torch.export.save(torch.export.export(model.eval(), (torch.zeros(2, F),), dynamic_shapes=({0: torch.export.Dim("N")},)), "model.pt2")
   or keep its weights alone: safetensors.torch.save_file(model.state_dict(), "model.safetensors")"""  # noqa: E501
-_KERAS = """where the model was trained, load it yourself and export it:
-    import keras
-    keras.models.load_model("model.keras").export("model.onnx", format="onnx")   # Keras 3, pip install tf2onnx"""
 _CATBOOST = """where the model was trained, save it as JSON:
     catboost.CatBoost().load_model("model.cbm").save_model("model.json", format="json")
   with the training pool (pool=...) where it has categories"""
 _XGBOOST = """where the model was trained, save it as JSON:
     xgboost.Booster(model_file="model.bin").save_model("model.json")    # with XGBoost below 3.1"""
-_TENSORFLOW = """where the model was trained:
-    python -m tf2onnx.convert --saved-model FOLDER --output model.onnx"""
+_TENSORFLOW = """import the model that it was made of: its SavedModel folder, or its .keras file"""
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,6 @@ def _zip_with(*names: bytes) -> Callable[[bytes], bool]:
     return lambda head: head.startswith(b"PK\x03\x04") and any(name in head for name in names)
 
 
-_LAYERS = "its layers may hold code (Lambda), as marshalled Python"
 _LEGACY_TORCH = b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 
 
@@ -72,10 +68,6 @@ def _begins(*magics: bytes) -> Callable[[bytes], bool]:
 
 #: In the order in which they are looked for.
 REFUSALS: tuple[Refusal, ...] = (
-    Refusal(
-        "a file of Keras", _LAYERS, _KERAS, _zip_with(b"model.weights.h5", b"config.json", b"metadata.json")
-    ),
-    Refusal("an HDF5 file, as Keras wrote them", _LAYERS, _KERAS, _begins(b"\x89HDF\r\n\x1a\n")),
     Refusal(
         "a file of PyTorch",
         f"it holds a pickle: {_RUNS}",
@@ -114,12 +106,6 @@ REFUSALS: tuple[Refusal, ...] = (
         _begins(b"binf", b"bs64"),
     ),
     Refusal(
-        "PMML",
-        "it is no form that is read here",
-        _SKLEARN,
-        lambda head: head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"<?xml", b"<PMML")),
-    ),
-    Refusal(
         "TensorFlow's form for small devices",
         "its weights are rounded, and its operators are TensorFlow's own",
         _TENSORFLOW,
@@ -129,14 +115,16 @@ REFUSALS: tuple[Refusal, ...] = (
 )
 
 
+def refused_kind(head: bytes) -> Refusal | None:
+    """What a file that begins with these bytes is, where it is not to be opened."""
+    return next((kind for kind in REFUSALS if kind.recognises(head)), None)
+
+
 def refuse(name: str, head: bytes) -> None:
     """Stop at a file that is not to be opened.
 
     Raises:
         FormatError: it is one; the error has the lines that convert it.
     """
-    for kind in REFUSALS:
-        if kind.recognises(head):
-            raise FormatError(
-                f"{name} is {kind.title}, which is refused unopened", why=kind.why, fix=kind.fix
-            )
+    if (kind := refused_kind(head)) is not None:
+        raise FormatError(f"{name} is {kind.title}, which is refused unopened", why=kind.why, fix=kind.fix)

@@ -27,7 +27,7 @@ from bessemer.importers.models.trees import reading
 _KEY, _HEADER = "bessemer", 2**22
 #: Weights that layers may share in any file.
 _SHARED = 2**20
-_DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
+_FLOATS = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
 _TASKS = ("binary", "multiclass", "regression")
 
 
@@ -45,11 +45,16 @@ class Safetensors:
 
     def read(self, data: bytes, asked: Asked) -> Foreign:
         with reading("file of safetensors"):
-            header, rest = _header(data)
+            header, rest = header_of(data)
             return _read(header, rest, asked)
 
 
-def _header(data: bytes) -> tuple[dict[str, Any], bytes]:
+def header_of(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """What a file says of its tensors, and the bytes of all of them.
+
+    Raises:
+        FormatError, ValueError: it says nothing, or too much.
+    """
     size = int.from_bytes(data[:8], "little")
     if size > min(_HEADER, len(data) - 8):
         raise refused(f"the header of the safetensors has {size:,} bytes", f"the file has {len(data):,}")
@@ -78,7 +83,7 @@ def _read(header: Mapping[str, Any], rest: bytes, asked: Asked) -> Foreign:
         raise refused("the layers of the network take more weights than the file has")
     layers = [
         Layer(
-            _tensor(header, rest, f"{one}.weight").T.copy(), _tensor(header, rest, f"{one}.bias"), activation
+            _floats(header, rest, f"{one}.weight").T.copy(), _floats(header, rest, f"{one}.bias"), activation
         )
         for one in names
     ]
@@ -118,18 +123,30 @@ def _numbers(told: Mapping[str, Any], name: str, count: int, default: float) -> 
     return found
 
 
-def _tensor(header: Mapping[str, Any], rest: bytes, name: str) -> np.ndarray:
+def _floats(header: Mapping[str, Any], rest: bytes, name: str) -> np.ndarray:
+    return tensor_of(header, rest, name, _FLOATS, 2).astype(np.float32)
+
+
+def tensor_of(
+    header: Mapping[str, Any], rest: bytes, name: str, dtypes: Mapping[str, str], most: int
+) -> np.ndarray:
+    """A tensor of one of some types, with at most so many dimensions.
+
+    Raises:
+        FormatError: there is none, or it is another, or not where it says.
+    """
     if name not in header:
         raise refused(f"the safetensors have no tensor '{name}'", fix=did_you_mean(name, header))
     entry = header[name]
     first, end = (int(offset) for offset in entry["data_offsets"])
     shape = [int(size) for size in entry["shape"]]
-    if entry["dtype"] not in _DTYPES or min(shape, default=0) < 1 or len(shape) > 2:
+    if entry["dtype"] not in dtypes or min(shape, default=1) < 1 or len(shape) > most:
         raise refused(
-            f"the tensor '{name}' is {entry['dtype']} of shape {shape}", "F16, F32 and F64 are read"
+            f"the tensor '{name}' is {entry['dtype']} of shape {shape}",
+            f"{', '.join(dtypes)} of up to {most} dimensions are read",
         )
-    dtype = np.dtype(_DTYPES[entry["dtype"]])
+    dtype = np.dtype(dtypes[entry["dtype"]])
     count = int(np.prod(shape, dtype=object))
     if not 0 <= first <= end <= len(rest) or end - first != count * dtype.itemsize:
         raise refused(f"the tensor '{name}' is not where it says", f"bytes {first} to {end} of {len(rest)}")
-    return np.frombuffer(rest[first:end], dtype).astype(np.float32).reshape(shape)
+    return np.frombuffer(rest[first:end], dtype).reshape(shape)

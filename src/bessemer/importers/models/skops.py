@@ -18,9 +18,13 @@ class Skops:
         return is_archive(head)
 
     def read(self, data: bytes, asked: Asked) -> Foreign:
+        from bessemer.importers.models.sklearn.boosters import is_lightgbm, of_lightgbm
         from bessemer.importers.models.sklearn.front import front_of
         from bessemer.importers.models.sklearn.models import to_foreign
 
         with reading("archive of skops"):
-            front, model = front_of(open_archive(data), asked)
+            top = open_archive(data)
+            if is_lightgbm(top):
+                return of_lightgbm(top, asked)
+            front, model = front_of(top, asked)
             return to_foreign(model, front, asked)

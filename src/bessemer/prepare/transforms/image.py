@@ -194,7 +194,7 @@ class Image:
         if not looked_at:
             return None
         shape = _shape(settings, looked_at)
-        features = tuple(_features(name, shape))
+        features = tuple(pixel_features(name, shape))
         if _has_missing(column):
             meaning = f"1 where {name} is missing, else 0"
             features = (*features, Feature(f"{name}: missing", name, "indicator", meaning))
@@ -240,7 +240,8 @@ def _shape(settings: ImageSpec, looked_at: Sequence[ImageFacts]) -> tuple[int, i
     return (channels, max(1, round(height * scale)), max(1, round(width * scale)))
 
 
-def _features(name: str, shape: tuple[int, int, int]) -> list[Feature]:
+def pixel_features(name: str, shape: tuple[int, int, int]) -> list[Feature]:
+    """The features of an image of `shape` (channels, height, width): a channel after the other, row by row."""
     channels, height, width = shape
     return [
         Feature(

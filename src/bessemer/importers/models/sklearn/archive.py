@@ -25,7 +25,8 @@ _TREE, _FILES, _PROTOCOLS = 2**26, 200_000, (0, 1, 2)
 #: Types that are data and mean the same everywhere; all others may have been changed by whoever wrote the file.
 _TRUSTED = re.compile(
     r"(builtins\.(dict|list|tuple|set|str|int|float|bool|NoneType|slice|type|bytes|range)"
-    r"|collections\.(OrderedDict|defaultdict)|numpy(\.\w+)*|scipy\.sparse(\.\w+)*|sklearn(\.\w+)+)"
+    r"|collections\.(OrderedDict|defaultdict)|numpy(\.\w+)*|scipy\.sparse(\.\w+)*|sklearn(\.\w+)+"
+    r"|lightgbm\.(basic\.Booster|sklearn\.LGBM(Classifier|Regressor|Ranker)))"
 )
 #: Nodes that stand for code: functions and methods by name.
 _CODE = ("FunctionNode", "MethodNode", "PartialNode", "OperatorFuncNode")

@@ -1,0 +1,1 @@
+"""Models of Keras and TensorFlow: looked at here as data, and turned into ONNX elsewhere."""
