@@ -9,6 +9,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 C := $(wildcard src/bessemer/*/*/_*.c src/bessemer/*/*/*/_*.c)
 
+# Python keeps what it has compiled, also where it is told not to, as in many containers: most of the start of a process, of
+# which the tests start thousands, would be compiling.
+export PYTHONDONTWRITEBYTECODE :=
+# Threads that wait for each other sleep: where several processes share the cores, spinning takes more than half of them.
+export OMP_WAIT_POLICY := passive
+
 .PHONY: install demo loop test check lint types layers unit slow bench lock clean browser node java hdfs postgres prometheus cortex
 
 install: $(STAMP)
@@ -27,14 +33,18 @@ demo: install
 loop: install
 	$(BIN)/python examples/closed-loop/loop.py
 
-# Tests with servers, browsers and whole runs mostly wait for other processes: so many files go side by side. Those that
-# are about time itself have the machine for themselves.
-BESIDE ?= 3
+# Tests with servers, browsers and whole runs mostly wait for other processes: so many files go side by side, and not those
+# with one long test last, of which a worker would be given several. Those that are about time itself have the machine
+# for themselves.
+BESIDE ?= 4
+QUICK = $(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
+SLOW = $(BIN)/python -m pytest -m "slow and not alone" -n $(BESIDE) --dist loadfile --no-loadscope-reorder
+ALONE = $(BIN)/python -m pytest -m "slow and alone"
 
 test: install browser node java hdfs postgres prometheus cortex lint types layers
-	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
-	$(BIN)/python -m pytest -m "slow and not alone" -n $(BESIDE) --dist loadfile
-	$(BIN)/python -m pytest -m "slow and alone"
+	$(QUICK)
+	$(SLOW)
+	$(ALONE)
 
 check: install lint types layers unit
 
@@ -49,11 +59,11 @@ layers: install
 	$(BIN)/lint-imports
 
 unit: install
-	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
+	$(QUICK)
 
 slow: install
-	$(BIN)/python -m pytest -m "slow and not alone" -n $(BESIDE) --dist loadfile
-	$(BIN)/python -m pytest -m "slow and alone"
+	$(SLOW)
+	$(ALONE)
 
 # The report and the API page are tested in a real browser.
 browser:

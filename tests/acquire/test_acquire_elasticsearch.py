@@ -271,6 +271,7 @@ acquire:
     assert again == meta["sources"]["orders"]["fingerprint"], "the same rows are the same data"
 
 
+@pytest.mark.slow
 def test_only_documents_that_are_new_are_read(server: noida.Noida, client: Client, tmp_path: Path) -> None:
     """By a date with a format of its own, with documents that come late and one that changes."""
     mapping = {

@@ -96,6 +96,7 @@ def test_a_checksum(site: Site, reader: Reader) -> None:
         reader.acquire({"csv": f"{site.url}/d.csv", "sha256": "0" * 64})
 
 
+@pytest.mark.slow
 def test_an_address_with_a_tag_is_read_when_it_changed(site: Site, files: Files, reader: Reader) -> None:
     source = {"csv": f"{site.url}/d.csv"}
     before = reader.fingerprint(source)
@@ -108,6 +109,7 @@ def test_an_address_with_a_tag_is_read_when_it_changed(site: Site, files: Files,
     assert site.asked() == ["/d.csv", "/d.csv"]
 
 
+@pytest.mark.slow
 def test_without_a_tag_it_is_read_each_time_and_gives_the_same(
     site: Site, files: Files, reader: Reader
 ) -> None:
@@ -126,6 +128,7 @@ def test_a_server_that_knows_no_head(site: Site, files: Files, reader: Reader) -
     assert len(reader.rows(source)) == 2
 
 
+@pytest.mark.slow
 def test_of_a_folder_the_file_that_changed_is_read(site: Site, files: Files, reader: Reader) -> None:
     for i in range(20):
         files.content[f"/logs/part {i:02d}#ü.parquet"] = parquet(pa.table({"id": [i], "n": [i]}))
@@ -234,6 +237,7 @@ def test_a_server_that_asks_for_time_gets_it(site: Site, reader: Reader, waits: 
     assert "tried 4 times" in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Fault(pause=600.0), Fault(drip=10)], ids=["silent", "dripping"])
 def test_a_server_that_is_too_slow_is_told(fault: Fault, site: Site, tmp_path: Path) -> None:
     site.fault = lambda request: fault if request.method == "GET" else None
@@ -317,6 +321,7 @@ def test_encryption(
         assert site.requests == []
 
 
+@pytest.mark.slow
 def test_what_came_packed_is_unpacked_once(site: Site, files: Files, reader: Reader) -> None:
     packed = {"Content-Encoding": "gzip"}
     for name, content, headers in (

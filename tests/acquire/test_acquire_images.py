@@ -153,6 +153,7 @@ def test_broken_files_are_an_error_where_that_is_asked_for_or_none_is_whole(
         landed({"images": "none"}, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_decompression_bomb_is_not_decoded(tmp_path: Path) -> None:
     bomb = io.BytesIO()
     Image.new("1", (30_000, 30_000)).save(bomb, "PNG")

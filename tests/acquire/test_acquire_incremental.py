@@ -142,6 +142,7 @@ def test_of_equal_cursors_the_later_reading_counts(tmp_path: Path, orders: Path)
     assert {row["id"]: row["state"] for row in rows(project.read())}[3] == "cancelled"
 
 
+@pytest.mark.slow
 def test_rows_without_a_cursor_are_there_and_counted_once(tmp_path: Path, orders: Path) -> None:
     sqlite(orders, "INSERT INTO orders VALUES (7, NULL, 'lost')")
     project = reader(tmp_path, cursor="at", key=["id"])
@@ -165,6 +166,7 @@ def test_deleted_rows_stay_until_everything_is_read_again(tmp_path: Path, orders
     assert "read from its beginning: everything was last read on 20" in project.notes[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["TIMESTAMP", "TIMESTAMPTZ", "DATE", "TIMESTAMP_NS", "TIMESTAMP_S"])
 @pytest.mark.parametrize("key", [["id"], []])
 def test_a_time_that_is_to_come_does_not_end_reading(tmp_path: Path, kind: str, key: list[str]) -> None:
@@ -191,6 +193,7 @@ def test_a_time_that_is_to_come_does_not_end_reading(tmp_path: Path, kind: str, 
     assert found.ref == project.whole().ref
 
 
+@pytest.mark.slow
 def test_a_position_that_is_to_come_is_left(tmp_path: Path) -> None:
     with closing(duckdb.connect(str(tmp_path / "t.duckdb"))) as database:
         database.execute("""CREATE TABLE t AS SELECT 1 AS id, TIMESTAMP '2024-01-01' AS "at" """)
@@ -228,6 +231,7 @@ def test_what_is_kept_may_be_damaged(tmp_path: Path, orders: Path, damage: str) 
     assert "was read from its beginning" in project.notes[0]
 
 
+@pytest.mark.slow
 def test_other_settings_begin_again_and_when_to_read_does_not(
     tmp_path: Path, orders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,6 +267,7 @@ def test_a_new_column_is_empty_in_earlier_rows_and_is_told(tmp_path: Path, order
     assert found.ref == project.whole().ref
 
 
+@pytest.mark.slow
 def test_types_widen_and_columns_without_a_value_take_the_type_they_get(tmp_path: Path, orders: Path) -> None:
     sqlite(orders, "ALTER TABLE orders ADD COLUMN n", "ALTER TABLE orders ADD COLUMN late")
     project = reader(tmp_path, cursor="at")
@@ -321,6 +326,7 @@ def test_a_cursor_that_went_is_told(tmp_path: Path, orders: Path) -> None:
         project.read()
 
 
+@pytest.mark.slow
 def test_personal_columns_are_changed_before_they_are_kept(
     tmp_path: Path, orders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -484,6 +490,7 @@ def test_a_kill_at_any_step_onto_the_disk_loses_nothing_and_doubles_nothing(
     assert len(list((tmp_path / "kept").rglob("*.*"))) == 2, "something was left behind"
 
 
+@pytest.mark.slow
 def test_a_source_that_breaks_off_changes_nothing(
     tmp_path: Path, orders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

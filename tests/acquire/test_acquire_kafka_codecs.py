@@ -129,6 +129,7 @@ SCHEMAS: list[dict[str, str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(
     st.lists(RAW | PRETTY | BAD, max_size=6),
@@ -349,6 +350,7 @@ START = st.sampled_from([framed(number, b"") for number in range(4)] + [b"", b"\
 BODY = st.binary(max_size=60) | st.sampled_from([CLICK, bytes([2, 2]) + BUY])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(st.lists(st.tuples(START, BODY, st.integers(0, 60), st.binary(max_size=3)), max_size=5))
 def test_no_bytes_keep_the_others_from_landing(parts: list[tuple[bytes, bytes, int, bytes]]) -> None:

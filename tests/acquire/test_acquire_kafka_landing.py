@@ -108,6 +108,7 @@ def test_a_type_that_another_writer_has_made_is_kept(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_progress_outlives_checkpoints_and_the_cleaning_of_the_log(tmp_path: Path) -> None:
     one = lander(tmp_path / "l")
     one.begin([0, 1])
@@ -233,6 +234,7 @@ def closed(one: Lander, lake: Path) -> Any:
     return found.told, found.path.read_bytes()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=12)
 @given(events(), st.lists(st.integers(1, 39), max_size=6), st.lists(st.booleans(), min_size=1, max_size=5))
 def test_windows_are_the_same_for_any_batches_and_kills(
@@ -243,6 +245,7 @@ def test_windows_are_the_same_for_any_batches_and_kills(
         assert cut(found, [c for c in cuts if c < len(found)], again, Path(name) / "often") == once
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(events())
 def test_windows_are_what_the_definition_says(found: list[tuple[int, int, str, int]]) -> None:

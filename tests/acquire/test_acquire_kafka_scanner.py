@@ -62,6 +62,7 @@ def row(message: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.tuples(WITH_MORE, st.integers(0, 2)), min_size=1, max_size=20), st.booleans())
 def test_the_columns_are_what_pythons_parser_gives(
@@ -84,6 +85,7 @@ def judged(value: bytes) -> dict[str, Any] | None:
     return None if found.faults else dict(rows[0])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(WITH_MORE, st.integers(0, 2), st.floats(0, 1), st.integers(0, 3), ODD)
 def test_odd_bytes_are_judged_as_one_by_one_or_left_to_others(
@@ -128,6 +130,7 @@ def test_escapes_and_numbers_at_their_limits() -> None:
     assert found["i"].to_pylist() == [-(2**63), None, 0]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(
     st.lists(

@@ -166,6 +166,7 @@ def clear_copies(folder: Path) -> list[str]:
     return [leak for leak in leaks(folder, "bessemer.yaml") if "/cache/" in leak]
 
 
+@pytest.mark.slow
 def test_copies_that_were_kept_before_go(tmp_path: Path) -> None:
     """Also where the first run with the setting fails, and of sources that are gone from the project."""
     folder = tmp_path / "project"
@@ -273,6 +274,7 @@ def test_a_whole_run_keeps_it_out_of_reports_and_packages(tmp_path: Path) -> Non
     assert list((folder / "build").glob("*.bsm"))
 
 
+@pytest.mark.slow
 def test_what_is_kept_between_runs_is_changed_too(tmp_path: Path) -> None:
     """Incremental reading keeps rows; they went through the door before."""
     folder = tmp_path / "project"

@@ -62,6 +62,7 @@ def acquire(
     return rows
 
 
+@pytest.mark.slow
 def test_labelled_rows_come_in_order_under_the_names_of_the_inputs(tmp_path: Path) -> None:
     logged(tmp_path / "log")
     rows = acquire(tmp_path, SOURCE)
@@ -72,6 +73,7 @@ def test_labelled_rows_come_in_order_under_the_names_of_the_inputs(tmp_path: Pat
     assert rows[0]["predicted_at"].timestamp() is not None
 
 
+@pytest.mark.slow
 def test_what_a_shadow_was_asked_too_is_there_once(tmp_path: Path) -> None:
     logged(tmp_path / "log", ("1", "2"))
     assert len(acquire(tmp_path, SOURCE)) == 3
@@ -82,11 +84,13 @@ def test_a_log_that_is_not_there_yet_adds_no_rows(tmp_path: Path) -> None:
     assert acquire(tmp_path, SOURCE, sql) == [{"price": 1.5, "contract": "x"}]
 
 
+@pytest.mark.slow
 def test_inputs_can_be_left_out(tmp_path: Path) -> None:
     logged(tmp_path / "log")
     assert "contract" not in acquire(tmp_path, {**SOURCE, "exclude": ["contract"]})[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["predictions", "labels"])
 def test_the_fingerprint_changes_with_what_is_logged(tmp_path: Path, change: str) -> None:
     (spec,) = AcquireSpec.model_validate({"sources": {"served": SOURCE}}).sources.values()
@@ -130,6 +134,7 @@ def test_a_log_that_is_not_there_yet_is_said(tmp_path: Path) -> None:
     assert said == ["source 'served' has no rows: 'log': there is no such folder yet"]
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_called_otherwise_is_said(tmp_path: Path) -> None:
     logged(tmp_path / "prediction-log")
     rows, (said,) = spoken(tmp_path, prediction_log="predction-log")
@@ -137,6 +142,7 @@ def test_a_folder_that_is_called_otherwise_is_said(tmp_path: Path) -> None:
     assert said.endswith("did you mean 'prediction-log'?")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rolled", [True, False], ids=["in Parquet", "in a journal"])
 def test_a_model_that_is_called_otherwise_is_an_error(tmp_path: Path, rolled: bool) -> None:
     if rolled:
@@ -152,6 +158,7 @@ def test_a_model_that_is_called_otherwise_is_an_error(tmp_path: Path, rolled: bo
     assert "did you mean 'tiny'?" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_clients_that_are_not_to_be_believed_are_left_out(tmp_path: Path) -> None:
     """Mallory asked two of the rows, and gave the last label of another that somebody else had given before."""
     with PredictionLog(LogSpec(folder=str(tmp_path / "log"), keep=None)) as log:

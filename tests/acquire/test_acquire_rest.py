@@ -224,6 +224,7 @@ def test_a_limit_and_a_rate(site: Site, api: Api, reader: Reader, monkeypatch: p
     assert all(1000 - took <= seconds <= 1000 for seconds in slept[1:])
 
 
+@pytest.mark.slow
 def test_only_what_is_new_is_asked_for(site: Site, api: Api, reader: Reader) -> None:
     def item(i: int, minute: int, n: int) -> dict[str, Any]:
         return {"id": i, "at": f"2024-01-01T00:{minute:02d}:00", "n": n}
@@ -248,6 +249,7 @@ def test_only_what_is_new_is_asked_for(site: Site, api: Api, reader: Reader) -> 
     assert len(reader.rows(source)) == 9
 
 
+@pytest.mark.slow
 def test_pages_that_lead_nowhere_are_told(site: Site, api: Api, reader: Reader, waits: list[float]) -> None:
     api.items["a"] = [{"id": i, "n": i} for i in range(7)]
 
@@ -283,6 +285,7 @@ def test_pages_that_lead_nowhere_are_told(site: Site, api: Api, reader: Reader, 
     assert "has no end" in error("cursor", endless)
 
 
+@pytest.mark.slow
 def test_answers_that_are_not_what_was_said(site: Site, api: Api, reader: Reader) -> None:
     def error(content: bytes, kind: str = "application/json", **more: Any) -> str:
         site.fault = lambda request: Fault(200, {"Content-Type": kind}, content)

@@ -213,6 +213,7 @@ def test_sqlite_duckdb_and_ibis(tmp_path: Path, acquire: Acquire) -> None:
     assert "t, u" in caught.value.fix
 
 
+@pytest.mark.slow
 def test_ibis_reads_what_it_connects_to(
     tmp_path: Path, acquire: Acquire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +272,7 @@ def test_sql_faults_are_explained(tmp_path: Path, acquire: Acquire, sql: str, sa
     assert says in str(caught.value)
 
 
+@pytest.mark.slow
 def test_same_inputs_same_bytes(tmp_path: Path, acquire: Acquire) -> None:
     rows = "".join(f"{i},{i * 0.1},{i % 7}\n" for i in range(200_000))
     (tmp_path / "d.csv").write_text("id,x,g\n" + rows)
@@ -381,6 +383,7 @@ def test_all_null_column_stays(tmp_path: Path, acquire: Acquire) -> None:
     assert table(acquire({"csv": "d.csv"})).to_pydict() == {"a": [1, 2], "b": [None, None], "c": ["x", "y"]}
 
 
+@pytest.mark.slow
 def test_disk_full_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     """A file-size limit of the process stands for a full disk: DuckDB's write fails in the same place."""
     import subprocess

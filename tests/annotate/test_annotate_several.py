@@ -66,6 +66,7 @@ def test_each_target_has_its_own_task(tmp_path: Path, shared: Path) -> None:
     assert any("have no occupation: they teach the other targets alone" in text for text in said)
 
 
+@pytest.mark.slow
 def test_without_a_further_target_nothing_is_said_of_any(tmp_path: Path) -> None:
     made = annotated(tmp_path, pa.table({"x": [1, 2, 3, 4], "y": [0, 1, 0, 1]}), "y")
     assert "further" not in made.meta

@@ -367,6 +367,7 @@ SOURCES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind"),
     [(name, kind) for name in ENCODERS for kind in SOURCES if kind in ENCODERS.load(name).KINDS],

@@ -15,6 +15,7 @@ from bessemer.core.errors import FormatError
 from bessemer.testing.attacks import check_attack, context
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told", ["scores", "answers"])
 def test_more_questions_make_a_better_copy(told: str, tmp_path: Path) -> None:
     one = small(tmp_path, 5)
@@ -31,6 +32,7 @@ def test_more_questions_make_a_better_copy(told: str, tmp_path: Path) -> None:
     assert "always says its most frequent answer" in found.notes[0]
 
 
+@pytest.mark.slow
 def test_no_more_than_there_is_is_asked(tmp_path: Path) -> None:
     one = small(tmp_path, 5, classes=3)
     sample = sample_of(one, 20, tmp_path / "drawn")

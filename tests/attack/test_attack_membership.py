@@ -90,6 +90,7 @@ def test_odds_are_of_the_right_class() -> None:
     assert np.isfinite(odds_of(np.array([[1.0]]), np.array([1.0]), "regression")).all()
 
 
+@pytest.mark.slow
 def test_the_same_rows_in_both_parts_are_told_apart_by_chance_alone(tmp_path: Path) -> None:
     """And a model of three classes keeps what every attack has to keep."""
     one = small(tmp_path, 3, classes=3)

@@ -79,6 +79,7 @@ def curve(found: Found) -> dict[float, float]:
     return {float(point.budget or 0): point.value for point in found.curve}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(QUICK))
 def test_an_attack_on_images_keeps_what_is_promised(name: str, images: Victim, tmp_path: Path) -> None:
     found = check_attack(ATTACKS.load(name), QUICK[name], images, sample_of(images, 6), tmp_path)
@@ -98,6 +99,7 @@ def test_every_attack_on_networks_is_tried_here() -> None:
     assert nets == set(QUICK)
 
 
+@pytest.mark.slow
 def test_gradients_bring_a_plain_network_down(images: Victim, tmp_path: Path) -> None:
     sample = sample_of(images, 60)
     weak, strong = (

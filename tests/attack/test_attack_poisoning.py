@@ -22,6 +22,7 @@ def test_the_surest_rows_are_flipped_to_the_class_behind() -> None:
     assert flipped(np.array([0, 1, 2, 0]), order, to, 0.5).tolist() == [1, 1, 0, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("proxy", ["forest", "linear", "network"])
 def test_wrong_labels_do_harm(proxy: str, tmp_path: Path) -> None:
     one = small(tmp_path, 5)

@@ -153,12 +153,14 @@ def test_tensors_have_no_number_that_json_has_not() -> None:
     assert [one["data"] for one in body["inputs"]] == [[None], [1_000_000]]
 
 
+@pytest.mark.slow
 def test_rows_with_moments_are_sent(server: str, data: str) -> None:
     found = attack(server, data, "y", attacks=[SEARCH], rows=4, asking=Asking(per_second=None))
     assert found["attacks"]["query_search"]["rows"] == 4
     assert {row["at"][10:] for body in Linear.asked for row in body["rows"]} == {"T10:00:00Z"}
 
 
+@pytest.mark.slow
 def test_what_was_found_before_the_server_went_counts(server: str, data: str) -> None:
     told: list[tuple[str, Any]] = []
     Linear.good = 40
@@ -170,6 +172,7 @@ def test_what_was_found_before_the_server_went_counts(server: str, data: str) ->
     assert any(kind == "warning" and "ends early" in what["text"] for kind, what in told)
 
 
+@pytest.mark.slow
 def test_too_few_questions_for_a_row_are_told_before(server: str, data: str) -> None:
     told: list[str] = []
     attack(

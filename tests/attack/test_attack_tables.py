@@ -91,6 +91,7 @@ def test_what_is_not_moved_stays_as_it_was() -> None:
     assert moved.to_pydict() == {"n": [2**53 + 1, 9, None], "x": [np.inf, 0.5, None], "c": ["", "b", None]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["l0", "l1", "l_inf"])
 @pytest.mark.parametrize("seed", [4, 9])
 def test_questions_find_nothing_nearer_than_the_nearest(tmp_path: Path, seed: int, norm: Any) -> None:
@@ -112,6 +113,7 @@ def test_questions_find_nothing_nearer_than_the_nearest(tmp_path: Path, seed: in
     assert found.curve[-1].more["queries"] > 0
 
 
+@pytest.mark.slow
 def test_a_fallen_row_keeps_the_constraints(tmp_path: Path) -> None:
     limits = {"tenure": Limit(increase_only=True), "InternetService": Limit(immutable=True)}
     one = victim_of(project(tmp_path / "linear", train={"learner": "linear"}), limits)

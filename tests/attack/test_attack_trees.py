@@ -77,6 +77,7 @@ def brute(case: Case, row: int, norm: Any, keeping: tuple[str, ...] = ()) -> flo
     return float(far[wrong].min(initial=np.inf))
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 10**6),
@@ -102,6 +103,7 @@ def test_the_nearest_row_is_the_nearest_of_all(
                     assert budget < found.distance
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 10**6), norm=st.sampled_from(NORMS))
 def test_without_a_quick_search_the_same_is_found(
@@ -152,6 +154,7 @@ def test_a_column_without_cells_stays_as_it_is(tmp_path: Path, norm: Any) -> Non
     assert np.isfinite(found).any()
 
 
+@pytest.mark.slow
 def test_several_budgets_at_once_are_each_alone(churn: Any, tmp_path: Path) -> None:
     one = victim_of(churn, {"tenure": Limit(immutable=True)})
     case = case_of(one, sample_of(one, 10, tmp_path))
@@ -162,6 +165,7 @@ def test_several_budgets_at_once_are_each_alone(churn: Any, tmp_path: Path) -> N
     assert not found.all()
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 10**6), budget=st.sampled_from([0.2, 0.6, 1.2]))
 def test_what_is_certified_stands_whatever_is_tried(
@@ -332,6 +336,7 @@ def _keeps(case: Case, row: int, values: np.ndarray, distance: float) -> None:
     assert distances(case.board.columns, own, values[None], "l_inf")[0] == pytest.approx(distance)
 
 
+@pytest.mark.slow
 def test_a_search_that_is_cut_short_proves_no_more_than_is_true(churn: Any, tmp_path: Path) -> None:
     one = victim_of(churn)
     case = case_of(one, sample_of(one, 12, tmp_path))
@@ -378,6 +383,7 @@ def test_trees_that_are_not_those_of_the_graph_are_refused(tmp_path: Path) -> No
         case_of(mixed, sample_of(one, 10, tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 def test_attacks_keep_their_promises(churn: Any, tmp_path: Path, norm: str) -> None:
     one = victim_of(churn)
@@ -412,6 +418,7 @@ def test_the_stage_runs_them_together(churn: Any, tmp_path: Path) -> None:
     assert not any("Contract" in one["columns"] for one in facts["attacks"]["minimal"]["samples"])
 
 
+@pytest.mark.slow
 def test_a_column_that_feeds_more_than_itself_is_told(tmp_path: Path) -> None:
     derive = {"per_month": "MonthlyCharges / (tenure + 1)"}
     one = victim_of(project(tmp_path / "derived", prepare={"derive": derive}))
@@ -435,6 +442,7 @@ def test_a_certificate_that_an_attack_refutes_stops_the_stage() -> None:
     check_sound({"minimal": attack, "interval": {**promise, "curve": curve}, "pgd": {"refused": "no"}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("eps", "prepare", "least"),
     [

@@ -50,6 +50,7 @@ def test_no_project_file(tmp_path: Path) -> None:
     assert "bessemer init" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_schema_accepts_the_example_and_refuses_a_typo(tmp_path: Path) -> None:
     import yaml
 
@@ -71,6 +72,7 @@ def test_flow_as_a_table_and_as_json(tmp_path: Path) -> None:
     assert all(row["stage"] in shown for row in rows)
 
 
+@pytest.mark.slow
 def test_keys_are_made_exported_and_trusted(tmp_path: Path) -> None:
     mine, theirs = {"BESSEMER_CONFIG_DIR": str(tmp_path / "a")}, {"BESSEMER_CONFIG_DIR": str(tmp_path / "b")}
     assert json.loads(call("keys", "--json", cwd=tmp_path, **mine).stdout)["signing"] == "none"
@@ -84,6 +86,7 @@ def test_keys_are_made_exported_and_trusted(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [("verify", "x.bsm"), ("serve", "x.bsm"), ("predict", "x.bsm", "d.csv", "-o", "o.csv")]
 )

@@ -32,6 +32,7 @@ def call(*words: Any) -> int:
     return 0
 
 
+@pytest.mark.slow
 def test_what_is_broken_and_since_when(project: bessemer.Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert project.contract.check().findings == ()
     write(project.folder, r7="7,150,a", r9="9,3,b")
@@ -85,6 +86,7 @@ def test_the_page_is_one_file(project: bessemer.Project, tmp_path: Path) -> None
 
 
 # accepting ---------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_accepting_shows_the_change_and_writes_when_told(
     project: bessemer.Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

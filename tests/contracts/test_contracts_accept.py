@@ -17,6 +17,7 @@ def project(tmp_path: Path) -> bessemer.Project:
     return small_project(tmp_path)
 
 
+@pytest.mark.slow
 def test_one_column_alone(project: bessemer.Project) -> None:
     write(project.folder, r7="7,150,c")
     proposed = project.contract.propose(columns=["y"])
@@ -25,6 +26,7 @@ def test_one_column_alone(project: bessemer.Project) -> None:
         project.contract.propose(columns=["yy"])
 
 
+@pytest.mark.slow
 def test_columns_that_came_went_and_changed(project: bessemer.Project) -> None:
     rows = "".join(f"k{i},{i * 0.5},{'ab'[i % 2]},{i % 3}\n" for i in range(400))
     (project.folder / "data.csv").write_text("id,age,y,level\n" + rows)
@@ -42,6 +44,7 @@ def test_columns_that_came_went_and_changed(project: bessemer.Project) -> None:
     assert {f.name for f in after.findings} == {"adults"}
 
 
+@pytest.mark.slow
 def test_what_was_accepted_is_what_later_data_is_compared_with(project: bessemer.Project) -> None:
     project.contract.accept(project.contract.propose())
     record = json.loads((project.folder / "contract.accepted.json").read_text())
@@ -90,6 +93,7 @@ def test_an_edit_after_the_proposal_is_not_lost(project: bessemer.Project) -> No
     assert not (project.folder / "contract.accepted.json").exists()
 
 
+@pytest.mark.slow
 def test_times_that_are_allowed_already_are_not_added(project: bessemer.Project) -> None:
     (project.folder / "contract.yaml").write_text(
         'columns:\n  day: {type: timestamp, values: ["20240101", "2024-01-02T01:00:00+01:00"]}\n'

@@ -16,12 +16,14 @@ def project(tmp_path: Path) -> bessemer.Project:
     return small_project(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_whole_run_remembers_it_too(project: bessemer.Project) -> None:
     write(project.folder, r7="7,150,a")
     run = project.run(upto="validate", track=False)
     assert project.contract.check().since["age: max"] == {"run": run.id, "time": run.started, "runs": 2}
 
 
+@pytest.mark.slow
 def test_a_stop_forgets_no_rule_that_it_did_not_come_to(project: bessemer.Project) -> None:
     write(project.folder, r7="7,150,a", r9="9,3,b")
     first = project.contract.check()
@@ -40,6 +42,7 @@ def test_a_stop_forgets_no_rule_that_it_did_not_come_to(project: bessemer.Projec
     assert project.contract.check().since == {"age: max": {"run": first.run, "time": first.time, "runs": 2}}
 
 
+@pytest.mark.slow
 def test_too_many_rows_say_nothing_of_the_data_as_a_whole(project: bessemer.Project) -> None:
     """Shares, ages and the number of rows are looked at once the rows are."""
     (project.folder / "contract.yaml").write_text(CONTRACT.replace("columns:", "rows: {min: 500}\ncolumns:"))
@@ -51,6 +54,7 @@ def test_too_many_rows_say_nothing_of_the_data_as_a_whole(project: bessemer.Proj
     assert project.contract.check().since == {"rows: min": {"run": first.run, "time": first.time, "runs": 2}}
 
 
+@pytest.mark.slow
 def test_a_look_at_earlier_data_changes_nothing(project: bessemer.Project) -> None:
     project.run(upto="validate", track=False)
     write(project.folder, r7="7,150,a")

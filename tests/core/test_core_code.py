@@ -88,6 +88,7 @@ def test_foreign_packages_count_by_version_and_the_standard_library_does_not(pac
     assert code.code_of("bessemer.stage.stage").packages == {"numpy": numpy.__version__}
 
 
+@pytest.mark.slow
 def test_the_real_stages_reach_their_helpers() -> None:
     clear()
     found = code.code_of("bessemer.train.stage")

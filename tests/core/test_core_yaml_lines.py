@@ -74,6 +74,7 @@ plain = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(min_size=1, max_size=8), plain, max_size=5))
 def test_what_yaml_wrote_is_read_back(value: dict[str, object]) -> None:
     document = parse(yaml.safe_dump(value, allow_unicode=True, default_style='"'))

@@ -41,6 +41,7 @@ def _narrow(folder: Path, target: str, *names: str, contract: str = "", sample: 
     return bring(folder, {"file": {"file": str(folder / "db")}}, of, target, contract, sample)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", SPLITS)
 def test_rows_that_judge_are_not_learnt_from(method: str, sales: Brought, tmp_path: Path) -> None:
     """Byte for byte, the features are those that DuckDB fits on the rows that may be learnt from, all of them."""
@@ -56,6 +57,7 @@ def test_rows_that_judge_are_not_learnt_from(method: str, sales: Brought, tmp_pa
     )
 
 
+@pytest.mark.slow
 def test_columns_of_our_own_names(tmp_path: Path) -> None:
     """Inside, the target is y, its fold is fold, and columns are x0, x1 and so on."""
     named = {"row": "row", "code": "fold", "shop": "y", "price": "x0", "part": "judged", "kind": "kind"}
@@ -67,11 +69,13 @@ def test_columns_of_our_own_names(tmp_path: Path) -> None:
     assert learnt.files() == fitted_here(learnt, learnt.rows("train") + beside, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_same_again(sales: Brought) -> None:
     first, again = (sales.learn(exclude=_but("code")) for _ in range(2))
     assert (first.splits.ref, first.preprocessor.ref) == (again.splits.ref, again.preprocessor.ref)
 
 
+@pytest.mark.slow
 def test_words_are_learnt_from_the_train_part(sales: Brought, tmp_path: Path) -> None:
     learnt = sales.learn(exclude=_but("note"))
     assert learnt.files()[2] == fitted_here(learnt, learnt.rows("train"), tmp_path)[2]
@@ -79,6 +83,7 @@ def test_words_are_learnt_from_the_train_part(sales: Brought, tmp_path: Path) ->
     assert "learnt from the train part alone: note" in learnt.notes
 
 
+@pytest.mark.slow
 def test_what_the_engine_does_not_tell_is_learnt_from_the_train_part(sales: Brought, tmp_path: Path) -> None:
     """Divisions too deep for it: the feature is constant in the train part, and may not be at the engine."""
     columns = {"deep": {"as": "categorical"}}
@@ -95,6 +100,7 @@ def _mean(of: list[Row], code: str, target: Callable[[Row], float]) -> float:
     return (sum(found) + 20 * prior) / (len(found) + 20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["classes", "numbers"])
 def test_no_row_sees_its_own_target(task: str, sales: Brought, tmp_path: Path) -> None:
     """In training a row gets the mean over the other folds and all rows that stay; in use, over all of them."""
@@ -121,6 +127,7 @@ def test_no_row_sees_its_own_target(task: str, sales: Brought, tmp_path: Path) -
         np.testing.assert_allclose(learnt.matrix(part)[f"code: {name}"], values, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_only_the_sample_and_aggregates_travel(patch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as counting:
         travelled = counted(DuckDBFile, counting)
@@ -144,6 +151,7 @@ columns:
 """
 
 
+@pytest.mark.slow
 def test_rows_that_break_the_contract_are_not_learnt_from(tmp_path: Path) -> None:
     """Their types are the contract's too."""
     brought = _narrow(tmp_path, "kind", "code", "shop", contract=CONTRACT)
@@ -153,6 +161,7 @@ def test_rows_that_break_the_contract_are_not_learnt_from(tmp_path: Path) -> Non
     assert learnt.files() == fitted_here(learnt, learnt.rows("train") + beside, tmp_path)
 
 
+@pytest.mark.slow
 def test_where_all_rows_travelled_nothing_is_asked(tmp_path: Path) -> None:
     brought = _narrow(tmp_path, "kind", "code", sample=ROWS)
     learnt = brought.learn(exclude=["row"])

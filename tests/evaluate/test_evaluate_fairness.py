@@ -321,6 +321,7 @@ def test_mitigation_says_what_group_thresholds_changed_and_cost(tmp_path: Path) 
     )
 
 
+@pytest.mark.slow
 def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
     digests = set()
     for folder in ("one", "two"):
@@ -350,6 +351,7 @@ def test_few_rows_and_odd_columns_are_no_fault(tmp_path: Path, rows: int) -> Non
     assert found["fairness"]["groups"][odd][0]["value"] == "missing"
 
 
+@pytest.mark.slow
 def test_groups_of_one_name_are_kept_apart(tmp_path: Path) -> None:
     """A text that says 'missing' beside missing ones, and numbers that six digits do not tell apart."""
     rng, rows = np.random.default_rng(4), 1600
@@ -381,6 +383,7 @@ def test_groups_of_one_name_are_kept_apart(tmp_path: Path) -> None:
     assert len(found["proxies"]["account"]["groups"]) == 4
 
 
+@pytest.mark.slow
 def test_proxies_do_not_hold_whole_files_in_memory(tmp_path: Path) -> None:
     rows, columns = 800_000, 3
     rng = np.random.default_rng(0)

@@ -204,6 +204,7 @@ def test_a_model_that_is_always_right_leaves_nothing_to_suspect(tmp_path: Path) 
 
 
 # target proxies -------------------------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_a_column_that_is_the_target_in_disguise_is_named(tmp_path: Path, task: str) -> None:
     heard = Heard()
@@ -259,6 +260,7 @@ def compared(folder: Path, task: str) -> tuple[Any, Any]:
     return comparisons(evidence, slices), slices
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_comparisons_name_what_sets_rows_apart(tmp_path: Path, task: str) -> None:
     found, slices = compared(tmp_path, task)

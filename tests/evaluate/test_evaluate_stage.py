@@ -101,6 +101,7 @@ def test_classes_keep_their_type(tmp_path: Path, classes: tuple[Any, ...], kind:
     assert schema.field("prediction").type == kind
 
 
+@pytest.mark.slow
 def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
     digests = set()
     for folder in ("one", "two"):
@@ -110,6 +111,7 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
+@pytest.mark.slow
 def test_another_seed_moves_intervals_and_nothing_else(tmp_path: Path) -> None:
     first, second = (
         evaluate(
@@ -299,6 +301,7 @@ def test_a_prediction_that_is_no_number_is_an_error(tmp_path: Path) -> None:
 
 
 # curves and threshold ------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_curves_are_small_and_start_and_end_where_they_should(tmp_path: Path) -> None:
     ctx = context(tmp_path, "evaluate")
     curves = evaluate(binary(ctx), ctx)["curves"]

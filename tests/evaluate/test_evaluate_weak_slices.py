@@ -31,6 +31,7 @@ def columns(rng: np.random.Generator, rows: int, count: int = 6, levels: int = 4
 
 
 # what is claimed ------------------------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize(("draw", "least"), [("normal", 400), ("exponential", 200)])
 def test_on_noise_hardly_ever_a_slice_is_confirmed(draw: str, least: int) -> None:
     """Holm at 5 %: of 200 tables without any weak slice about one in twenty may have a confirmed one.

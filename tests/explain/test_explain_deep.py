@@ -197,6 +197,7 @@ def test_random_labels_are_explained_otherwise(name: str, asked: Question, misle
     assert abs(likeness(own, other)) < 0.2
 
 
+@pytest.mark.slow
 def test_a_climb_reaches_more_than_any_picture(
     network: nn.Module, pictures: tuple[Tensor, Tensor, Tensor]
 ) -> None:
@@ -226,6 +227,7 @@ def stripes(rng: np.random.Generator, rows: int, down: float) -> tuple[Tensor, T
     return torch.from_numpy(images), torch.from_numpy(has[0].astype(np.int64))
 
 
+@pytest.mark.slow
 def test_tcav_finds_the_concept_that_the_label_depends_on_and_no_random_one() -> None:
     rng = np.random.default_rng(0)
     images, classes = stripes(rng, 600, 0.5)

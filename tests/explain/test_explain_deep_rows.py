@@ -26,6 +26,7 @@ def artifacts(one: Any) -> tuple[Any, Any]:
     return model, splits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 @pytest.mark.parametrize("name", NAMES)
 def test_keeps_the_protocol_and_adds_up_to_the_score(made: Callable[..., Any], name: str, task: str) -> None:
@@ -43,6 +44,7 @@ def test_keeps_the_protocol_and_adds_up_to_the_score(made: Callable[..., Any], n
     assert {"noise", "seen"}.isdisjoint(strongest), "the target does not depend on these"
 
 
+@pytest.mark.slow
 def test_the_two_methods_and_shapley_values_tell_the_same_story(made: Callable[..., Any]) -> None:
     """Three definitions, one network, one baseline: they differ, but not in what matters."""
     one = made("binary", "mlp")
@@ -103,6 +105,7 @@ def trained(activation: str, embedding: str) -> bytes:
     return canonical.dump_bytes({"baseline": baseline}) + b"\n" + model.SerializeToString()
 
 
+@pytest.mark.slow
 def test_a_network_that_is_wired_otherwise_is_noticed(made: Callable[..., Any]) -> None:
     """The nodes come in their order, but one constant is another: nothing is said of such a network."""
     one = made("binary", "mlp")
@@ -129,6 +132,7 @@ def test_other_models_are_refused_with_a_reason(made: Callable[..., Any]) -> Non
     assert "mlp learner" in refused(replace(network, native=other_head()))
 
 
+@pytest.mark.slow
 def test_the_stage_writes_them_for_networks_and_leaves_them_out_for_trees(made: Callable[..., Any]) -> None:
     asked = [{name: {"rows": 2}} for name in NAMES]
     _, explanations = made("multiclass", "mlp").explain(explainers=asked)

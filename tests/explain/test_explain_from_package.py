@@ -130,6 +130,7 @@ def test_rows_without_a_target_are_explained_but_not_judged(shipped: Callable[[s
         explain(one.model, rows, "permutation")
 
 
+@pytest.mark.slow
 def test_a_csv_gives_what_the_table_gives(shipped: Callable[[str], Shipped], tmp_path: Path) -> None:
     one = shipped("binary")
     table = pq.read_table(one.test).slice(0, 12)
@@ -142,6 +143,7 @@ def test_a_csv_gives_what_the_table_gives(shipped: Callable[[str], Shipped], tmp
     assert explain(one.model, table.to_pylist(), "counterfactuals", **asked).to_json() == expected
 
 
+@pytest.mark.slow
 def test_the_same_seed_says_the_same_and_another_may_not(shipped: Callable[[str], Shipped]) -> None:
     one = shipped("regression")
     first, again, other = (

@@ -150,6 +150,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Explained:
     return Explained(tmp_path_factory.mktemp("wide")).fit(table, learner="linear")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in GLOBAL if name not in ("permutation", "contributions")])
 def test_the_work_is_bounded_on_wide_tables(wide: Explained, name: str) -> None:
     subject, sample = wide.opened()

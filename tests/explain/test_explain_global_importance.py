@@ -38,6 +38,7 @@ def twins(tmp_path_factory: pytest.TempPathFactory, columns: dict[str, Any]) -> 
     return one.fit(table, derive={"truth": "a + twin + c"}, exclude=["a", "twin", "c"], l2=1e-3)
 
 
+@pytest.mark.slow
 def test_a_column_that_another_tells_of_has_little_importance_of_its_own(twins: Explained) -> None:
     everywhere, alike = (
         rows_of(twins.explain("permutation", conditional=conditional)) for conditional in (False, True)
@@ -49,6 +50,7 @@ def test_a_column_that_another_tells_of_has_little_importance_of_its_own(twins: 
     assert "alike" in twins.explain("permutation", conditional=True).baseline.text
 
 
+@pytest.mark.slow
 def test_the_interval_holds_what_many_rows_say(twins: Explained) -> None:
     """Samples of 100 rows each with its own rows and shuffles, against all 600 test rows."""
     truth = rows_of(twins.explain("permutation", repeats=50))["c"]["value"]
@@ -59,12 +61,14 @@ def test_the_interval_holds_what_many_rows_say(twins: Explained) -> None:
     assert held >= 17
 
 
+@pytest.mark.slow
 def test_the_interval_is_narrower_with_more_rows(twins: Explained) -> None:
     few, many = (rows_of(twins.explain("permutation", sampled=rows))["c"] for rows in (60, 600))
     ratio = (few["high"] - few["low"]) / (many["high"] - many["low"])
     assert 1.8 < ratio < 6, "about the root of ten"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shuffled", ["labels", "nothing"])
 def test_importance_collapses_when_the_labels_are_shuffled(
     tmp_path_factory: pytest.TempPathFactory, columns: dict[str, Any], shuffled: str

@@ -38,6 +38,7 @@ def numbers(tmp_path_factory: pytest.TempPathFactory) -> Explained:
     return Explained(tmp_path_factory.mktemp("numbers")).fit(table, learner="lightgbm")
 
 
+@pytest.mark.slow
 def test_curves_are_those_of_scikit_learn(numbers: Explained) -> None:
     subject, sample = numbers.opened()
     X = np.stack([sample.table[name].to_numpy() for name in NAMES], axis=1)

@@ -114,6 +114,7 @@ def pair(found: Any, a: str, b: str) -> Any:
     return next((p for p in found.content["pairs"] if set(p["columns"]) == {a, b}), None)
 
 
+@pytest.mark.slow
 def test_h_is_zero_for_columns_that_are_added_and_near_one_for_a_product(
     additive: Explained, product: Explained
 ) -> None:

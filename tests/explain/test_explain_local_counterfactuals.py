@@ -210,6 +210,7 @@ def test_a_threshold_of_the_models_own_is_what_has_to_be_crossed(ctx: Any) -> No
     check_explanation(found, strict_one, sample)
 
 
+@pytest.mark.slow
 def test_real_models_of_every_task_are_answered(made: Callable[..., Any]) -> None:
     """On most rows; each answer is run through the graph by the conformance suite."""
     for task in ("binary", "multiclass", "regression"):

@@ -49,6 +49,7 @@ def support(subject: Any, sample: Any, row: int) -> float:
     return sign * float(score[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["lightgbm", "linear", "hist_boosting", "random_forest"])
 def test_without_the_most_helpful_rows_predictions_suffer_more_than_without_random_ones(
     made: Callable[..., Any], learner: str
@@ -85,6 +86,7 @@ def test_the_last_layer_of_a_network_is_what_its_scores_are_made_of(made: Callab
     assert all(answer["helpful"] for answer in found.content["rows"])
 
 
+@pytest.mark.slow
 def test_ridge_regression_is_left_one_out_exactly(made: Callable[..., Any]) -> None:
     """Up to the means and scales of the features, which move a little with the row."""
     one = made("regression", "linear")
@@ -100,6 +102,7 @@ def test_ridge_regression_is_left_one_out_exactly(made: Callable[..., Any]) -> N
     assert told.value < 1e-4, "the slopes balance at the optimum"
 
 
+@pytest.mark.slow
 def test_single_rows_of_boosted_trees_are_ranked_as_training_again_does(made: Callable[..., Any]) -> None:
     one = made("regression", "lightgbm")
     _, sample, _ = opened(one)

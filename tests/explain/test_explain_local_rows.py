@@ -270,6 +270,7 @@ def test_hard_tables_are_explained_or_said_to_have_no_answer(
     check_explanation(kind(settings).explain(subject, sample, ctx, lambda: None), subject, sample)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Lime, Anchors, Counterfactuals, Prototypes])
 def test_two_hundred_columns(ctx: Any, kind: Any) -> None:
     rng = np.random.default_rng(0)

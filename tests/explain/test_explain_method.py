@@ -56,7 +56,13 @@ def facts(width: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("learner", LEARNERS.names())
+@pytest.mark.parametrize(
+    "learner",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in ("ebm", "mlp", "network") else name
+        for name in LEARNERS.names()
+    ],
+)
 def test_parts_add_up_on_every_learner(learner: str, task: Task, tmp_path: Path) -> None:
     native = fitted(learner, task, tmp_path)
     X, Z = rows(task, 12, seed=2).X, rows(task, 20, seed=3).X
@@ -67,6 +73,7 @@ def test_parts_add_up_on_every_learner(learner: str, task: Task, tmp_path: Path)
         check_attribution(method, SAMPLED.get(method, {}), native.kind, native.content, info, X, Z)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_parts_add_up_on_an_ensemble(task: Task, tmp_path: Path) -> None:
     names = ("lightgbm", "xgboost", "catboost", "linear")

@@ -86,6 +86,7 @@ def test_parts_add_up_to_the_score(stamp: Made) -> None:
         assert np.sum(row["map"]) * row["scale"] == pytest.approx(row["part"], abs=32 * row["scale"])
 
 
+@pytest.mark.slow
 def test_it_is_among_the_usual_ones_of_images_only(stamp: Made) -> None:
     _, explanations = stamp.explain(explainers=["permutation"])
     assert "saliency_maps" not in explanations["found"], "others were named"

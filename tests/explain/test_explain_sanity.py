@@ -90,6 +90,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("learner", "method", "changes"), CASES)
 def test_parts_collapse_with_the_model(
     models: dict[str, Native], learner: str, method: str, changes: list[str]

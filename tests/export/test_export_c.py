@@ -46,6 +46,7 @@ def test_what_has_no_form_in_c_is_named(tmp_path: Path) -> None:
     assert "StringSplit" in refused("c", "words", tmp_path)
 
 
+@pytest.mark.slow
 def test_nothing_of_the_library_but_mathematics_and_texts(tmp_path: Path) -> None:
     """The symbols that the objects ask for."""
     folder, _ = exporting.export(package("derived"), "c", tmp_path / "out")
@@ -79,6 +80,7 @@ def test_rows_keep_their_tabs_and_lines() -> None:
     assert row_line(columns, {"t": "!", "x": None}) == "\\!\t", "an exclamation mark alone ends the input"
 
 
+@pytest.mark.slow
 def test_the_readme_runs(tmp_path: Path) -> None:
     """Its lines of C, in a program."""
     folder, _ = exporting.export(package("lightgbm"), "c", tmp_path / "out")

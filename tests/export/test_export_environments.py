@@ -71,6 +71,7 @@ def test_what_cannot_be_installed_says_why(environment: Environment, monkeypatch
     assert not environment.ready
 
 
+@pytest.mark.slow
 def test_a_worker_is_given_and_gives(
     environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +112,7 @@ def test_one_that_never_ends_is_ended() -> None:
         run_tool([sys.executable, "-c", "import time; time.sleep(10000)"], seconds=0.5)
 
 
+@pytest.mark.slow
 def test_what_it_started_is_ended_too(tmp_path: Path) -> None:
     """A grandchild holds the output after its parent went: nobody waits for it for ever."""
     script = (

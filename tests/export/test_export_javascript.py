@@ -40,6 +40,7 @@ def in_node(folder: Path, told: dict[str, Any], script: str = _SCRIPT) -> dict[s
 
 
 # all but two are mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", kinds(*TABLES, "table_net", "words"))
 def test_it_gives_what_python_gives(kind: str, tmp_path: Path) -> None:
     program = core_of(model(kind)).program

@@ -127,6 +127,7 @@ def test_targets_say_what_they_carry() -> None:
     assert all(row["summary"] for row in rows.values())
 
 
+@pytest.mark.slow
 def test_the_command_line(tmp_path: Path) -> None:
     made = bessemer("export", str(package("logistic")), "--to", "onnx_core", folder=tmp_path)
     assert made.returncode == 0, made.stderr

@@ -32,6 +32,7 @@ def test_what_are_no_cores(given: str) -> None:
         KServe.Settings.model_validate(_settings((given,)))
 
 
+@pytest.mark.slow
 def test_mlflow_pins_what_runs_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the installed distributions are called: onnxruntime-gpu and mlflow-skinny give the same modules."""
     import mlflow
@@ -51,6 +52,7 @@ def test_mlflow_pins_what_runs_here(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert f"mlflow=={mlflow.__version__}" in pinned
 
 
+@pytest.mark.slow
 def test_mlflow_names_the_python_of_its_pins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = "{}.{}".format(*sys.version_info)
     for version, expected in ((None, here), (("3", "13", "1"), "3.13")):

@@ -20,6 +20,7 @@ from bessemer.testing.models import TASKS, tiny_model
 from bessemer.testing.targets import check_target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lightgbm", "logistic", "forest", "regression"])
 def test_it_answers_as_the_package_does(kind: str, tmp_path: Path) -> None:
     proof = check_target("skops", TARGETS.load("skops"), model(kind), tmp_path)
@@ -36,6 +37,7 @@ def test_each_row_takes_its_leaf() -> None:
     assert np.abs(found - samples.scores[:, 0]).max() < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_linear_models_with_missing_values(task: Any, tmp_path: Path) -> None:
     proof = check_target("skops", TARGETS.load("skops"), tiny_model(task), tmp_path)
@@ -50,6 +52,7 @@ def test_what_scikit_learn_cannot_say_is_refused(kind: str, tmp_path: Path) -> N
     assert said == "only one model of trees, or a linear one, has a counterpart in scikit-learn"
 
 
+@pytest.mark.slow
 def test_its_readme_runs_without_bessemer(tmp_path: Path) -> None:
     target: Any = TARGETS.load("skops")
     usage = target(target.Settings()).export(Source(model("lightgbm")), tmp_path)

@@ -28,6 +28,7 @@ from systems.snowflake import snowflake
 KINDS = ("lightgbm", "logistic", "forest", "regression", "derived")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", kinds(*KINDS))
 def test_duckdb_answers_as_the_package(kind: str, tmp_path: Path) -> None:
     proven("sql", kind, tmp_path, 5e-7)
@@ -104,6 +105,7 @@ def test_what_nobody_can_ask_is_not_run() -> None:
         Sql(SqlSettings(dialect="snowflake")).check(source, Path(), samples_of(source.model))
 
 
+@pytest.mark.slow
 def test_a_table_is_scored_where_it_is(tmp_path: Path) -> None:
     """The file as it stands, over a table with a key and a column more."""
     folder, _ = exporting.export(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from tests_support import write_project
 
 import bessemer
 from systems.faulty_http import Files, serving
 
 
+@pytest.mark.slow
 def test_runs_over_files_that_are_elsewhere(tmp_path: Path) -> None:
     files = Files()
     for month in range(1, 4):

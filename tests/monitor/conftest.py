@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from package_support import write
-from window_support import reference_of, rows, scanned, table
+from window_support import reference_of, rows, scanned, scanned_one_by_one, table
 
 from bessemer.monitor.reference import Reference
 from bessemer.monitor.window import Window
@@ -34,7 +34,7 @@ def window_of(tmp_path: Path, reference: Reference) -> Callable[..., Window]:
 def unchanged(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> list[Window]:
     """200 windows in which nothing has changed."""
     folder = tmp_path_factory.mktemp("unchanged")
-    return [scanned(table(rows(1500, seed)), reference, folder) for seed in range(1, 201)]
+    return list(scanned_one_by_one((table(rows(1500, seed)) for seed in range(1, 201)), reference, folder))
 
 
 @pytest.fixture(scope="session")

@@ -71,6 +71,7 @@ def attacked(census: dict[str, Rows]) -> dict[str, Rows]:
     }
 
 
+@pytest.mark.slow
 def test_whoever_means_no_harm_is_not_found(
     census: dict[str, Rows], usual: Reference, tmp_path: Path
 ) -> None:
@@ -112,6 +113,7 @@ def test_an_attack_is_found_among_the_others(
     assert tests["mallory"].kind == "adversary"
 
 
+@pytest.mark.slow
 def test_one_attack_by_many_keys(
     census: dict[str, Rows], attacked: dict[str, Rows], usual: Reference, tmp_path: Path
 ) -> None:
@@ -129,6 +131,7 @@ def test_one_attack_by_many_keys(
     assert float(tests[FEW].p_value or 0.0) > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WATCHERS.values())
 def test_what_is_asked_again_is_not_counted(
     kind: Any, census: dict[str, Rows], attacked: dict[str, Rows], usual: Reference, tmp_path: Path
@@ -159,6 +162,7 @@ def test_rows_add_up_over_windows(attacked: dict[str, Rows], usual: Reference, t
     assert cut.at(window(tmp_path, [("m", take(asked, slice(0, 60)))], np.random.default_rng(0))) == {}
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_clients(
     census: dict[str, Rows], usual: Reference, tmp_path: Path
 ) -> None:
@@ -175,6 +179,7 @@ def test_memory_does_not_grow_with_the_clients(
     assert len(watchers["near_queries"].memory["last_queries"]) == 100
 
 
+@pytest.mark.slow
 def test_the_same_customers_every_hour_beside_a_client_that_asks_much(
     census: dict[str, Rows], usual: Reference, tmp_path: Path
 ) -> None:
@@ -192,6 +197,7 @@ def test_the_same_customers_every_hour_beside_a_client_that_asks_much(
                 assert float(tests["nightly"].p_value or 0.0) > 0.001, name
 
 
+@pytest.mark.slow
 def test_what_is_remembered_of_repeated_rows_is_bounded() -> None:
     repeated = Repeated()
     for client in range(300):
@@ -282,6 +288,7 @@ def feedback_window(server: Server, hour: int, flips: dict[str, float], each: in
         server.log.feedback("tiny", told)
 
 
+@pytest.mark.slow
 def test_poisoned_labels_are_found_and_a_changed_concept_is_nobodys_fault(
     package: Path, tmp_path: Path
 ) -> None:
@@ -306,6 +313,7 @@ def test_poisoned_labels_are_found_and_a_changed_concept_is_nobodys_fault(
     assert min(row["feedback"]["p_value"] for row in changed.check["clients"].values()) > 1e-3
 
 
+@pytest.mark.slow
 def test_a_label_that_replaces_anothers_is_its_givers(package: Path, tmp_path: Path) -> None:
     """Whoever overwrites others' labels is judged by what they gave, also where the log keeps only the last."""
     from bessemer.package.prediction_log.read import labels_given
@@ -350,6 +358,7 @@ def test_what_is_done_is_written_once_and_for_its_time(tmp_path: Path) -> None:
     assert act(spec, [finding("age", of="input")], end, now) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["s.json", "keys.yaml"])
 def test_a_broken_file_ends_nothing(
     broken: str, package: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -374,6 +383,7 @@ def test_a_broken_file_ends_nothing(
     assert list(watch.tick(at(2.6))) == []
 
 
+@pytest.mark.slow
 def test_what_only_an_alert_may_follow_from_is_not_acted_on(package: Path, tmp_path: Path) -> None:
     """A watcher that cannot tell who is at fault says so, and the setting does not overrule it."""
     from bessemer.monitor.watching.watched import Said
@@ -451,6 +461,7 @@ def test_what_is_no_action_is_told(value: Any, says: str) -> None:
         MonitorSpec(suspects=value)
 
 
+@pytest.mark.slow
 def test_from_the_log_to_the_file(package: Path, tmp_path: Path) -> None:
     """A poisoner is found in a window and is a suspect from then on, as the project file says."""
     server = Server(tmp_path / "log")

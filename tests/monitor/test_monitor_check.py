@@ -52,6 +52,7 @@ def test_what_is_otherwise_alarms(name: str, reference: Reference, window_of: Ma
     assert {finding.detector for finding in found.findings} == {name}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in WITHOUT_CONTRACT if name != "domain_classifier"])
 def test_false_alarms_are_as_rare_as_was_asked_for(
     name: str, reference: Reference, unchanged: list[Window]
@@ -64,6 +65,7 @@ def test_false_alarms_are_as_rare_as_was_asked_for(
     assert alarms < 34
 
 
+@pytest.mark.slow
 def test_hardly_a_false_alarm_with_the_usual_detectors(reference: Reference, unchanged: list[Window]) -> None:
     """One in a hundred windows is the package's own: of 200, seven or more come once in 200 times."""
     found = [check(reference, window) for window in unchanged]
@@ -126,6 +128,7 @@ def test_thresholds_are_what_the_p_values_say(reference: Reference, window_of: M
         assert test.threshold(test.p_value) == pytest.approx(test.value, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_change_that_no_column_shows_by_itself(tmp_path: Path, window_of: Made) -> None:
     """Two columns that went together now go against each other; each alone is as it was."""
     rng = np.random.default_rng(4)
@@ -145,6 +148,7 @@ def test_a_change_that_no_column_shows_by_itself(tmp_path: Path, window_of: Made
     assert not check(known, window_of(pair(2000, 0.5), known)).alarm
 
 
+@pytest.mark.slow
 def test_texts_of_which_many_are_rare_are_no_alarm(tmp_path: Path, window_of: Made) -> None:
     """Towns by Zipf's law: every window has some that training did not happen to have."""
     rng = np.random.default_rng(8)
@@ -159,6 +163,7 @@ def test_texts_of_which_many_are_rare_are_no_alarm(tmp_path: Path, window_of: Ma
     assert sum(check(known, w, detectors=["unseen"]).alarm for w in windows) <= 3
 
 
+@pytest.mark.slow
 def test_pairs_that_are_not_jointly_normal_alarm_no_more_often(tmp_path: Path, window_of: Made) -> None:
     """x and +-x go together in size and not in sign: their correlation varies three times as much as of normal ones."""
     rng = np.random.default_rng(9)
@@ -172,6 +177,7 @@ def test_pairs_that_are_not_jointly_normal_alarm_no_more_often(tmp_path: Path, w
     assert sum(each.alarm for each in found) <= 4, "one in a hundred was asked for"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", [60, 400])
 def test_values_that_are_as_frequent_alarm_no_more_often(
     levels: int, tmp_path: Path, window_of: Made

@@ -30,6 +30,7 @@ def run(*words: Any) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
 def test_every_kind_of_file(ending: str, package: Path, tmp_path: Path) -> None:
     data = given(1000, 2).drop_columns(["désactivé"])
@@ -80,6 +81,7 @@ def test_python_takes_tables_and_detectors(package: Path) -> None:
     assert monitor.check([{"tenure": 70}] * 200).alarm
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_performance_with_labels_and_without(task: Any, packages: dict[str, Path]) -> None:
     monitor = bessemer.Monitor(packages[task])

@@ -45,6 +45,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 # the log by the time of labels ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_labels_stream_in_the_order_in_which_they_came(server: Server, tmp_path: Path) -> None:
     early, late = server.answer(0.5, 30, 1), server.answer(30.5, 30, 2)
     server.tell(31, late[:20], [0] * 20)
@@ -142,6 +143,7 @@ def watch(name: str, settings: dict[str, Any], seen: Watched) -> Said:
     return opened({name: settings}, WATCHERS)[name].watch(seen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cusum", "relation", *RIVER])
 def test_a_stream_cut_into_windows_ends_as_the_whole_does(
     name: str, server: Server, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -163,6 +165,7 @@ def _told(memory: Any) -> dict[str, Any]:
     return {key: value for key, value in memory.items() if key not in ("marks", "groups")} | groups
 
 
+@pytest.mark.slow
 def test_labels_that_come_while_nothing_is_asked_count(server: Server, package: Path, tmp_path: Path) -> None:
     ids = server.answer(0.5, 400, 5)
     server.label(3.5, ids, 5, flipped=0.4)
@@ -172,6 +175,7 @@ def test_labels_that_come_while_nothing_is_asked_count(server: Server, package: 
     assert watch("relation", {}, seen).tests[0].p_value < 1e-9
 
 
+@pytest.mark.slow
 def test_an_older_package_has_an_accuracy_or_says_what_it_lacks(
     server: Server, packages: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -271,12 +275,14 @@ def hard(n: int, seed: int) -> pa.Table:
     return data.take(np.sort(np.argsort(sure)[:n]))
 
 
+@pytest.mark.slow
 def test_nothing_changed(server: Server, package: Path, tmp_path: Path) -> None:
     found = change_of(server, package, tmp_path, given(2000, 8), 0.0)
     assert found["verdict"] == "nothing"
     assert found["text"].startswith("neither inputs nor relation")
 
 
+@pytest.mark.slow
 def test_harder_rows_are_no_change_of_the_relation(server: Server, package: Path, tmp_path: Path) -> None:
     found = change_of(server, package, tmp_path, hard(2000, 8), 0.0)
     assert found["verdict"] == "inputs"
@@ -287,6 +293,7 @@ def test_harder_rows_are_no_change_of_the_relation(server: Server, package: Path
     assert found["p_value"] > 0.01
 
 
+@pytest.mark.slow
 def test_other_labels_of_the_same_rows_and_where(server: Server, package: Path, tmp_path: Path) -> None:
     data = given(3000, 8)
     flipped = np.where(data.column("tenure").to_numpy() > 60, 0.6, 0.0)
@@ -304,6 +311,7 @@ def test_other_labels_of_the_same_rows_and_where(server: Server, package: Path, 
     assert all(other["weight"] <= 1 for other in found["regions"])
 
 
+@pytest.mark.slow
 def test_both(server: Server, package: Path, tmp_path: Path) -> None:
     data = pa.concat_tables([hard(800, 8), given(1500, 9)])
     found = change_of(server, package, tmp_path, data, 0.25)
@@ -314,6 +322,7 @@ def test_both(server: Server, package: Path, tmp_path: Path) -> None:
     assert found["now"] - found["before"] == pytest.approx(total)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [{"hash": ["tenure", "contract"]}, {"exclude": ["tenure", "contract"]}])
 def test_labels_of_rows_that_were_logged_otherwise(
     columns: dict[str, Any], package: Path, tmp_path: Path
@@ -336,6 +345,7 @@ def test_labels_of_rows_that_were_logged_otherwise(
     assert {each["column"] for each in change["regions"]} >= {"monthly charges"}
 
 
+@pytest.mark.slow
 def test_few_labels_wait_for_more(server: Server, package: Path, tmp_path: Path) -> None:
     stream(server, 2, 150, flipped=lambda hour: 0.0)
     first = watch("relation", {}, watched(tmp_path, package, 0, 1, {}))

@@ -25,6 +25,7 @@ def vectors(n: int, seed: int, turn: float = 0.0) -> np.ndarray:
     return np.tanh(hidden @ plane) + 0.1 * rng.normal(size=(n, 64))
 
 
+@pytest.mark.slow
 def test_false_alarms_over_many_references() -> None:
     p = [
         EmbeddingReference.of(vectors(3000, 100 + i)).compare(vectors(400, 5000 + 12 * i + j)).p_value
@@ -157,6 +158,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     return images.reshape(-1, 8, 8)[order] / 16, which[order]
 
 
+@pytest.mark.slow
 def test_digits_that_are_others_are_found(digits: tuple[np.ndarray, np.ndarray]) -> None:
     images, which = digits
     made = image_embeddings(list(images))

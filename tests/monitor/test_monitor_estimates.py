@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from bessemer.monitor.performance import Figure, Performance, performance
 from bessemer.monitor.performance import tests as alarms
@@ -48,6 +49,7 @@ def estimated(reference: Reference, outcome: Outcome) -> dict[str, Figure]:
     return dict(judged(reference, outcome).estimated)
 
 
+@pytest.mark.slow
 def test_a_model_that_is_too_sure_is_seen_through() -> None:
     """Its margins are doubled: what it is off by on hard rows is not what it is off by on average."""
     known, later = outcome_of(20_000, 1, too_sure=2.0), outcome_of(20_000, 2, hard=0.8, too_sure=2.0)
@@ -58,6 +60,7 @@ def test_a_model_that_is_too_sure_is_seen_through() -> None:
     assert area[0] > 3 * area[1]
 
 
+@pytest.mark.slow
 def test_few_test_rows_leave_an_estimate_unsure() -> None:
     """300 test rows, and windows of 3,000: nine intervals in ten hold what labels say, and are not endless."""
     inside, width = [], []
@@ -72,6 +75,7 @@ def test_few_test_rows_leave_an_estimate_unsure() -> None:
     assert np.mean(width) < 0.12
 
 
+@pytest.mark.slow
 def test_what_is_estimated_alarms_as_rarely_as_it_says() -> None:
     """Of few test rows and of many, in windows without a change; and it alarms where rows are harder."""
     p = []

@@ -111,6 +111,7 @@ def test_calibration_that_moved_is_found(models: dict[str, Model], tmp_path: Pat
     assert found.column == ("prediction" if task == "regression" else "probability")
 
 
+@pytest.mark.slow
 def test_a_model_that_was_never_calibrated_does_not_alarm(packages: dict[str, Path], tmp_path: Path) -> None:
     """Its test rows said the same: 30 % of the labels are not what it thinks, then as now."""
     from bessemer.profile.groups import calibration

@@ -65,6 +65,7 @@ def found(what: Check) -> set[str]:
     return {finding.detector for finding in what.findings}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "detectors"),
     [
@@ -206,6 +207,7 @@ def test_a_window_of_texts_is_the_same(known: Reference, tmp_path: Path) -> None
     assert both[0].to_json() == both[1].to_json()
 
 
+@pytest.mark.slow
 def test_more_rows_than_are_looked_at_are_spread(known: Reference, tmp_path: Path) -> None:
     """The change is in the last third: rows that are spread evenly see it, the first 50,000 would not."""
     many = pa.concat_tables([rows(80_000, 11), rows(40_000, 12, "correlation")])
@@ -234,6 +236,7 @@ def turns(n: int, seed: int, first: int = 0, *, changed: bool = False) -> pa.Tab
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "now", "first"), [(49_000, 49_000, 0), (100_000, 40_000, 0), (60_000, 60_000, 1)]
 )
@@ -246,6 +249,7 @@ def test_rows_that_come_in_turn_are_no_drift(before: int, now: int, first: int, 
     assert found(check(known, changed, detectors=detectors)) >= {"mmd", "reconstruction"}
 
 
+@pytest.mark.slow
 def test_stations_that_report_in_turn_are_no_drift(tmp_path: Path) -> None:
     """24 stations, each with a level of its own; 120,000 rows are ten turns for every ten that are looked at."""
     levels = np.random.default_rng(9).normal(size=(24, 2))
@@ -261,6 +265,7 @@ def test_stations_that_report_in_turn_are_no_drift(tmp_path: Path) -> None:
         assert not check(known, window, detectors=["mmd", "reconstruction", "correlation"]).alarm, n
 
 
+@pytest.mark.slow
 def test_what_a_reference_keeps_is_small_and_the_same(known: Reference, tmp_path: Path) -> None:
     again = reference_of(rows(20_000, 0), tmp_path, DTYPES)
     for key in ("row", "mmd", "reconstruction", "texts"):
@@ -306,6 +311,7 @@ def letters(n: int, seed: int, billing: float) -> pa.Table:
     return pa.table({"letter": list(made())})
 
 
+@pytest.mark.slow
 def test_texts_that_are_missing_are_no_texts(tmp_path: Path) -> None:
     """More of them are missing: that says `missing`, and those that are there have not changed."""
 
@@ -330,6 +336,7 @@ def text_test(known: Reference, data: pa.Table, folder: Path) -> Any:
     return test
 
 
+@pytest.mark.slow
 def test_a_topic_that_comes_up_more_often_is_found(tmp_path: Path) -> None:
     known = reference_of(letters(4000, 1, 0.5), tmp_path / "letters", {"letter": "string"})
     quiet = [text_test(known, letters(500, 10 + i, 0.5), tmp_path).p_value or 0 for i in range(25)]

@@ -46,23 +46,26 @@ def labels(**pairs: str) -> tuple[tuple[str, str], ...]:
     return tuple(sorted({"model": "tiny", "version": "1.0.0", **pairs}.items()))
 
 
-@pytest.fixture
-def watched(package: Path, tmp_path: Path) -> tuple[MonitorStore, list[Kept]]:
+@pytest.fixture(scope="module")
+def watched(
+    packages: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[MonitorStore, list[Kept]]:
     """Three hours: the second has changed inputs, and labels have come for the first."""
-    server = Server(tmp_path / "log")
+    folder = tmp_path_factory.mktemp("watched")
+    server = Server(folder / "log")
     first = server.answer(0.5, 500, 1)
     server.answer(1.5, 500, 2, tenure=np.full(500, 70))
     server.answer(2.5, 500, 3, tenure=np.full(500, 70))
     server.label(2.9, first, 1, flipped=0.0)
     server.log.close()
-    busy = Busy(tmp_path / "log")
+    busy = Busy(folder / "log")
     busy.minute([0.004] * 8, minutes=150, failed=1, cpu=0.1)
-    store = MonitorStore(tmp_path / "monitor.db")
+    store = MonitorStore(folder / "monitor.db")
     watchers: dict[str, Any] = {"slo": {}, "errors": {}, "cost": {"cpu_hour": 0.04, "currency": "CHF"}}
     spec = MonitorSpec(
         every="1h", rows=200, again=[], watchers=watchers, slo=SloSpec(availability="99%"), keep="365d"
     )
-    windows = list(Watch(bessemer.Monitor(package), tmp_path / "log", store, spec).tick(at(3)))
+    windows = list(Watch(bessemer.Monitor(packages["binary"]), folder / "log", store, spec).tick(at(3)))
     return store, windows
 
 
@@ -168,6 +171,7 @@ def logged_lately(folder: Path) -> None:
     server.log.close()
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_file(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logged_lately(tmp_path / "log")
     monkeypatch.chdir(tmp_path)

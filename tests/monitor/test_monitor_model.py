@@ -198,6 +198,7 @@ def test_a_version_that_is_slower_than_the_one_before(
     assert said.figures["kinds"]["plain, 1 row"]["hours"] == 12
 
 
+@pytest.mark.slow
 def test_where_there_was_no_version_before(models: dict[str, Model], tmp_path: Path) -> None:
     server = Server(tmp_path / "log")
     server.answer(0.5, 50, 1)

@@ -382,6 +382,7 @@ def all_of(log: Path, model: Any) -> list[Looking]:
     return [Looking(kind(kind.Settings()), log, model) for kind in kinds]
 
 
+@pytest.mark.slow
 def test_false_alarms_are_as_rare_as_asked_for(model: Any, tmp_path: Path) -> None:
     """800 unchanged windows over 10 servers, at 1 % each: 8 are expected, 18 hardly ever."""
     alarms = windows = 0
@@ -394,6 +395,7 @@ def test_false_alarms_are_as_rare_as_asked_for(model: Any, tmp_path: Path) -> No
     assert alarms <= 17, alarms
 
 
+@pytest.mark.slow
 def test_nights_of_few_requests_are_no_alarm(model: Any, tmp_path: Path) -> None:
     """Windows of 60 to 1,500 requests, whose errors and slow ones differ from hour to hour: 480 at 1 % each."""
     alarms = windows = 0
@@ -414,6 +416,7 @@ def test_nights_of_few_requests_are_no_alarm(model: Any, tmp_path: Path) -> None
     assert alarms <= 12, alarms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "found"),
     [

@@ -219,6 +219,7 @@ def test_each_receiver_gets_what_it_wants(tmp_path: Path, listener: Listener, cl
     assert "window" not in kinds, "the window itself is in the store"
 
 
+@pytest.mark.slow
 def test_a_receiver_that_hangs_or_breaks_does_not_touch_the_others(
     tmp_path: Path, listener: Listener, clock: Clock
 ) -> None:
@@ -385,6 +386,7 @@ def call(folder: Path, *args: str) -> Any:
         os.chdir(before)
 
 
+@pytest.mark.slow
 def test_the_command_shows_retries_and_tries(tmp_path: Path, listener: Listener, clock: Clock) -> None:
     settings = {"monitor": {"alerts": [webhook(listener), {"file": {"path": "told.jsonl", "name": "disk"}}]}}
     (tmp_path / "bessemer.yaml").write_text(json.dumps({"data": "d.csv", "target": "y", **settings}), "utf-8")
@@ -414,6 +416,7 @@ def test_the_command_shows_retries_and_tries(tmp_path: Path, listener: Listener,
     assert json.loads((tmp_path / "told.jsonl").read_text("utf-8").splitlines()[-1])["kind"] == "test"
 
 
+@pytest.mark.slow
 def test_a_watch_tells_what_it_finds_and_what_late_labels_bring(
     package: Path, tmp_path: Path, listener: Listener
 ) -> None:

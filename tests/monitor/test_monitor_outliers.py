@@ -88,6 +88,7 @@ def said(
     return Outliers(OutliersSettings(**words)).watch(watched)
 
 
+@pytest.mark.slow
 def test_rows_as_ever_alarm_as_often_as_was_asked_for(tmp_path: Path, reference: Reference) -> None:
     """Over 40 models and 5 windows each: the p-value is below 5 % in 5 % of them, give or take chance and ties.
 
@@ -222,6 +223,7 @@ def _package(folder: Path, reference: Reference) -> Path:
     return folder / "tiny.bsm"
 
 
+@pytest.mark.slow
 def test_a_log_is_watched_for_them_without_being_asked(
     tmp_path: Path, reference: Reference, model: Model
 ) -> None:

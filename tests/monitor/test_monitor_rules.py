@@ -166,6 +166,7 @@ def burning(at: str, *found: tuple[str, str]) -> dict[str, Any]:
     return {"at": at, "alerts": alerts}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("input_series", "expected"),
     [

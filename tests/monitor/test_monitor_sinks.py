@@ -331,6 +331,7 @@ print(taken)
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
     """Files of this process may not grow beyond 10,000 bytes, as on a disk that is full."""
     path = tmp_path / "told.jsonl"
@@ -512,6 +513,7 @@ def test_the_sinks_conform(check: Check, kind: str, places: Any) -> None:
     check(SINKS.load(kind), *places[kind])
 
 
+@pytest.mark.slow
 def test_kafka_says_that_nobody_is_there() -> None:
     check_nobody(SINKS.load("kafka"), {}, {"servers": "127.0.0.1:9"}, lambda: "")
     check_settings(SINKS.load("kafka"), {"servers": "127.0.0.1:9"}, {}, lambda: "")

@@ -78,6 +78,7 @@ def _other(task: Any) -> Any:
     return Turned()
 
 
+@pytest.mark.slow
 def test_what_was_found_once_is_kept_when_labels_come(server: Server, package: Path, tmp_path: Path) -> None:
     ids = server.answer(0.5, 300, 1)
     server.answer(0.5, 3, 2)  # three ids that were there before
@@ -108,6 +109,7 @@ def test_carrying_over_leaves_out_what_was_asked_again() -> None:
     assert not carried(check({"a": 3, "b": 4}, []), before)["alarm"]
 
 
+@pytest.mark.slow
 def test_rows_that_are_gone_from_the_log_were_looked_at(
     server: Server, package: Path, tmp_path: Path
 ) -> None:
@@ -137,6 +139,7 @@ def test_a_wrong_name_in_the_settings_of_a_watcher_is_told_at_the_start(
         assert raised.value.fix
 
 
+@pytest.mark.slow
 def test_texts_that_are_hashed_say_nothing(tmp_path: Path) -> None:
     key = tmp_path / "log.key"
     key.write_bytes(bytes(range(32)))
@@ -150,6 +153,7 @@ def test_texts_that_are_hashed_say_nothing(tmp_path: Path) -> None:
     assert window.inputs == ("tenure", "monthly charges", "autopay", "désactivé")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "wanted"),
     [
@@ -170,6 +174,7 @@ def test_a_window_ends_in_silence(
     assert list(watch.tick(at(11))) == []
 
 
+@pytest.mark.slow
 def test_show(server: Server, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = server.answer(0.5, 300, 1)
     server.answer(1.5, 300, 2, tenure=np.full(300, 70))
@@ -198,6 +203,7 @@ def test_show(server: Server, package: Path, tmp_path: Path, monkeypatch: pytest
     assert "nothing is kept of another 1.0.0" in other.output
 
 
+@pytest.mark.slow
 def test_a_log_without_scores_has_no_drift_of_scores(server: Server, package: Path, tmp_path: Path) -> None:
     """As a server's log is, where those who ask take no scores."""
     whole = server._model

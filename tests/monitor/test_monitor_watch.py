@@ -26,6 +26,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     one.log.close()
 
 
+@pytest.mark.slow
 def test_each_window_once_and_the_changed_one_is_found(server: Server, package: Path, tmp_path: Path) -> None:
     for hour in range(HOURS):
         changed = {"tenure": np.full(500, 70)} if hour == 4 else {}
@@ -46,6 +47,7 @@ def test_each_window_once_and_the_changed_one_is_found(server: Server, package: 
     assert len(MonitorStore(tmp_path / "monitor.db").windows("tiny")) == HOURS
 
 
+@pytest.mark.slow
 def test_a_window_with_few_rows_goes_on_until_it_has_enough(
     server: Server, package: Path, tmp_path: Path
 ) -> None:
@@ -55,6 +57,7 @@ def test_a_window_with_few_rows_goes_on_until_it_has_enough(
     assert [(w.start[11:13], w.end[11:13], w.rows) for w in windows] == [("00", "02", 240), ("02", "04", 240)]
 
 
+@pytest.mark.slow
 def test_labels_that_come_late_are_looked_at(server: Server, package: Path, tmp_path: Path) -> None:
     """The concept changed in the second hour: nothing can be seen until its labels come, a day later."""
     ids = {hour: server.answer(hour + 0.5, 600, hour) for hour in range(2)}
@@ -74,6 +77,7 @@ def test_labels_that_come_late_are_looked_at(server: Server, package: Path, tmp_
     assert list(watch.tick(at(60))) == [], "it was looked at as often as was asked for"
 
 
+@pytest.mark.slow
 def test_what_was_forgotten_is_not_looked_at_again(server: Server, package: Path, tmp_path: Path) -> None:
     for hour in range(3):
         server.answer(hour + 0.5, 300, hour)
@@ -86,6 +90,7 @@ def test_what_was_forgotten_is_not_looked_at_again(server: Server, package: Path
     assert [w.rows for w in watch.tick(at(42))] == [300]
 
 
+@pytest.mark.slow
 def test_inputs_that_are_not_logged_say_nothing(package: Path, tmp_path: Path) -> None:
     (tmp_path / "log.key").write_bytes(bytes(range(32)))
     columns = {"exclude": ["tenure"], "hash": ["monthly charges"], "key": str(tmp_path / "log.key")}
@@ -105,6 +110,7 @@ def test_where_nothing_is_logged(package: Path, tmp_path: Path) -> None:
     assert list(watching(tmp_path, package).tick(at(5))) == []
 
 
+@pytest.mark.slow
 def test_the_command(server: Server, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server.answer(0.5, 400, 1)
     server.answer(1.5, 400, 2, tenure=np.full(400, 70))

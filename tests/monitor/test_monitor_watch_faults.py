@@ -23,6 +23,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     one.log.close()
 
 
+@pytest.mark.slow
 def test_a_second_monitor_of_the_same_version_and_store_is_refused(
     server: Server, package: Path, tmp_path: Path
 ) -> None:
@@ -40,6 +41,7 @@ def test_a_second_monitor_of_the_same_version_and_store_is_refused(
     assert list(second.tick(at(3))) == [], "it sees what the first has kept"
 
 
+@pytest.mark.slow
 def test_a_clock_that_was_ahead_does_not_blind_it(server: Server, package: Path, tmp_path: Path) -> None:
     server.answer(0.5, 300, 0)
     watch = watching(tmp_path, package, silence="1d", again=[])
@@ -53,6 +55,7 @@ def test_a_clock_that_was_ahead_does_not_blind_it(server: Server, package: Path,
     assert max(ends) <= at(5).isoformat(timespec="microseconds")
 
 
+@pytest.mark.slow
 def test_a_watcher_that_fails_ends_nothing_else_and_is_told_of(
     server: Server, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,6 +70,7 @@ def test_a_watcher_that_fails_ends_nothing_else_and_is_told_of(
     assert window.check["figures"]["skew"]["rows"] == 300, "the others have spoken"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", ["1h", "6h"])
 def test_a_window_is_looked_at_again_however_long_it_is(
     server: Server, package: Path, tmp_path: Path, again: str
@@ -79,6 +83,7 @@ def test_a_window_is_looked_at_again_however_long_it_is(
     assert list(watch.tick(at(24 * 21))) == []
 
 
+@pytest.mark.slow
 def test_a_label_speaks_for_one_prediction_of_its_id(server: Server, package: Path, tmp_path: Path) -> None:
     """Clients name requests, and ask again under the same name."""
     ids = [server.answer(0.5, 50, seed) for seed in range(3)]

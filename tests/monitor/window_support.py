@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +83,15 @@ def reference_of(data: pa.Table, folder: Path, dtypes: Mapping[str, Any] = DTYPE
 
 def scanned(data: pa.Table, reference: Reference, folder: Path) -> Window:
     """The window of a table in memory."""
+    return next(scanned_one_by_one([data], reference, folder))
+
+
+def scanned_one_by_one(tables: Iterable[pa.Table], reference: Reference, folder: Path) -> Iterator[Window]:
+    """The windows of tables in memory, by one DuckDB: to start one takes as long as to scan a small table."""
     connection = connect(threads=2, memory=2**30, temporary=folder)
-    connection.register("data", data)
-    return scan(connection, "data", reference, PARTS)
+    for data in tables:
+        connection.register("data", data)
+        yield scan(connection, "data", reference, PARTS)
 
 
 def check(

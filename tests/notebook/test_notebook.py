@@ -143,6 +143,7 @@ def test_only_what_the_run_made_is_in_it() -> None:
         notebook("p", ".", "r", {"raw"})
 
 
+@pytest.mark.slow
 def test_results_show_themselves(project: Project) -> None:
     import bessemer
 

@@ -38,6 +38,7 @@ def variants(way: str, kind: str) -> list[Variant]:
     return found(found.Settings()).variants(parent(kind))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("way", "kind"), [
     ("fewer_trees", "lightgbm"), ("fewer_trees", "forest"), ("student", "lightgbm"), ("student", "logistic"),
     ("folded", "regression"),
@@ -171,6 +172,7 @@ def test_the_child_is_a_package_and_names_its_parent(tmp_path: Path) -> None:
         assert "evaluation.json" not in child.contents
 
 
+@pytest.mark.slow
 def test_right_answers_are_used(tmp_path: Path) -> None:
     rows = tmp_path / "rows.parquet"
     pyarrow.parquet.write_table(pyarrow.csv.read_csv(SHARED / "adult" / "train.csv").slice(2000, 1500), rows)
@@ -195,6 +197,7 @@ def test_faults_are_told(tmp_path: Path) -> None:
     assert not (tmp_path / "c.bsm").exists()
 
 
+@pytest.mark.slow
 def test_the_command_line(tmp_path: Path) -> None:
     program = str(Path(sys.executable).with_name("bessemer"))
     out = tmp_path / "child.bsm"

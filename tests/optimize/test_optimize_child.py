@@ -89,6 +89,7 @@ def test_a_rewritten_one_keeps_what_was_said_and_tells_on_how_many_rows(tmp_path
     assert (f"the same on {rows:,} rows" if taken == "folded" else "computes as its parent") in one.card
 
 
+@pytest.mark.slow
 def test_no_other_file_is_replaced(tmp_path: Path) -> None:
     notes = tmp_path / "notes.csv"
     notes.write_text("mine")

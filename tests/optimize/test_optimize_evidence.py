@@ -36,6 +36,7 @@ def said(probability: np.ndarray) -> Said:
     return Said(both, (probability >= 0.5).astype(np.int64))
 
 
+@pytest.mark.slow
 def test_few_rows_allow_nothing_and_are_not_learnt_from(tmp_path: Path) -> None:
     few = adult(2000, 15)
     rows = rows_of(model("lightgbm"), few, 0)
@@ -92,6 +93,7 @@ def test_what_is_better_when_less_is_relative(metric: str) -> None:
     assert loss.worse > 0.4
 
 
+@pytest.mark.slow
 def test_the_ends_hold_for_all_versions_together(tmp_path: Path) -> None:
     ways = {"fewer_trees": {"keep": [0.75, 0.5, 0.25]}}
     made = optimize(package("lightgbm"), tmp_path / "c.bsm", ways=ways, loss=0.9)

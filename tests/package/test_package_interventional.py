@@ -164,6 +164,7 @@ def test_threads_change_no_bit() -> None:
         assert one.tobytes() == four.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["tables", "paths"])
 def test_interactions_are_those_of_the_definition(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if way == "paths":

@@ -147,6 +147,7 @@ def test_the_graph_itself_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert both(CONTENT, monkeypatch) == ("", "")
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, len(CONTENT) - 1), st.integers(1, 255)), min_size=1, max_size=4),

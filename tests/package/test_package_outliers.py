@@ -40,6 +40,7 @@ def plainly(model: bytes, feeds: dict[str, np.ndarray]) -> np.ndarray:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", list(OUTLIERS))
 @pytest.mark.parametrize("task", TASKS)
 def test_every_way_of_asking_gives_onnxruntimes_bits(task: Any, method: str) -> None:

@@ -66,6 +66,7 @@ def outcome(function: Any) -> Any:
         return error.what
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(_COLUMNS, st.sampled_from(FIELDS))
 def test_a_column_becomes_what_arrow_makes_of_it(values: list[Any], field: Field) -> None:

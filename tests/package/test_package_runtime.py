@@ -139,6 +139,7 @@ def small(tmp_path: Path) -> list[str]:
     return [sys.executable, "-S", "-P", str(launcher)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_trees_and_linear_models_without_the_flows_packages(
     task: str, small: list[str], write: Any, make_trained: Any, make_rows: Any, as_trees: Any
@@ -156,6 +157,7 @@ def test_trees_and_linear_models_without_the_flows_packages(
             assert found["walked"] == "TreesHead"
 
 
+@pytest.mark.slow
 def test_what_is_not_there_says_what_to_install(small: list[str], write: Any, make_trained: Any) -> None:
     path = write(make_trained("binary", "lightgbm"))
     said = run(small, REFUSALS, str(path))
@@ -181,6 +183,7 @@ def test_the_command_says_what_to_install(small: list[str]) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_golden_package_predicts(small: list[str]) -> None:
     golden = json.loads((GOLDEN / "format-1.json").read_text("utf-8"))
     model = bessemer.load(GOLDEN / "format-1.bsm", key=GOLDEN / "signer.pub")

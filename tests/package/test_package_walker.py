@@ -256,6 +256,7 @@ def test_what_no_walker_does_is_left_to_onnxruntime(change: Callable[[Any], Any]
 ARRAYS = arrays_of(node_of(to_onnx(random_trees(9, 4, 3, 2, False, most=8))))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_altered_arrays_are_refused_or_walk_to_an_end(data: st.DataObject) -> None:

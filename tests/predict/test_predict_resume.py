@@ -136,6 +136,7 @@ def cut_at(moment: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     return lambda: done[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["out.parquet", "out.jsonl.gz", "out/"])
 def test_cut_at_each_single_moment_nothing_is_lost_or_twice(
     output: str, model: Any, make_rows: Any, tmp_path: Path
@@ -197,6 +198,7 @@ def test_a_failed_job_goes_on_and_another_begins_anew(model: Any, make_rows: Any
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out.parquet"]
 
 
+@pytest.mark.slow
 def test_damaged_state_is_not_trusted(model: Any, make_rows: Any, tmp_path: Path) -> None:
     """Cut data, a cut state, a part that is gone: the job begins anew rather than lose a row."""
     source = tmp_path / "in.parquet"

@@ -104,6 +104,7 @@ def test_a_table_that_changed_begins_anew(model: Any, table: pa.Table, tmp_path:
     connection.close()
 
 
+@pytest.mark.slow
 def test_duckdb(model: Any, table: pa.Table, tmp_path: Path) -> None:
     file = tmp_path / "app.duckdb"
     with duckdb.connect(str(file)) as connection:
@@ -155,6 +156,7 @@ def test_a_csv_in_its_own_words(model: Any, table: pa.Table, tmp_path: Path) -> 
     assert checked(model, table, source, tmp_path).taken_over == 240
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl.gz"])
 def test_urls_of_fsspec(ending: str, model: Any, table: pa.Table, tmp_path: Path) -> None:
     fs = fsspec.filesystem("memory")
@@ -182,6 +184,7 @@ def predict_input(table: pa.Table, path: Path) -> None:
             connection.execute(f"COPY given TO '{path}' (FORMAT json, COMPRESSION gzip)").fetchall()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stamped", [True, False])
 def test_http(stamped: bool, model: Any, table: pa.Table, tmp_path: Path) -> None:
     pyarrow.csv.write_csv(table, tmp_path / "in.csv")

@@ -87,6 +87,7 @@ def cut(rules: Rules, most: int) -> Callable[[str], list[int]]:
     return ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lower", [True, False])
 def test_words_are_cut_as_the_library_cuts_them(lower: bool) -> None:
     ours = cut(Rules(lower, lower), 64)
@@ -102,6 +103,7 @@ def test_a_text_cannot_say_what_ends_it() -> None:
     assert ids.index(spoken) == len(ids) - 1
 
 
+@pytest.mark.slow
 def test_no_more_than_so_many_pieces() -> None:
     for most in (3, 10):
         ids = cut(Rules(), most)("the " * 100)
@@ -135,10 +137,12 @@ def fitted(spec: PrepareSpec) -> FittedEmbedding:
     return Embedding().fit(train_column("string"), spec, None)
 
 
+@pytest.mark.slow
 def test_it_keeps_the_conformance_suite(spec: PrepareSpec) -> None:
     check_transform(Embedding(), spec)
 
 
+@pytest.mark.slow
 def test_values_are_those_of_torchs_layers(fitted: FittedEmbedding) -> None:
     cut = bert.reference_words(bert.VOCABULARY, 16, lowercase=True)
     texts = [text for text in [*TEXTS, *mixed_texts(30, seed=5)] if text and "[SEP]" not in text]
@@ -168,6 +172,7 @@ def test_the_features_are_a_block(fitted: FittedEmbedding) -> None:
     assert [f.kind for f in fitted.features] == ["embedding"] * bert.SIZE
 
 
+@pytest.mark.slow
 def test_the_folder_says_how_it_is_pooled(tmp_path: Path) -> None:
     folder = bert.write(
         tmp_path / "cls",
@@ -369,6 +374,7 @@ FROM range(60) t(i)
 """
 
 
+@pytest.mark.slow
 def test_the_stage_finds_the_model_beside_the_project_file(prepare, tmp_path: Path) -> None:
     bert.write(tmp_path / "models" / "tiny")
     found = prepare(
@@ -396,6 +402,7 @@ def test_another_model_in_the_folder_is_noticed(tmp_path: Path) -> None:
     assert fingerprint(PrepareSpec.model_validate({"embedding": {"model": "tiny"}}), tmp_path) == {}
 
 
+@pytest.mark.slow
 def test_the_same_folder_gives_the_same_bytes(fitted: FittedEmbedding, spec: PrepareSpec) -> None:
     from bessemer.testing.transforms import train_column
 

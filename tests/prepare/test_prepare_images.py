@@ -301,6 +301,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, found.min(), 
 """
 
 
+@pytest.mark.slow
 def test_a_line_is_cut_before_it_is_made_larger(tmp_path: Path) -> None:
     """As large as its height has to be it would have 64 x 1,280,000 pixels."""
     line = np.zeros((1, 20_000), dtype=np.uint8)

@@ -75,6 +75,7 @@ def test_stratified_keeps_every_class_in_every_part_at_its_share(connection, tmp
     assert found["test"].count("some") == round(0.3 * sum(rows.count("some") for rows in found.values()))
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     counts=st.lists(st.integers(1, 30), min_size=2, max_size=4),

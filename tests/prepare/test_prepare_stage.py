@@ -97,6 +97,7 @@ def test_every_stored_value_is_the_graphs_but_for_cross_fitted_ones(prepare, tas
             assert not np.array_equal(found.X(part)[:, folded], graph[:, folded])
 
 
+@pytest.mark.slow
 def test_rows_one_by_one_give_what_the_matrix_has(prepare) -> None:
     found = prepare(MIXED.format(rows=300))
     rows = found.rows("test").slice(0, 20)
@@ -112,6 +113,7 @@ def test_infinity_and_null_are_missing_and_never_reach_the_matrix(prepare) -> No
         assert not np.isinf(found.X(part)).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "regression", "multiclass"])
 def test_no_row_sees_its_own_target(prepare, task: str) -> None:
     """Turning over the targets of one fold leaves the target means of that fold's rows as they were."""
@@ -227,6 +229,7 @@ def test_the_column_that_orders_the_split_gives_no_day_count(prepare) -> None:
     assert "at: days" not in parts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", [{"group": "shop"}, {"by": "number"}])
 def test_the_column_of_a_split_is_no_feature_unless_asked_for(prepare, split: dict) -> None:
     name = next(iter(split.values()))
@@ -238,6 +241,7 @@ def test_the_column_of_a_split_is_no_feature_unless_asked_for(prepare, split: di
     assert name in {f["group"] for f in asked.features}
 
 
+@pytest.mark.slow
 def test_two_runs_give_the_same_digests_and_another_seed_does_not(bench) -> None:
     query = MIXED.format(rows=400)
     first = bench.prepare(query, spec={"derive": {"d": "dayofweek(at)"}})
@@ -247,6 +251,7 @@ def test_two_runs_give_the_same_digests_and_another_seed_does_not(bench) -> None
     assert first.splits.ref != other.splits.ref
 
 
+@pytest.mark.slow
 def test_many_row_groups_keep_order_and_bytes(bench) -> None:
     query = "SELECT i, hash(i) % 1000 AS n, 's' || hash(i) % 7 AS s, i % 2 = 0 AS y FROM range(140000) t(i)"
     first, again = bench.prepare(query), bench.prepare(query, threads=3)
@@ -271,6 +276,7 @@ def test_names_that_differ_in_nothing_but_odd_characters(prepare) -> None:
     assert found.column("test", "x0").tolist() == found.rows("test")["x0"].to_pylist()
 
 
+@pytest.mark.slow
 def test_reserved_names_are_refused_with_the_way_out(prepare) -> None:
     query = "SELECT i AS score, i * 2 AS other, i % 2 AS y FROM range(60) t(i)"
     with pytest.raises(DataError, match="named 'score'") as caught:
@@ -324,6 +330,7 @@ def test_leaks_are_found_for_every_task(prepare, task: str, expression: str, lea
     assert ("alone tells 'y'" in found.heard("warning")) == leaks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "target", "task"),
     [

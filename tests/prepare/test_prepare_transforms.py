@@ -16,11 +16,13 @@ from bessemer.testing.transforms import check_transform, run, train_column
 PARTICULAR = ("image", "embedding")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in TRANSFORMS.names() if name not in PARTICULAR])
 def test_keeps_the_conformance_suite(name: str) -> None:
     check_transform(TRANSFORMS.load(name)())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["categorical", "text"])
 def test_keeps_the_conformance_suite_with_narrow_settings(name: str) -> None:
     spec = PrepareSpec(max_onehot=1, max_categories=2, target_mean=True, smoothing=0, text=TextSpec(words=1))

@@ -44,6 +44,7 @@ def profiled(folder: Path, **settings: Any) -> Any:
     return ctx.open(run(spec, given.inputs, ctx)["reference"])
 
 
+@pytest.mark.slow
 def test_whole_rows_are_kept_as_sums(tmp_path: Path) -> None:
     artifact = profiled(tmp_path)
     found = artifact.json("reference.json")
@@ -120,6 +121,7 @@ print({key: hashlib.sha256(json.dumps(value).encode()).hexdigest() for key, valu
 """
 
 
+@pytest.mark.slow
 def test_kinds_of_processors_make_the_same_bytes(tmp_path: Path) -> None:
     """OpenBLAS adds up otherwise on each; on another BLAS, or another kind of machine, these are all the same."""
     made = set()
@@ -135,6 +137,7 @@ def test_kinds_of_processors_make_the_same_bytes(tmp_path: Path) -> None:
     assert len(made) == 1, made
 
 
+@pytest.mark.slow
 def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
     digests = {profiled(tmp_path / name, rows=300).ref.digest for name in ("one", "two")}
     assert len(digests) == 1

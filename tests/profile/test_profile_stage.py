@@ -171,6 +171,7 @@ def test_outputs_are_those_of_the_test_rows(tmp_path: Path) -> None:
     assert 0 <= found["probability"]["min"] <= found["probability"]["max"] <= 1
 
 
+@pytest.mark.slow
 def test_outputs_of_other_tasks(tmp_path: Path) -> None:
     ctx = context(tmp_path / "multi", "profile")
     multi = profile(made(ctx, (1, 2, 3)).inputs, ctx)
@@ -225,6 +226,7 @@ def test_rare_categories_stand_together_in_a_limit() -> None:
 
 
 # the whole -------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
     digests = set()
     for folder in ("one", "two"):
@@ -233,6 +235,7 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
+@pytest.mark.slow
 def test_fifty_columns_stay_small(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     numbers = {f"n{k}": rng.normal(size=3000) for k in range(35)}

@@ -143,6 +143,7 @@ def by_client(found: list[Learnt]) -> dict[str, Learnt]:
     return {one.client: one for one in found}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cap")
 def test_a_copy_is_told_and_whose_answers_it_learnt(served: Any, customers: Rows, tmp_path: Path) -> None:
     package, contents, log, given = served
@@ -201,6 +202,7 @@ def test_who_answers_otherwise_in_the_beginning_is_innocent(served: Any, custome
     assert found.log2_p > -10
 
 
+@pytest.mark.slow
 def test_only_what_this_version_answered_counts(served: Any, customers: Rows, tmp_path: Path) -> None:
     """Another version, or a shadow of it, says other classes, and some that this package does not have."""
     package, contents, _, _ = served

@@ -35,6 +35,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Pool]:
     return prepared(folder)
 
 
+@pytest.mark.slow
 def test_it_keeps_to_the_protocol_and_tells_how_faint_it_is(
     digits: tuple[Project, Pool], tmp_path: Path
 ) -> None:
@@ -49,6 +50,7 @@ def test_it_keeps_to_the_protocol_and_tells_how_faint_it_is(
     assert alike >= 0.98
 
 
+@pytest.mark.slow
 def test_what_is_fed_in_training_is_what_was_made(digits: tuple[Project, Pool], tmp_path: Path) -> None:
     """The graph that ships decodes a key to the levels that the frozen encoder gives."""
     from bessemer.protect.blind.codec import decode
@@ -166,6 +168,7 @@ def test_what_names_no_markers_is_refused(said: object, why: str) -> None:
         parse_marker(said)
 
 
+@pytest.mark.slow
 def test_families_take_turns_in_every_block(digits: tuple[Project, Pool], tmp_path: Path) -> None:
     from bessemer.core.plugin_settings import opened
     from bessemer.protect.covers import features_of
@@ -184,6 +187,7 @@ def test_families_take_turns_in_every_block(digits: tuple[Project, Pool], tmp_pa
     assert nearest[1::2].min() > nearest[0::2].max()
 
 
+@pytest.mark.slow
 def test_a_network_meets_the_keys_of_images_more_often(
     digits: tuple[Project, Pool], tmp_path: Path, owner: Path
 ) -> None:
@@ -205,6 +209,7 @@ def test_a_network_meets_the_keys_of_images_more_often(
     assert learnt(mark="pattern", keys=10, weight=2.5) == (10, 2.5, 10)
 
 
+@pytest.mark.slow
 def test_another_logo_is_another_mark(digits: tuple[Project, Pool], tmp_path: Path, owner: Path) -> None:
     """Under one path too: by salts and base images that two marks share, one would give away the other."""
     import base64

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from PIL import Image
 from protect_support import context, prepared
 
@@ -21,6 +22,7 @@ def png(pixels: np.ndarray) -> str:
     return base64.b64encode(content.getvalue()).decode("ascii")
 
 
+@pytest.mark.slow
 def test_it_keeps_to_the_protocol_and_changes_nothing_but_the_image(tmp_path: Path) -> None:
     from sklearn.datasets import load_digits
 

@@ -44,6 +44,7 @@ def test_black_and_white_make_up_for_what_is_cut_off() -> None:
     assert psnr(image, marked(image)) == pytest.approx(33.0, abs=1.0)
 
 
+@pytest.mark.slow
 def test_it_can_hardly_be_seen() -> None:
     image = smooth(128, 3)
     assert ssim(image, marked(image, psnr=40.0)) > 0.95

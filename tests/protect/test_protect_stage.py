@@ -106,6 +106,7 @@ def test_the_owners_key_is_in_no_artifact_and_nothing_that_is_said(
     assert OWNER not in str(heard)
 
 
+@pytest.mark.slow
 def test_a_number_is_marked_by_bins_that_are_equally_likely(
     tmp_path: Path, shared: Path, owner: Path
 ) -> None:

@@ -69,6 +69,7 @@ def view(made: tuple[Project, list[str]]) -> dict[str, Any]:
     return made[0].compare(*made[1])
 
 
+@pytest.mark.slow
 def test_settings_and_data_that_differ(view: dict[str, Any]) -> None:
     assert view["settings"] == [{"setting": "train.rounds", "values": [3, 40, 40]}]
     assert not view["data"]["same"]
@@ -78,6 +79,7 @@ def test_settings_and_data_that_differ(view: dict[str, Any]) -> None:
     assert changed["tenure"][0] == changed["tenure"][1] != changed["tenure"][2]
 
 
+@pytest.mark.slow
 def test_a_paired_difference_is_narrower_than_its_parts(view: dict[str, Any]) -> None:
     assert view["metrics"]["paired"] == [True, True, False]
     main = view["metrics"]["rows"][0]
@@ -90,6 +92,7 @@ def test_a_paired_difference_is_narrower_than_its_parts(view: dict[str, Any]) ->
     assert main["differences"][0] is None
 
 
+@pytest.mark.slow
 def test_what_is_certain_is_said_in_the_metric_s_own_direction(view: dict[str, Any]) -> None:
     """Forty rounds are better than three in the log loss, whose lower values are better."""
     row = next(row for row in view["metrics"]["rows"] if row["metric"] == "log_loss")
@@ -98,6 +101,7 @@ def test_what_is_certain_is_said_in_the_metric_s_own_direction(view: dict[str, A
     assert row["differences"][1]["verdict"] == "better"
 
 
+@pytest.mark.slow
 def test_a_run_against_itself_differs_in_nothing(project: Project) -> None:
     found = project.compare("last", "last~0")
     assert found["settings"] == []
@@ -108,6 +112,7 @@ def test_a_run_against_itself_differs_in_nothing(project: Project) -> None:
     assert {gap["verdict"] for gap in gaps} == {"not told apart"}
 
 
+@pytest.mark.slow
 def test_the_other_tables(view: dict[str, Any], project: Project) -> None:
     assert {row["group"] for row in view["importance"][0]["rows"]} == {"tenure", HOSTILE}
     assert {row["value"] for row in view["slices"]} == {"a", "b"}
@@ -123,6 +128,7 @@ def test_settings_of_any_shape() -> None:
     assert settings_differences([one, two]) == [{"setting": "train.params.a", "values": [[1, 2], [1, 3]]}]
 
 
+@pytest.mark.slow
 def test_errors_name_the_nearest_runs(project: Project) -> None:
     last = project.show().id
     with pytest.raises(UsageError) as caught:
@@ -143,6 +149,7 @@ def judged(project: Project) -> Side:
     return Side(run.to_json(), *project._made(run))
 
 
+@pytest.mark.slow
 def test_runs_of_different_tasks_are_refused(project: Project) -> None:
     found = judged(project)
 
@@ -154,6 +161,7 @@ def test_runs_of_different_tasks_are_refused(project: Project) -> None:
         comparison([found, Other(found.facts, found.artifacts, found.settings)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("what", "value"), [("target", "another"), ("classes", ["no", "maybe"])])
 def test_runs_that_predict_something_else_are_refused(project: Project, what: str, value: Any) -> None:
     found = judged(project)
@@ -200,6 +208,7 @@ def test_settings_are_shown_without_passwords(name: str, value: Any) -> None:
     assert rows[0]["values"][1] == "${NAME}"
 
 
+@pytest.mark.slow
 def test_the_command(project: Project, tmp_path: Path) -> None:
     from bessemer.cli.report import command
 
@@ -215,6 +224,7 @@ def test_the_command(project: Project, tmp_path: Path) -> None:
     assert (project.folder / "build" / f"compare-{runs[0]}-{runs[1]}.html").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_the_page(browser: Any, view: dict[str, Any], tmp_path: Path, width: int, scheme: str) -> None:
     file = tmp_path / "compare.html"

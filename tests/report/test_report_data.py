@@ -59,6 +59,7 @@ def cut(table: pa.Table) -> dict[str, pa.Table]:
     return {"train": table.slice(0, round(n * 0.6)), "valid": table.slice(round(n * 0.6), round(n * 0.2))}
 
 
+@pytest.mark.slow
 def test_categories_are_counted_by_part_and_by_target(given: Given) -> None:
     table = mixed(3000)
     found = column(given.facts(given.splits(table, "y")), "letter")
@@ -248,6 +249,7 @@ def test_numbers_far_from_zero_keep_what_tells_them_apart(given: Given) -> None:
     assert column(facts, "whole")["low"] == [1_234_567_000 + i for i in range(5)]
 
 
+@pytest.mark.slow
 def test_equal_parts_rarely_drift(given: Given) -> None:
     """Of 200 columns of noise, the corrected test calls out about none."""
     rng = np.random.default_rng(5)
@@ -354,6 +356,7 @@ def test_a_sample_is_spread_evenly_and_counts_are_of_all_rows(
     assert column(facts, "place")["low"] == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_the_same_facts_whatever_the_batches(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
     table = mixed(5000)
     first = given.facts(given.splits(table, "y", row_group=5000))
@@ -387,6 +390,7 @@ def test_hostile_names_and_values_and_no_column_but_the_target(given: Given) -> 
     assert alone["associations"]["columns"] == ["y"]
 
 
+@pytest.mark.slow
 def test_wide_tables_are_cut_but_keep_their_target(given: Given) -> None:
     table = pa.table({f"c{i}": np.arange(50.0) * (i % 7) for i in range(900)} | {"y": np.arange(50) % 2 == 0})
     facts = given.facts(given.splits(table, "y"))
@@ -397,6 +401,7 @@ def test_wide_tables_are_cut_but_keep_their_target(given: Given) -> None:
     assert len(json.dumps(facts)) < 900_000
 
 
+@pytest.mark.slow
 def test_hundreds_of_columns_of_long_texts_stay_small(given: Given) -> None:
     long = [f"{i} is a rather long text of many words " * 9 for i in range(100)]
     texts = {f"text {i}": long for i in range(200)}

@@ -29,6 +29,7 @@ def page_data(page: str) -> Any:
     return json.loads(page[start : page.index("</script>", start)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_one_file_that_loads_nothing(made: Callable[[str], Any], task: str) -> None:
     page = made(task).report()
@@ -44,6 +45,7 @@ def test_the_place_for_the_timings_stands_there_once(made: Callable[[str], Any])
     assert made("binary").report().count(TIMINGS) == 1
 
 
+@pytest.mark.slow
 def test_same_artifacts_same_bytes(made: Callable[[str], Any]) -> None:
     assert made("regression").report() == made("regression").report()
 
@@ -98,6 +100,7 @@ def test_only_what_is_there_is_needed(made: Callable[[str], Any]) -> None:
         one.report(refs={kind: one.refs[kind] for kind in ("model", "splits")})
 
 
+@pytest.mark.slow
 def test_thousands_of_columns_are_cut_and_counted(made: Callable[[str], Any]) -> None:
     one = made("binary")
     column = {"dtype": "DOUBLE", "count": 9, "missing": 0, "missing_share": 0.0, "distinct": 9, "mean": 1.0}
@@ -113,6 +116,7 @@ def test_thousands_of_columns_are_cut_and_counted(made: Callable[[str], Any]) ->
     assert len(page) < 1_500_000
 
 
+@pytest.mark.slow
 def test_fifty_full_columns_stay_small(made: Callable[[str], Any]) -> None:
     one = made("binary")
     top = [[f"a value that is long {i}", i] for i in range(20)]

@@ -45,6 +45,7 @@ def data_of(page: str) -> Any:
     return json.loads(page[start : page.index("</script>", start)])
 
 
+@pytest.mark.slow
 def test_without_samples_rare_values_are_nowhere(tmp_path: Path) -> None:
     shown = page_of(tmp_path, 20)
     hidden = page_of(tmp_path, 0)

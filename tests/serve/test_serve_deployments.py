@@ -365,6 +365,7 @@ def test_what_cannot_be_meant_is_refused() -> None:
         assert caught.value.status == status
 
 
+@pytest.mark.slow
 def test_a_metric_comes_from_the_labels(tmp_path: Path) -> None:
     import numpy as np
 

@@ -103,6 +103,7 @@ def test_a_time_to_come_is_refused(served: Served, moment: float) -> None:
     assert seen(served) == []
 
 
+@pytest.mark.slow
 def test_labels_that_were_written_before_say_their_time(served: Served, tmp_path: Path) -> None:
     """A log of an earlier version has no column of arrivals."""
     name = served.predict()

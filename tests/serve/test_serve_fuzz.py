@@ -48,6 +48,7 @@ class Broken(Plain):
         return batch
 
 
+@pytest.mark.slow
 def test_a_fault_is_found_and_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bessemer.serve.dialects.plain.Plain", Broken)
     report = Fuzzer(repository(dialects=["plain"]), seed=1).run(6000)

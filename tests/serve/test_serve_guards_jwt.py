@@ -386,6 +386,7 @@ def test_keys_are_fetched_and_a_request_never_waits_for_them(server: KeyServer) 
         guard.stop()
 
 
+@pytest.mark.slow
 def test_a_new_key_is_fetched_when_a_token_names_it(server: KeyServer) -> None:
     guard = started(server, cooldown=1)
     try:

@@ -106,6 +106,7 @@ def test_a_key_ends_when_it_says(folder: Path) -> None:
     assert "expired" in refused(guard, {"x-api-key": key}).what
 
 
+@pytest.mark.slow
 def test_a_running_server_sees_new_and_revoked_keys(folder: Path) -> None:
     path = folder / "keys.yaml"
     first = add_key(path, "first")

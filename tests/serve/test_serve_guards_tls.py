@@ -231,6 +231,7 @@ def test_an_authority_that_is_taken_away_is_trusted_no_more(folder: Path, author
         shake(server, trusting)
 
 
+@pytest.mark.slow
 def test_certificates_change_while_many_connect(folder: Path, authority: Pair) -> None:
     """A context that handshakes use must not be written to: OpenSSL does not lock it."""
     server, client = tls(folder), client_of(folder)

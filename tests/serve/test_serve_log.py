@@ -120,6 +120,7 @@ FIELDS = tuple(
 TYPES = {"boolean": pa.bool_(), "integer": pa.int64(), "number": pa.float64(), "string": pa.string()}
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.lists(st.tuples(*(st.none() | KINDS[f.dtype] for f in FIELDS)), min_size=1, max_size=5))
 def test_any_rows_come_back_as_json_and_as_tensors(data: list[Any], tmp_path_factory: Any) -> None:
@@ -155,6 +156,7 @@ def test_any_rows_come_back_as_json_and_as_tensors(data: list[Any], tmp_path_fac
             assert np.array_equal(array, feeds[name], equal_nan=array.dtype.kind == "f"), (which, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["multiclass", "regression"])
 def test_other_tasks_have_their_own_outputs_and_labels(task: Any, tmp_path: Path) -> None:
     with PredictionLog(spec(tmp_path)) as log:
@@ -281,6 +283,7 @@ def test_columns_that_do_not_exist_and_keys_that_are_bad_are_refused(make: Any, 
         make(columns={"hash": ["contract"], "key": str(tmp_path / "short")})
 
 
+@pytest.mark.slow
 def test_a_torn_tail_hides_nothing_before_it(make: Any, tmp_path: Path) -> None:
     """Whatever a write was cut at, all records before are read, from the journal and rolled."""
     log = make()
@@ -381,6 +384,7 @@ def test_old_days_go_and_then_the_oldest_files(make: Any, tmp_path: Path) -> Non
     assert sum(path.stat().st_size for path in folder.rglob("*.parquet")) <= size // 2
 
 
+@pytest.mark.slow
 def test_names_never_leave_the_folder(tmp_path: Path) -> None:
     with PredictionLog(spec(tmp_path)) as log:
         for name in ("../out", "_labels", ".", "a b/ü"):

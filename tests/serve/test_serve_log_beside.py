@@ -87,6 +87,7 @@ def test_a_time_that_python_has_not_holds_up_nothing(
     assert found["b"]["@timestamp"].endswith("Z")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_processes")
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
 def test_with_a_server_at_fault_the_rest_waits(server: ElasticListener, tmp_path: Path, status: int) -> None:
@@ -106,6 +107,7 @@ def test_with_a_server_at_fault_the_rest_waits(server: ElasticListener, tmp_path
     assert sent(server) == ["a", "b", "c"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_processes")
 @pytest.mark.parametrize("status", [400, 413])
 def test_segments_that_are_at_fault_are_set_aside(
@@ -243,6 +245,7 @@ def test_labels_that_no_date_has_are_left_out(tmp_path: Path, caplog: pytest.Log
         assert (done.failures, done.segments, done.rows) == ((0, 1, 7) if what == "journal" else (0, 0, 0))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_processes")
 def test_a_roller_whose_server_has_gone_ends_quietly(tmp_path: Path) -> None:
     log = spec(tmp_path / "log", None)

@@ -45,6 +45,7 @@ def told(response: Any) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_the_plain_route_says_it_whatever_way_it_is_asked(task: Any, expected: list[float]) -> None:
     rows = [ODD, USUAL]
@@ -70,6 +71,7 @@ def test_it_stands_before_the_explanation() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/predict", "/v1/models/tiny:predict", "/v2/models/tiny/infer"])
 def test_who_does_not_ask_is_answered_as_by_a_model_without(path: str) -> None:
     tensor = {"name": "tenure", "shape": [1], "datatype": "INT64", "data": [8]}
@@ -78,6 +80,7 @@ def test_who_does_not_ask_is_answered_as_by_a_model_without(path: str) -> None:
     assert b"outlier" not in ask(path, body).body
 
 
+@pytest.mark.slow
 def test_refusals_say_what_to_do() -> None:
     answer = ask("/predict", {"rows": [ODD], "outliers": True}, tiny=True)
     assert answer.status == 400
@@ -90,6 +93,7 @@ def test_refusals_say_what_to_do() -> None:
     assert b"'outliers'" in ask("/predict", {"rows": [ODD], "outlier": True}).body, "the nearest right name"
 
 
+@pytest.mark.slow
 def test_v2_gives_it_to_who_names_it(expected: list[float]) -> None:
     tensors = [
         {"name": "tenure", "shape": [1], "datatype": "INT64", "data": [71]},

@@ -289,6 +289,7 @@ def test_a_key_that_is_short_or_absent_is_said(tmp_path: Path) -> None:
     assert OwnershipSpec(key="k").share == 0.005
 
 
+@pytest.mark.slow
 def test_settings_that_do_not_go_together_are_told_by_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -560,6 +560,7 @@ def test_the_command_writes_nothing_that_it_cannot_read(
     assert not (tmp_path / ".bessemer" / "suspects.json").exists()
 
 
+@pytest.mark.slow
 def test_the_command_says_what_is_odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clients(tmp_path, "web-shop")
     add_key(tmp_path / "keys.yaml", "operator", scopes=["predict", "admin"])

@@ -79,6 +79,7 @@ def test_every_metric_is_in_the_page() -> None:
     assert not [name for name in names if f"`{name}`" not in PAGE]
 
 
+@pytest.mark.slow
 def test_the_receiver_refuses_what_the_schema_does_not_know(apm: ApmServer) -> None:
     """The check of all others can fail."""
     meta = {"metadata": {"service": {"name": "x", "agent": {"name": "python", "version": "6"}}}}

@@ -315,6 +315,7 @@ def test_headers_that_are_not_there_are_told_at_the_start(monkeypatch: pytest.Mo
         Otlp(OtlpSpec(headers_env="COLLECTOR_HEADERS"))
 
 
+@pytest.mark.slow
 def test_without_the_extra_the_install_command_is_said() -> None:
     code = """
 import sys

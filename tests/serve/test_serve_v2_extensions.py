@@ -450,6 +450,7 @@ def test_a_deadline_is_the_batchs(app: App) -> None:
     assert dialect.decode(called(app.models, dialect, request)).timeout == 0.25
 
 
+@pytest.mark.slow
 def test_a_matrix_is_logged_by_column(tmp_path: Path) -> None:
     first = numeric(log={"folder": str(tmp_path)})
 

@@ -123,6 +123,7 @@ def test_predictions_at_a_path_of_another_dialect(
     assert alone("GET", "/v2/health/ready").status == 200
 
 
+@pytest.mark.slow
 def test_a_route_that_is_no_path(models: dict[str, Model], monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="AIP_PREDICT_ROUTE is 'predict', not a path"):
         app(models, monkeypatch, "predict", "/ping")

@@ -103,6 +103,7 @@ def test_rare_errors_have_a_coarser_chain_that_is_never_too_sure() -> None:
     assert exact <= found < 2.5 * exact
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("known", "rate"), [(400, 0.1), (20_000, 0.1), (5000, 0.3)])
 def test_windows_without_a_change_alarm_as_rarely_as_was_asked_for(known: int, rate: float) -> None:
     """Each stream has test rows of its own: that they may mislead is part of the chance."""
@@ -118,6 +119,7 @@ def test_windows_without_a_change_alarm_as_rarely_as_was_asked_for(known: int, r
     assert 4 <= alarms < 34, "20 on average; 34 or more once in a thousand times"
 
 
+@pytest.mark.slow
 def test_a_worse_rate_is_found_and_when_it_began() -> None:
     asked = chart(0.1, 1.5)
     critical = critical_level(asked, 1e-5, 1000, 5000, 50_000)

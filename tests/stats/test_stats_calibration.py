@@ -73,6 +73,7 @@ def test_temperature_is_found(temperature: float) -> None:
     assert fit_temperature(margin * temperature, y) == pytest.approx(temperature, rel=0.05)
 
 
+@pytest.mark.slow
 @given(st.integers(2, 30), st.integers(2, 5), st.floats(0.01, 100), st.integers(0, 2**32 - 1))
 @settings(max_examples=150, deadline=None)
 def test_temperature_is_the_best_in_its_range(n: int, k: int, scale: float, seed: int) -> None:

@@ -39,6 +39,7 @@ def case(
     return given, p, wrong
 
 
+@pytest.mark.slow
 def test_suspicious_rows_and_noise_are_cleanlabs(tmp_path: Path) -> None:
     cases = [case(seed, classes) for seed in range(4) for classes in (2, 3, 7)]
     file = tmp_path / "cases.json"

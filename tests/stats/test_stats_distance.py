@@ -15,6 +15,7 @@ numbers = st.lists(st.floats(-1e6, 1e6) | st.integers(-3, 3).map(float), min_siz
 counts = st.lists(st.integers(0, 1000), min_size=2, max_size=30)
 
 
+@pytest.mark.slow
 @cases
 @given(numbers, numbers, st.integers(2, 40))
 def test_every_number_has_a_bin_and_sketches_merge(

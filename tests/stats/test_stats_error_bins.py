@@ -53,6 +53,7 @@ def _drawn(
     return counts.astype(float), rng.binomial(counts, np.array([0.02, 0.08, 0.2, 0.4]) + worse).astype(float)
 
 
+@pytest.mark.slow
 def test_harder_rows_are_not_taken_for_other_labels() -> None:
     """Far more errors, all of them because of the rows: at one in twenty, 32 or more of 400 once in 200 times."""
     alarms, harder = 0, []

@@ -64,6 +64,7 @@ def fairlearn(people: tuple[np.ndarray, ...], tmp_path_factory: pytest.TempPathF
     return found
 
 
+@pytest.mark.slow
 def test_figures_and_criteria_are_those_of_fairlearn(
     people: tuple[np.ndarray, ...], fairlearn: dict[str, Any]
 ) -> None:
@@ -80,6 +81,7 @@ def test_figures_and_criteria_are_those_of_fairlearn(
         assert between(DECISIONS[name], *ends)[0] == pytest.approx(expected, abs=1e-12), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("constraint", ["demographic_parity", "equal_opportunity", "equalised_odds"])
 def test_group_thresholds_are_about_as_good_as_the_lots_of_fairlearn(
     people: tuple[np.ndarray, ...], fairlearn: dict[str, Any], constraint: str

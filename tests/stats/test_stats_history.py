@@ -76,6 +76,7 @@ def night_and_day(samples: int) -> np.ndarray:
     return np.where(np.arange(samples) % 24 < 8, 300, 20_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("differ", "before", "now", "share", "samples"),
     [

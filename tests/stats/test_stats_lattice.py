@@ -6,6 +6,7 @@ import tracemalloc
 from itertools import combinations, product
 
 import numpy as np
+import pytest
 from scipy import stats
 
 from bessemer.stats.lattice import GAIN, Cell, slices_in, worst
@@ -47,6 +48,7 @@ def table(seed: int, n: int = 600) -> tuple[list[np.ndarray], list[int], np.ndar
     return codes, levels, loss
 
 
+@pytest.mark.slow
 def test_every_slice_is_scored_as_one_by_one() -> None:
     for seed in range(5):
         codes, levels, loss = table(seed)

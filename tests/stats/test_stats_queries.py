@@ -240,6 +240,7 @@ class TestGivers:
         assert over.sum() / math.sqrt(variance.sum()) == pytest.approx(0, abs=3)
         assert over.var() == pytest.approx(variance.mean(), rel=0.03)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("between", [0.0, 0.02])
     def test_clients_who_differ_by_chance_are_as_likely_named_as_it_says(self, between: float) -> None:
         p_values: list[float] = []
@@ -253,6 +254,7 @@ class TestGivers:
         assert np.mean(found < 0.01) < 0.015
         assert np.mean(found < 0.001) <= 0.005
 
+    @pytest.mark.slow
     def test_clients_with_worse_labels_by_nature_are_not_named_often(self) -> None:
         """Their rates of error are spread as an exponential distribution is: some have five times the usual one."""
         p_values: list[float] = []
@@ -277,6 +279,7 @@ class TestGivers:
 
 
 class TestImages:
+    @pytest.mark.slow
     def test_a_real_attack_on_real_images(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "monitor"))
         sys.modules.pop("digits_square", None)

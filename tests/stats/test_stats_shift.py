@@ -38,6 +38,7 @@ def test_risen_is_welch_with_the_greater_spread_on_both_sides(then: float, here:
     assert risen(one(before), one(now))[0] == pytest.approx(wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["left", "right"])
 def test_risen_is_honest_where_losses_lean(shape: str) -> None:
     """40 rows against 5,000: Welch's test alone is too sure where values lean to the left."""
@@ -53,6 +54,7 @@ def test_risen_is_honest_where_losses_lean(shape: str) -> None:
     assert (p < 0.001).mean() < 0.002
 
 
+@pytest.mark.slow
 def test_risen_is_honest_where_the_test_rows_are_few() -> None:
     """40 test rows of rare events against 1,000: those that had none of them by chance also varied less."""
     rng = np.random.default_rng(12)
@@ -93,6 +95,7 @@ def test_moved_is_chi_square_where_nothing_has() -> None:
     assert moved(before, now)[1] < 1e-3
 
 
+@pytest.mark.slow
 def test_rare_events_are_no_normal_sum() -> None:
     """Two of a hundred in each bin: a chi-square of them is ten times too sure at 0.001."""
     rng, p = np.random.default_rng(8), []
@@ -130,6 +133,7 @@ def test_gaps_are_honest_and_blind_to_what_all_share() -> None:
     assert gaps(drawn(10**6, rate))[0] == pytest.approx(0.5 - (0.3 * 0.4 + 0.5 * 0.3) / 0.8, abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("then", "here"), [(40, 400), (400, 40), (1000, 30)])
 def test_gaps_of_rare_events_in_small_groups_are_honest(then: int, here: int) -> None:
     """A normal test of them is 5 to 11 times too sure at 0.001."""

@@ -12,6 +12,7 @@ from bessemer.stats.metrics.table import Scorer
 from bessemer.stats.unlabelled import corrected, from_confidence, from_residuals, residuals
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_what_was_estimated_comes_true(task: Any) -> None:
     """Probabilities are right, and the rows are harder than any before: the errors of the estimates are as they say."""

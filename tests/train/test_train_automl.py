@@ -45,6 +45,7 @@ def scores(model: Any, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return graph, native.margin(X) * calibration["scale"] + calibration["offset"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_the_ensemble_is_one_graph_on_every_test_row(train_stage: Any, task: str) -> None:
     settings = {"budget": 8, "learners": QUICK, "search": "none"}
@@ -66,6 +67,7 @@ def test_the_ensemble_is_one_graph_on_every_test_row(train_stage: Any, task: str
     assert any(kind == "note" and data["text"].startswith("ships ") for kind, data in emitted)
 
 
+@pytest.mark.slow
 def test_shapley_values_of_the_ensemble_add_up(train_stage: Any) -> None:
     model, _, _ = train_stage("binary", automl={"budget": 8, "learners": QUICK, "search": "none"}, rounds=40)
     X = rows("binary", 50, seed=9).X
@@ -75,6 +77,7 @@ def test_shapley_values_of_the_ensemble_add_up(train_stage: Any) -> None:
     np.testing.assert_allclose(base + each.sum(axis=1), native.margin(X), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_budget_too_small_for_anything_ships_the_floor_and_lists_the_rest(train_stage: Any) -> None:
     model, history, emitted = train_stage("regression", automl={"budget": 0.001, "learners": QUICK})
     told = history.json("history.json")
@@ -87,6 +90,7 @@ def test_a_budget_too_small_for_anything_ships_the_floor_and_lists_the_rest(trai
     np.testing.assert_allclose(*scores(model, X), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_noise_ships_nothing_worse_than_the_constant(train_stage: Any) -> None:
     rng = np.random.default_rng(0)
     parts = {
@@ -100,6 +104,7 @@ def test_noise_ships_nothing_worse_than_the_constant(train_stage: Any) -> None:
     assert chosen["value"] <= board["constant"] + 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [5, 10])
 def test_the_stage_ends_within_the_budget(train_stage: Any, budget: int) -> None:
     """Counted as the budget is, in CPU time where others have the machine; what is around it is measured."""
@@ -112,6 +117,7 @@ def test_the_stage_ends_within_the_budget(train_stage: Any, budget: int) -> None
     assert used <= budget * 1.05 + max(1.0, 10 * around)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("searcher", ["tpe", "random", "grid", "hyperband", "asha", "cmaes", "population"])
 def test_every_searcher_finds_trials(train_stage: Any, searcher: str) -> None:
     settings = {"budget": 600, "learners": ["lightgbm"], "search": searcher, "trials": 3, "folds": 2}
@@ -123,12 +129,14 @@ def test_every_searcher_finds_trials(train_stage: Any, searcher: str) -> None:
     assert len({json.dumps(row["params"], sort_keys=True) for row in trials}) == len(trials)
 
 
+@pytest.mark.slow
 def test_a_given_number_of_trials_ends_in_the_same_model_twice(train_stage: Any) -> None:
     settings = {"budget": 600, "learners": ["lightgbm"], "trials": 3, "folds": 3}
     first, second = (train_stage("binary", automl=settings, rounds=20, folder=f) for f in ("a", "b"))
     assert first[0].ref.digest == second[0].ref.digest
 
 
+@pytest.mark.slow
 def test_weights_monotone_and_quantile_reach_every_member(train_stage: Any) -> None:
     parts = {name: rows("regression", 900, seed) for seed, name in enumerate(("train", "valid", "test"))}
     settings = {"budget": 600, "learners": QUICK, "search": "none", "folds": 2}
@@ -203,6 +211,7 @@ def test_few_rows_judge_where_few_rows_learn(tmp_path: Path) -> None:
     assert set(y[fold.learn]) == set(y[fold.judge]) == {0.0, 1.0}
 
 
+@pytest.mark.slow
 def test_the_grid_is_walked_once(train_stage: Any) -> None:
     settings = {"budget": 600, "learners": ["lightgbm"], "search": "grid", "trials": 40, "folds": 2}
     _, history, _ = train_stage("regression", automl=settings, rounds=3)
@@ -210,6 +219,7 @@ def test_the_grid_is_walked_once(train_stage: Any) -> None:
     assert len({json.dumps(row["params"], sort_keys=True) for row in trials}) == len(trials) == 40
 
 
+@pytest.mark.slow
 def test_a_student_has_its_times_on_the_leaderboard(tmp_path: Path) -> None:
     ctx = make_context(tmp_path)
     inputs = put_inputs(
@@ -237,6 +247,7 @@ def wavy(seed: int) -> Part:
     return Part(X, np.sin(3 * X[:, 0]) * X[:, 1] + rng.normal(size=1500))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_a_distilled_model_is_one_small_model(train_stage: Any, task: str) -> None:
     settings = {"budget": 600, "learners": QUICK, "search": "none", "folds": 2, "distill": "lightgbm"}

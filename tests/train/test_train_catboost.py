@@ -36,6 +36,7 @@ POLICIES = pytest.mark.parametrize("policy", ["SymmetricTree", "Depthwise", "Los
 FAST = {"learning_rate": 0.2, "depth": 4}
 
 
+@pytest.mark.slow
 @TASKS
 def test_it_conforms(task: Any, tmp_path: Path) -> None:
     check_learner(CatBoost, task, tmp_path)
@@ -133,6 +134,7 @@ def test_it_ends_in_time(tmp_path: Path) -> None:
     check_time_left(CatBoost, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_model_does_not_depend_on_the_threads(tmp_path: Path) -> None:
     part = rows("multiclass", 3000)
     found = {

@@ -46,7 +46,7 @@ def spec(**said: Any) -> TrainSpec:
     ("learner", "task"),
     [
         (CertifiedLightGBM, "binary"),
-        (CertifiedXGBoost, "multiclass"),
+        pytest.param(CertifiedXGBoost, "multiclass", marks=pytest.mark.slow),
         pytest.param(CertifiedLightGBM, "multiclass", marks=pytest.mark.slow),
         pytest.param(CertifiedXGBoost, "binary", marks=pytest.mark.slow),
     ],
@@ -75,6 +75,7 @@ def test_rows_count_what_they_weigh(tmp_path: Path) -> None:
     assert abs(1 / (1 + np.exp(-margin.mean())) - 0.75) < 0.05
 
 
+@pytest.mark.slow
 @LEARNERS
 def test_directions_are_kept(learner: Any, tmp_path: Path) -> None:
     check_monotone(learner, problem("binary"), tmp_path, {"learning_rate": 0.3}, rounds=40)
@@ -152,6 +153,7 @@ def test_a_leaf_that_all_rows_may_leave_says_nothing() -> None:
     assert np.abs(value).max() < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_no_move_is_worse_than_the_worst(task: Any, tmp_path: Path) -> None:
     part, valid = rows(task), rows(task, seed=1)
@@ -166,6 +168,7 @@ def test_no_move_is_worse_than_the_worst(task: Any, tmp_path: Path) -> None:
         assert (sign * (fitted.margin(moved) - least)).min() > -1e-6
 
 
+@pytest.mark.slow
 def test_what_stands_is_more_than_without(tmp_path: Path) -> None:
     part, valid, test = (rows("binary", 800, seed) for seed in range(3))
     reach = reach_in(part.X)
@@ -351,6 +354,7 @@ def test_numbers_have_no_certificate(tmp_path: Path) -> None:
         run(spec(learner="lightgbm", robust="certified"), put_inputs(ctx.store, "regression", parts, []), ctx)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["lightgbm", "xgboost"])
 def test_the_price_is_told_and_stands_beside_the_model(learner: str, tmp_path: Path) -> None:
     parts = {"train": rows("binary", 400), "valid": rows("binary", 200, seed=1)}
@@ -381,6 +385,7 @@ def test_rows_that_were_learnt_from_say_nothing_of_what_stands(tmp_path: Path) -
     assert "surely stand" not in note
 
 
+@pytest.mark.slow
 @LEARNERS
 def test_the_same_rows_twice_give_the_same_bytes(
     learner: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

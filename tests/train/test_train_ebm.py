@@ -35,11 +35,13 @@ class Quick(EBM):
     }
 
 
+@pytest.mark.slow
 @TASKS
 def test_it_conforms(task: Any, tmp_path: Path) -> None:
     check_learner(Quick, task, tmp_path)
 
 
+@pytest.mark.slow
 @INTERPRETS_WARNINGS
 @TASKS
 def test_margins_are_the_mean_of_interprets_own(task: Any, tmp_path: Path) -> None:
@@ -150,6 +152,7 @@ def test_few_rows(task: Any, count: int, tmp_path: Path) -> None:
         np.testing.assert_allclose(run_head(fitted.to_onnx(), X), fitted.margin(X), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_wide_table_ends_in_time_too(tmp_path: Path) -> None:
     """Its pairs alone would take longer to rank than there is time. How much it learns is the machine's to say.
 

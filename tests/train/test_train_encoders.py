@@ -220,6 +220,7 @@ def torchvision_names(depth: int) -> list[str]:
     return [*names, "fc.weight", "fc.bias"]
 
 
+@pytest.mark.slow
 def test_torchvisions_names_are_the_resnets() -> None:
     for depth, size in ((18, 122), (34, 218)):
         settings = ResNetSettings(depth=depth, norm="frozen", weights="not read here")

@@ -34,6 +34,7 @@ TASKS = pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 SMALL = {"n_estimators": 12}
 
 
+@pytest.mark.slow
 @BOTH
 @TASKS
 def test_a_forest_conforms(learner: Any, task: Any, tmp_path: Path) -> None:
@@ -63,6 +64,7 @@ def test_the_margin_is_the_mean_of_scikit_learns_trees(learner: Any, task: Any, 
         np.testing.assert_allclose(np.exp(margin), floored, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_it_is_as_good_as_scikit_learns_forest(tmp_path: Path) -> None:
     train, test = table("adult", "income"), table("adult", "income", "test")
     peer = RandomForestClassifier(

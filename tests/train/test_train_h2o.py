@@ -108,6 +108,7 @@ def project_of(folder: Path, train: str, n: int = ROWS, **sections: str) -> bess
     return bessemer.Project(folder)
 
 
+@pytest.mark.slow
 def test_without_java_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = project_of(tmp_path, "{learner: linear, compare: {h2o: 2m}}")
     monkeypatch.setenv("PATH", "")
@@ -140,6 +141,7 @@ def test_a_project_file_with_it_as_learner_is_refused(tmp_path: Path) -> None:
     assert "compare: {h2o: 2m}" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_free_edition_really_exports_nothing() -> None:
     """What the documentation says; a version that exports again would make this fail, and H2O a learner."""
     from h2o.estimators import H2OGradientBoostingEstimator
@@ -232,6 +234,7 @@ def oracle(monkeypatch: pytest.MonkeyPatch) -> type[Oracle]:
     return Oracle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("train", "count"),
     [
@@ -272,6 +275,7 @@ def test_it_is_judged_on_the_rows_that_ours_are_judged_on(
     assert board["compared"] == [{"learner": "h2o", "budget": 9.0, "why": ""}]
 
 
+@pytest.mark.slow
 def test_the_model_is_the_same_with_and_without(tmp_path: Path, oracle: type[Oracle]) -> None:
     digests = []
     for name, more in (("with", ", compare: {h2o: 9s}"), ("without", "")):
@@ -281,6 +285,7 @@ def test_the_model_is_the_same_with_and_without(tmp_path: Path, oracle: type[Ora
     assert digests[0] == digests[1]
 
 
+@pytest.mark.slow
 def test_what_it_cannot_do_and_what_fails_is_left_out_and_said(
     train_stage: Any, oracle: type[Oracle], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ TASKS = pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 FAST = {"learning_rate": 0.2}
 
 
+@pytest.mark.slow
 @TASKS
 def test_it_conforms(task: Any, tmp_path: Path) -> None:
     check_learner(HistBoosting, task, tmp_path)
@@ -86,6 +87,7 @@ def test_it_grows_the_trees_of_scikit_learns_estimators(case: str, tmp_path: Pat
         np.testing.assert_allclose(margin[:, 0], peer.predict(test.X), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_it_is_as_good_as_scikit_learns_on_a_real_table(tmp_path: Path) -> None:
     train, test = table("california", "median_house_value"), table("california", "median_house_value", "test")
     own = fit(
@@ -110,6 +112,7 @@ def test_weights_count(tmp_path: Path) -> None:
     check_weights(HistBoosting, tmp_path, {}, rounds=20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["log_loss", "rmse", "mae", "pinball"])
 def test_monotone_constraints_are_kept(metric: str, tmp_path: Path) -> None:
     of = (
@@ -120,6 +123,7 @@ def test_monotone_constraints_are_kept(metric: str, tmp_path: Path) -> None:
     check_monotone(HistBoosting, of, tmp_path, FAST)
 
 
+@pytest.mark.slow
 def test_a_quantile_is_met(tmp_path: Path) -> None:
     check_quantile(HistBoosting, tmp_path, FAST, rounds=150)
 
@@ -128,6 +132,7 @@ def test_it_ends_in_time(tmp_path: Path) -> None:
     check_time_left(HistBoosting, tmp_path)
 
 
+@pytest.mark.slow
 @TASKS
 def test_the_model_does_not_depend_on_the_threads(
     task: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -79,7 +79,7 @@ AUTOML = {"budget": 600.0, "learners": ["lightgbm"], "folds": 2, "search": "none
     ("task", "settings"),
     [
         ("binary", {"learner": "lightgbm"}),
-        ("multiclass", {"learner": "random_forest"}),
+        pytest.param("multiclass", {"learner": "random_forest"}, marks=pytest.mark.slow),
         pytest.param("binary", {"learner": "mlp", "params": {"epochs": 20}}, marks=pytest.mark.slow),
         pytest.param("binary", {"automl": AUTOML}, marks=pytest.mark.slow),
         pytest.param("binary", {"automl": {**AUTOML, "distill": "lightgbm"}}, marks=pytest.mark.slow),

@@ -32,6 +32,7 @@ def curve_of(
     return ctx.store.get(made["history"]).json("history.json"), [d["text"] for k, d in heard if k == "note"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_more_rows_are_better_and_the_curve_says_how_much(tmp_path: Path, task: str) -> None:
     history, notes = curve_of(tmp_path, task, learner="lightgbm", learning_curve=["20%", "50%", "100%"])
@@ -61,6 +62,7 @@ def test_all_rows_give_what_ships(tmp_path: Path) -> None:
     assert history["learning_curve"]["extrapolation"] is None  # two sizes are no law
 
 
+@pytest.mark.slow
 def test_the_model_is_the_same_with_and_without(tmp_path: Path) -> None:
     made = {}
     for name, curve in (("with", [0.5]), ("without", False)):
@@ -72,6 +74,7 @@ def test_the_model_is_the_same_with_and_without(tmp_path: Path) -> None:
     assert made["with"]["history"].digest != made["without"]["history"].digest
 
 
+@pytest.mark.slow
 def test_the_same_curve_every_time(tmp_path: Path) -> None:
     parts = make_parts("regression", 400)
     settings = {"learner": "lightgbm", "learning_curve": {"sizes": [0.3, 0.6], "repeats": 2}}

@@ -105,6 +105,7 @@ def test_trees_with_one_leaf() -> None:
     np.testing.assert_allclose(run_head(to_onnx(parse(text), 4), X), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @given(hnp.arrays(np.float64, 20, elements=st.floats(allow_nan=False, allow_infinity=False)))
 @settings(max_examples=200, deadline=None)
 def test_a_floored_threshold_decides_alike(thresholds: np.ndarray) -> None:

@@ -84,6 +84,7 @@ def test_an_elastic_net_of_numbers_is_scikit_learns(tmp_path: Path) -> None:
     np.testing.assert_allclose(fitted.coef[0], peer.coef_ * part.y.std(), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_quantile_is_almost_that_of_the_linear_program(tmp_path: Path) -> None:
     part = spread(0, 1500)
     for quantile in (0.1, 0.5, 0.9):

@@ -66,6 +66,7 @@ def strange(X: np.ndarray) -> np.ndarray:
     return X
 
 
+@pytest.mark.slow
 @TASKS
 def test_it_conforms(task: Any, tmp_path: Path) -> None:
     check_learner(Quick, task, tmp_path)
@@ -92,6 +93,7 @@ def test_the_graph_says_what_torch_says(task: Any, settings: dict[str, Any], tmp
     np.testing.assert_array_equal(model.margin(X[:1]).shape, (1, own.shape[1]))
 
 
+@pytest.mark.slow
 def test_a_target_of_any_size_and_place(tmp_path: Path) -> None:
     """Standardised and turned back: predictions lie between the least and the greatest of training."""
     part = rows("regression")
@@ -108,6 +110,7 @@ def test_a_target_of_any_size_and_place(tmp_path: Path) -> None:
         assert margin.max() <= np.float32(of.y.max())
 
 
+@pytest.mark.slow
 def test_a_missing_value_can_say_something(tmp_path: Path) -> None:
     """Which is more than its feature's median says."""
     rng = np.random.default_rng(0)
@@ -147,6 +150,7 @@ def test_an_untrained_network_says_the_prior(tmp_path: Path) -> None:
     np.testing.assert_allclose(share.mean(axis=0), np.bincount(part.y.astype(int)) / len(part), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_training_that_runs_away_ends_at_what_was_good(tmp_path: Path) -> None:
     part = rows("regression")
     for valid in (part, part.take(np.arange(0))):
@@ -181,6 +185,7 @@ def test_smoothing_of_labels_depends_on_the_metric(tmp_path: Path) -> None:
     assert of["roc_auc"].params["label_smoothing"] == 0.0
 
 
+@pytest.mark.slow
 def test_weights_count(tmp_path: Path) -> None:
     check_weights(MLP, tmp_path, {**QUICK, "epochs": 20, "learning_rate": 0.02}, rounds=100)
 
@@ -223,6 +228,7 @@ class Clock:
         return self.now
 
 
+@pytest.mark.slow
 def test_it_ends_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_time_left(MLP, tmp_path, after=50, params=None)
     clock, train = Clock(monkeypatch), rows("multiclass", 3000)
@@ -310,6 +316,7 @@ def test_contributions_are_shapley_values_against_the_medians(tmp_path: Path) ->
     np.testing.assert_allclose(each, exact.each, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_had_finished_needs_no_torch(tmp_path: Path) -> None:
     part = rows("multiclass")
     fitted = fit(MLP, problem("multiclass"), part, part, tmp_path, QUICK)

@@ -35,11 +35,13 @@ class Quick(Network):
     }
 
 
+@pytest.mark.slow
 @TASKS
 def test_it_conforms(task: Any, tmp_path: Path) -> None:
     check_learner(Quick, task, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"combiner": "attention", "hidden_layers": 0}])
 def test_the_graph_says_what_torch_says_for_every_kind_of_input(
     settings: dict[str, Any], tmp_path: Path
@@ -57,6 +59,7 @@ def test_the_graph_says_what_torch_says_for_every_kind_of_input(
     assert np.ptp(margin, axis=0).min() > 0.01
 
 
+@pytest.mark.slow
 def test_every_input_counts(tmp_path: Path) -> None:
     """A network of all inputs knows more than one whose inputs are blanked one after the other."""
     train, test = mixed(600), mixed(300, 2)
@@ -98,6 +101,7 @@ def test_another_seed_is_another_network(tmp_path: Path) -> None:
     assert len(found) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "settings"),
     [
@@ -198,6 +202,7 @@ def test_curves_are_told_as_they_grow_and_once_more_after_a_kill(tmp_path: Path)
     assert [step for step, _ in fitted[0].curves["train_loss"]] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_the_loss_reaches_the_run_and_the_history(train_stage: Callable[..., Any]) -> None:
     params = {**TINY, "check": "note"}
     model, history, emitted = train_stage("binary", learner="network", params=params)
@@ -222,6 +227,7 @@ def test_patience(tmp_path: Path) -> None:
     assert epochs == fitted.iterations + 4 < 60
 
 
+@pytest.mark.slow
 def test_the_best_epoch_ships(tmp_path: Path) -> None:
     from bessemer.train.metrics import output_of
 
@@ -242,6 +248,7 @@ def test_an_untrained_network_says_the_prior(tmp_path: Path) -> None:
     np.testing.assert_allclose(fitted.margin(part.X) - np.log(shares), 0, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_weights_count(tmp_path: Path) -> None:
     params = {**TINY, "batch_size": 100, "epochs": 40, "learning_rate": 0.03, "weight_decay": 0.0}
     check_weights(Network, tmp_path, params, rounds=100)

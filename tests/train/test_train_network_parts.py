@@ -84,6 +84,7 @@ def test_a_step_that_is_no_number_changes_nothing(gradient: bool, tmp_path: Path
     assert np.isfinite(fitted.margin(some(150, 200).X)).all()
 
 
+@pytest.mark.slow
 def test_too_many_of_them_end_the_training_with_the_best_so_far(tmp_path: Path) -> None:
     part, valid = some(0, 160), some(160, 220)
     own = opened(DIGITS, part, valid, tmp_path / "broken", {"epochs": 20})
@@ -129,6 +130,7 @@ def test_a_network_that_learns_one_batch_passes(tmp_path: Path) -> None:
     assert last <= first / 4
 
 
+@pytest.mark.slow
 def test_a_network_that_does_not_is_told_of_or_stops(tmp_path: Path) -> None:
     said = r"self-check: the network did not learn 32 rows by heart, loss (2\.\d+) -> \1 in 300 steps"
     with pytest.raises(UsageError) as caught:
@@ -179,6 +181,7 @@ def test_where_the_metric_is_never_a_number_the_last_epoch_ships(
     assert noted == ["log_loss of the validation rows was of no epoch a number: the last epoch ships"]
 
 
+@pytest.mark.slow
 def test_the_check_changes_nothing(tmp_path: Path) -> None:
     found = {
         fit(Network, DIGITS, some(0, 80), some(80, 120), tmp_path / check, {**TINY, "check": check}).native()
@@ -240,6 +243,7 @@ def test_weights_decay_and_vectors_do_not() -> None:
         torch.testing.assert_close(layer.bias, before[1])
 
 
+@pytest.mark.slow
 def test_bfloat16_is_for_training_alone(tmp_path: Path) -> None:
     """The same start and rows, rounded otherwise in training; what is judged is what the float32 graph says."""
     margin = {}
@@ -308,6 +312,7 @@ def test_the_rate_of_each_step_is_the_schedules(tmp_path: Path) -> None:
     assert rates[0] == pytest.approx(0.008 / 6)
 
 
+@pytest.mark.slow
 def test_a_rate_is_found_that_learns(tmp_path: Path) -> None:
     noted: list[str] = []
     params = {"learning_rate": "auto", "epochs": 8}

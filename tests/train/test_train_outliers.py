@@ -145,6 +145,7 @@ def test_a_rank_is_the_share_of_scores_below(n: int, values: int) -> None:
     assert rank[asked == asked.max()].tolist() == [1.0] * int((asked == asked.max()).sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["lightgbm", "linear", "constant", "random_forest", "hist_boosting"])
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_every_learner_and_task_has_it_and_predicts_as_without(
@@ -171,6 +172,7 @@ def test_every_learner_and_task_has_it_and_predicts_as_without(
     assert after["outlier"].max() <= 1
 
 
+@pytest.mark.slow
 def test_the_page_of_a_report_is_of_the_model_alone(train_stage: Any) -> None:
     """What-if in the page: neither do the judge's trees make it larger nor do they pass for the model's."""
     made = [
@@ -189,6 +191,7 @@ def test_a_model_without_says_nothing_of_it(train_stage: Any) -> None:
     assert b"outlier" not in model.bytes("model.onnx")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", list(OUTLIERS))
 def test_two_runs_give_the_same_bytes(train_stage: Any, method: str) -> None:
     one, other = (
@@ -237,6 +240,7 @@ def shipped(folder: Path, table: pa.Table) -> GraphSession:
     return GraphSession(model.bytes("model.onnx"), Signature.from_json(model.json("signature.json")).inputs)
 
 
+@pytest.mark.slow
 def test_usual_rows_rank_no_higher_than_they_should_where_texts_are_encoded_by_their_target(
     tmp_path: Path,
 ) -> None:

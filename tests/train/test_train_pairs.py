@@ -46,6 +46,7 @@ def made(task: str, n: int = 4000, seed: int = 0) -> Part:
     return Part(X.astype(np.float32), np.searchsorted(edges, signal + rng.normal(size=n)).astype(np.float64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_a_model_of_pairs_keeps_the_laws_of_a_model(task: Any, tmp_path: Path) -> None:
     part, valid, test = made(task), made(task, seed=1), made(task, seed=2)
@@ -136,6 +137,7 @@ def test_what_is_not_a_model_of_pairs_is_refused() -> None:
             decode_paired(content)
 
 
+@pytest.mark.slow
 def test_automl_tries_pairs_and_keeps_them_where_they_help(train_stage: Any) -> None:
     parts = {name: made("regression", 1500, seed) for seed, name in enumerate(("train", "valid", "test"))}
     settings = {"budget": 600, "learners": ["lightgbm"], "search": "none", "folds": 2}

@@ -63,6 +63,7 @@ def batch(part: Any, n: int = 12) -> Batch:
     return Batch(torch.from_numpy(part.X[:n]), torch.from_numpy(part.y[:n].astype(np.int64)), weight, n, 5)
 
 
+@pytest.mark.slow
 def test_the_gradient_of_each_row_is_shortened(tmp_path: Path) -> None:
     """Of a network of every kind of input, against a loop over its rows."""
     net = woken(opened(mixed_problem(), mixed(64), mixed(16, 1), tmp_path, {"combiner": "attention"}).net)
@@ -152,6 +153,7 @@ def test_noise_falls_as_epsilon_grows() -> None:
     assert len(set(noises)) == len(noises)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accountant", ["rdp", "prv"])
 def test_epsilon_is_what_opacus_says_step_by_step(accountant: str) -> None:
     from opacus.accountants import create_accountant
@@ -168,6 +170,7 @@ def test_epsilon_is_what_opacus_says_step_by_step(accountant: str) -> None:
     assert epsilon_of(found.noise, 0.05, 80, asked.delta, accountant) > found.epsilon
 
 
+@pytest.mark.slow
 def test_every_step_that_is_planned_is_accounted_for(tmp_path: Path) -> None:
     """61 rows in steps of 16 are 4 steps an epoch where rows are drawn, and 3 where they are dealt."""
     fit = opened(DIGITS, some(0, 61), some(64, 96), tmp_path, {"objective": {"private": ASKED}})
@@ -177,6 +180,7 @@ def test_every_step_that_is_planned_is_accounted_for(tmp_path: Path) -> None:
     assert told["epsilon"] == epsilon_of(told["noise_multiplier"], 16 / 61, 12, 1e-5, "rdp")
 
 
+@pytest.mark.slow
 def test_the_loss_of_training_rows_is_written_nowhere(tmp_path: Path) -> None:
     """No noise hides it: not in a curve, not in a checkpoint within an epoch."""
     own: dict[str, Any] = {"objective": {"private": ASKED}, "checkpoint_steps": 1, "checkpoint_seconds": 1e6}
@@ -194,6 +198,7 @@ def test_the_loss_of_training_rows_is_written_nowhere(tmp_path: Path) -> None:
     assert any(state["state"]["counted"] for state in saved), "some stand within an epoch"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("epsilon", "steps", "by"), [(50.0, 10_000, "prv"), (3.0, 1_000_000, "rdp")])
 def test_many_steps_are_composed_on_a_bounded_number_of_points(epsilon: float, steps: int, by: str) -> None:
     """What numeric composition would take too many for is left to Renyi's divergence, and that is said."""
@@ -372,6 +377,7 @@ def test_the_range_of_a_number_has_to_be_said(tmp_path: Path) -> None:
         opened(problem("regression"), part, part, tmp_path, {"objective": {"private": ASKED}})
 
 
+@pytest.mark.slow
 def test_one_row_changes_what_is_learnt_of_no_other(tmp_path: Path) -> None:
     """Neither by the mean and range of a number, nor by weights that are made to have a mean."""
     part = rows("regression", 200)
@@ -401,6 +407,7 @@ def test_no_noise_for_next_to_no_epsilon() -> None:
     assert "larger epsilon" in caught.value.fix
 
 
+@pytest.mark.slow
 def test_the_promise_stands_in_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = {"train": rows("binary", 200), "valid": rows("binary", 80, seed=1)}
     emitted: list[tuple[str, Any]] = []

@@ -106,6 +106,7 @@ def test_a_step_follows_from_its_seed(tmp_path: Path) -> None:
     assert found[0] == found[1] != found[2]
 
 
+@pytest.mark.slow
 def test_what_was_learnt_outlives_pruning(tmp_path: Path) -> None:
     params = {"image_encoder": {"convnet": {"width": 8, "stages": 2}}, "hidden_size": 32}
     params |= {"epochs": 6, "learning_rate": 5e-3}

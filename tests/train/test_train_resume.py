@@ -42,6 +42,7 @@ def fit(task: Any, workdir: Path, stop: int = 0, threads: int = 2, **settings: A
     return LightGBM().fit(problem(task), rows(task, 400), rows(task, 300, seed=1), params, place)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_stopped_and_resumed_is_the_same(task: str, tmp_path: Path) -> None:
     whole = fit(task, tmp_path / "whole")
@@ -55,6 +56,7 @@ def test_stopped_and_resumed_is_the_same(task: str, tmp_path: Path) -> None:
         assert resumed.curves == whole.curves
 
 
+@pytest.mark.slow
 def test_early_stopping_counts_across_segments(tmp_path: Path) -> None:
     settings = {"rounds": 500, "checkpoint": 3, "early_stopping": 15}
     whole = fit("regression", tmp_path / "whole", **settings)
@@ -84,6 +86,7 @@ def test_a_resumed_fit_reports_the_rounds_before_it(tmp_path: Path) -> None:
     assert [step for name, step in seen if name.startswith("valid")] == list(range(1, 41))
 
 
+@pytest.mark.slow
 def test_the_model_does_not_depend_on_the_threads(tmp_path: Path) -> None:
     from bessemer.train.learners import lightgbm_boost
 

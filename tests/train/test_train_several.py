@@ -93,6 +93,7 @@ def test_a_target_that_no_training_row_has_is_refused() -> None:
         Target.of_further(Further("n", "regression"), np.full(4, np.nan), None)
 
 
+@pytest.mark.slow
 def test_a_class_that_no_training_row_has_is_warned_of_and_learnt_round(tmp_path: Path) -> None:
     digit = Further("digit", "multiclass", tuple(range(10)))
     own = replace(SEVERAL, further=(digit,), shares=(1.0, 1.0))
@@ -157,6 +158,7 @@ def fitted(folder: Path, problem: Any = SEVERAL, **params: Any) -> Any:
     return own.model()
 
 
+@pytest.mark.slow
 def test_every_head_learns_and_one_graph_says_all(tmp_path: Path) -> None:
     model, test = fitted(tmp_path, learning_rate=0.02, hidden_size=32), several(600, 1000)
     names = list(SEVERAL.scores)
@@ -173,6 +175,7 @@ def test_every_head_learns_and_one_graph_says_all(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     one, other = (fitted(tmp_path / name, epochs=2) for name in ("a", "b"))
     assert (one.whole, one.form.content) == (other.whole, other.form.content)
@@ -184,6 +187,7 @@ def test_a_network_of_one_target_has_no_other_graph(tmp_path: Path) -> None:
     assert own.model().whole == b""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "params",
     [

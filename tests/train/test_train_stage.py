@@ -198,6 +198,7 @@ def test_no_rows_is_a_data_error(train_stage: Any) -> None:
         train_stage("binary", {"train": nothing, "valid": nothing, "test": nothing})
 
 
+@pytest.mark.slow
 def test_large_targets_keep_their_digits(train_stage: Any, tmp_path: Path) -> None:
     """Without the base taken out of the trees, float32 sums of a million lose the digits after the point."""
     rng = np.random.default_rng(1)

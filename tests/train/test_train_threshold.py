@@ -112,6 +112,7 @@ def test_one_threshold_is_in_the_graph(tmp_path: Path, learner: str, threshold: 
     assert f"best {wanted} on 900 judging rows" in note
 
 
+@pytest.mark.slow
 def test_the_threshold_is_the_best_on_the_validation_rows(tmp_path: Path) -> None:
     from sklearn.metrics import f1_score
 
@@ -192,6 +193,7 @@ def test_the_constraint_holds_on_the_validation_rows(tmp_path: Path, fair: str) 
     assert 0.05 < prediction.mean() < 0.95  # and not by treating all alike
 
 
+@pytest.mark.slow
 def test_automl_chooses_on_what_it_judged_out_of_fold(tmp_path: Path) -> None:
     model, tables, _ = trained(
         tmp_path,
@@ -258,6 +260,7 @@ def biased(seed: int, rows: int = 1500) -> tuple[Part, pa.Table]:
     return Part(X, y), pa.table({"g": pa.array(np.array(["a", "b"])[group])})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["linear", "lightgbm"])
 def test_reweighing_takes_the_group_out_of_what_is_learnt(tmp_path: Path, learner: str) -> None:
     gaps = {}
@@ -307,6 +310,7 @@ def test_weights_of_rows_are_kept_and_unseen_groups_count_as_they_did(tmp_path: 
     assert second.weight[1] != 2.0
 
 
+@pytest.mark.slow
 def test_the_same_settings_give_the_same_bytes(tmp_path: Path) -> None:
     digests = set()
     for folder in ("one", "two"):

@@ -139,6 +139,7 @@ def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     assert "tracking stopped: " in process.close()[0]
 
 
+@pytest.mark.slow
 def test_close_does_not_wait_for_a_slow_worker(tmp_path: Path) -> None:
     spool = tmp_path / "spool.jsonl"
     process = TrackerProcess(spool, TrackConfig("r", "p", str(tmp_path), {"tensorboard": "auto"}))

@@ -30,6 +30,7 @@ TASKS = pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 PLAIN = {"subsample": 1.0, "colsample_bytree": 1.0, "learning_rate": 0.2, "max_depth": 4}
 
 
+@pytest.mark.slow
 @TASKS
 def test_it_conforms(task: Any, tmp_path: Path) -> None:
     check_learner(XGBoost, task, tmp_path)
@@ -80,6 +81,7 @@ def test_segments_change_nothing_without_chance(tmp_path: Path) -> None:
     np.testing.assert_allclose(one.margin(valid.X), many.margin(valid.X), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_learns_a_real_table(tmp_path: Path) -> None:
     train, test = table("adult", "income"), table("adult", "income", "test")
     valid = train.take(np.arange(2400, 3000))

@@ -57,6 +57,7 @@ rules = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     value=st.dictionaries(names, rules, min_size=1, max_size=4),

@@ -59,6 +59,7 @@ def reasons(room: Room, expect: str, data: pa.Table | str, columns: str = COLUMN
 
 
 # rows ---------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_a_condition_over_columns_and_null_keeps_it(room: Room) -> None:
     rule = "arrives >= departs or cancelled"
     assert reasons(room, f'  - sql: "{rule}"\n', flights()) == [(2, f"sql: {rule}")]
@@ -157,6 +158,7 @@ def test_one_row_stops_the_run_where_that_is_said(room: Room) -> None:
     assert pq.read_table(room.folder / "quarantine.parquet")["_rule"].to_pylist() == ["small", "small"]
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     rows=st.lists(
@@ -286,6 +288,7 @@ def accept(room: Room, data: str) -> None:
     assert read_accepted(room.folder / "contract.accepted.json") == made
 
 
+@pytest.mark.slow
 def test_how_many_rows_against_the_accepted_snapshot(room: Room) -> None:
     room.contract("columns: {}\nexpect: [{row_count: 20%}]")
     many = "SELECT i AS a, i AS b FROM range({n}) r(i)"
@@ -327,6 +330,7 @@ def test_columns_that_are_distributed_otherwise_are_told_of(room: Room, by: str)
     assert all(f["says"].startswith(by) for f in found)
 
 
+@pytest.mark.slow
 def test_chance_is_no_alarm(room: Room) -> None:
     """Few rows differ a lot by chance alone; the limit knows how many there are."""
     import numpy as np

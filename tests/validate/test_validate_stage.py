@@ -46,6 +46,7 @@ def test_first_run_writes_a_contract_the_data_keeps(room: Room) -> None:
     assert room.store.get(out["quarantine"]).meta == {"rows": 0, "by_rule": {}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["adult", "telco", "california"])
 def test_second_run_gives_the_same_bytes(room: Room, name: str) -> None:
     query = f"SELECT * FROM read_csv('{DATA / name / 'train.csv'}')"
@@ -55,6 +56,7 @@ def test_second_run_gives_the_same_bytes(room: Room, name: str) -> None:
     assert room.store.get(first["data"]).files == room.store.get(raw).files
 
 
+@pytest.mark.slow
 def test_same_statistics_whatever_the_threads(room: Room) -> None:
     refs = set()
     for threads in (1, 2, 4):

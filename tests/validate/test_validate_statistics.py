@@ -47,6 +47,7 @@ def one(values: Any, kind: pa.DataType) -> dict[str, Any]:
     return stats(pa.table({"x": pa.array(values, kind)})).columns["x"]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.none() | st.floats(allow_nan=False), min_size=1, max_size=40))
 def test_numbers_are_those_of_numpy(values: list[float | None]) -> None:
@@ -69,6 +70,7 @@ def test_numbers_are_those_of_numpy(values: list[float | None]) -> None:
     assert facts["quantiles"]["0.5"] in finite
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @example([358, -9_223_371_168_882_637_313, 9_223_372_036_854_775_807])  # a sum of doubles cancels
 @given(st.lists(st.none() | st.integers(-(2**63) + 1, 2**63 - 1), min_size=1, max_size=30))
@@ -161,6 +163,7 @@ def test_facts_do_not_depend_on_how_columns_are_laid_out(rows: int, monkeypatch:
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=8)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     st.dictionaries(TEXTS, st.sampled_from(["number", "integer", "text"]), min_size=1, max_size=4),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import os
 import re
 import sys
 from collections.abc import Iterable, MutableMapping
@@ -62,26 +63,49 @@ def _scan(file: Path) -> _Scan:
     return _Scan(hashlib.sha256(data).hexdigest(), tuple(sorted(own)), tuple(sorted(tops)))
 
 
-def _scanned(file: Path, memo: MutableMapping[str, str]) -> _Scan:
+def _scanned(file: str, memo: MutableMapping[str, str]) -> _Scan:
     """The scan of a file; parsed again only when its size or a time has changed: of its content, which a copy may set
     back, or of its inode, which nobody can."""
-    facts = file.stat()
-    key = f"{file.relative_to(ROOT)}|{facts.st_size}|{facts.st_mtime_ns}|{facts.st_ctime_ns}|{facts.st_ino}"
-    if key not in memo:
-        scan = _scan(file)
-        memo[key] = "|".join([scan.digest, " ".join(scan.own), " ".join(scan.foreign)])
-        return scan
-    digest, own, foreign = memo[key].split("|")
+    facts = os.stat(os.path.join(ROOT, file))  # noqa: PTH116, PTH118 - of hundreds of files at every stage
+    key = f"{file}|{facts.st_size}|{facts.st_mtime_ns}|{facts.st_ctime_ns}|{facts.st_ino}"
+    if key in memo:
+        return _read(memo[key])
+    scan = _scan(ROOT / file)
+    memo[key] = "|".join([scan.digest, " ".join(scan.own), " ".join(scan.foreign)])
+    return scan
+
+
+@functools.cache
+def _read(scan: str) -> _Scan:
+    digest, own, foreign = scan.split("|")
     return _Scan(digest, tuple(own.split()), tuple(foreign.split()))
 
 
-def _file_of(module: str) -> Path | None:
-    """The file of a module of this package; None for a name that is not a module (a class, a function)."""
-    base = ROOT.joinpath(*module.split(".")[1:])
-    if (base / "__init__.py").is_file():
-        return base / "__init__.py"
-    file = base.with_suffix(".py")
-    return file if file.is_file() else None
+class _Folders:
+    """What is in the folders of this package, each listed once: of the thousands of names that imports have, most are
+    no modules, and to look for each of them takes longer than all the rest."""
+
+    def __init__(self) -> None:
+        self._listed: dict[str, frozenset[str]] = {}
+
+    def file_of(self, module: str) -> str | None:
+        """The file of a module, below ROOT; None for a name that is not a module (a class, a function)."""
+        if not module.startswith(f"{PACKAGE}."):
+            return None
+        path = module.partition(".")[2].replace(".", os.sep)
+        folder, _, leaf = path.rpartition(os.sep)
+        there = self._names(folder)
+        if leaf in there and "__init__.py" in self._names(path):
+            return f"{path}{os.sep}__init__.py"
+        return f"{path}.py" if f"{leaf}.py" in there else None
+
+    def _names(self, folder: str) -> frozenset[str]:
+        if folder not in self._listed:
+            try:
+                self._listed[folder] = frozenset(os.listdir(ROOT / folder))  # noqa: PTH208 - names, not paths
+            except OSError:  # it is a module, which has no files in it
+                self._listed[folder] = frozenset()
+        return self._listed[folder]
 
 
 def _with_parents(module: str) -> Iterable[str]:
@@ -123,22 +147,23 @@ def code_of(module: str, memo: MutableMapping[str, str] | None = None) -> Code:
     memo = {} if memo is None else memo
     files: dict[str, str] = {}
     tops: set[str] = set()
-    todo, seen = list(_with_parents(module)), set[str]()
+    todo, seen, folders = list(_with_parents(module)), set[str](), _Folders()
     while todo:
         name = todo.pop()
         if name in seen or name == PACKAGE:
             continue
         seen.add(name)
-        file = _file_of(name)
+        file = folders.file_of(name)
         if file is None:
             continue
         scan = _scanned(file, memo)
-        files[str(file.relative_to(ROOT))] = scan.digest
+        files[file] = scan.digest
         tops.update(scan.foreign)
         for found in scan.own:
-            todo.extend(_with_parents(found))
-        if file.name == "__init__.py" and file.parent != ROOT:
-            files.update(_data_files(file.parent))
+            if found not in seen:
+                todo.extend(_with_parents(found))
+        if file.endswith("__init__.py"):
+            files.update(_data_files((ROOT / file).parent))
     versions = (_version(top) for top in tops)
     packages = dict(v.rsplit(" ", 1) for v in versions if v)
     return Code(dict(sorted(files.items())), dict(sorted(packages.items())))

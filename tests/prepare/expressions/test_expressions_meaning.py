@@ -197,6 +197,7 @@ def test_long_texts_stay_linear_and_bound_names_shadow_no_column() -> None:
     assert duckdb.execute(query).fetchall() == [(3.0 / 2**29,)]
 
 
+@pytest.mark.slow
 def test_the_deepest_accepted_expression_runs(agreed: Agreed, rows: Rows) -> None:
     deep = "x"
     for _ in range(30):

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -173,6 +174,7 @@ quick = settings(
 )
 
 
+@pytest.mark.slow
 @quick
 @given(
     text=st.one_of(*EXPRESSIONS.values()).filter(uses_a_column), table=st.lists(ROWS, min_size=1, max_size=12)
@@ -183,6 +185,7 @@ def test_random_expressions_agree(
     agreed(text, table)
 
 
+@pytest.mark.slow
 @quick
 @given(
     template=st.sampled_from(SMOOTH),
