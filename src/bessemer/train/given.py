@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 #: Native models that are whole without the learner that made them.
 _KINDS = ("trees", "linear", "constant", "pairs", "head", "ensemble")
 
+#: Rows whose middle contributions are told against, and the most numbers of these rows.
+_ROWS, _VALUES = 10_000, 2**24
+
 
 def judge_given(trial: Trial, splits: Artifact, preprocessor: Artifact, ctx: Context) -> Outcome:
     """The given model as the chosen one; the baselines learn from the train part, as always.
@@ -76,13 +79,18 @@ def _with_baseline(given: Given, trial: Trial) -> Native:
     if kind != "head" or "imported" not in given.info:
         return Native(kind, name, given.native)
     line, _, graph = given.native.partition(b"\n")
-    some = np.asarray(trial.train.X[:10_000], dtype=np.float64)
+    some = _some(trial.train.X)
     known = np.isfinite(some)
     middle = [
         float(np.median(some[known[:, f], f])) if known[:, f].any() else 0.0 for f in range(some.shape[1])
     ]
     head = {**json.loads(line), "baseline": np.array(middle, dtype=np.float32).tolist()}
     return Native(kind, name, canonical.dump_bytes(head) + b"\n" + graph)
+
+
+def _some(X: np.ndarray) -> np.ndarray:
+    """(n, F) float64, the first rows: fewer of many features, as those of images are."""
+    return np.asarray(X[: max(1, min(_ROWS, _VALUES // max(1, X.shape[1])))], dtype=np.float64)
 
 
 def _check(given: Given, trial: Trial, splits: Artifact, preprocessor: Artifact) -> None:

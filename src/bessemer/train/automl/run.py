@@ -35,7 +35,7 @@ TREES = (*BOOSTING, "extra_trees", "random_forest")
 #: What a member of the floor may take of what is left: it may have more rounds to go than its first fold told.
 _FLOOR_SHARE = 0.35
 #: What finding out whether sums of numbers help may take of what is left.
-_SUMS_SHARE = 0.15
+_SUMS_SHARE = 0.3
 #: What a network may take of what is left: it comes first, and what it takes is not known before.
 _NETWORK_SHARE = 0.6
 #: With more than so many times fewer and larger rounds a boosted model is not worth its time.
@@ -85,6 +85,10 @@ class Tried:
     params: Mapping[str, Any]
     curves: Mapping[str, list[tuple[int, float]]]
     interval: tuple[float, float]
+
+
+class _NoUse(Exception):
+    """What is tried does not help."""
 
 
 @dataclass
@@ -174,19 +178,42 @@ class AutoML:
         member = self._with_sums(FLOOR[-1])
         decided = Checkpoints(self.shop.callbacks.workdir / "sums.npz", self.shop.callbacks.fingerprint)
         before = decided.load()
-        left = self.shop.clock.left()
-        if before is None and self.needed(member) > _SUMS_SHARE * left:
+        if before is None and self.needed(member) > _SUMS_SHARE * self.shop.clock.left():
             self._skip(member, "the budget is small for it", self.needed(member))
             return
-        probe = self.fit(member, most=_FLOOR_SHARE * left / self.shop.waves())
-        sure = before[0]["sums"] if before is not None else self._surely_better(probe)
-        self.sums = bool(sure) and probe is not None
-        decided.save({"sums": bool(sure)}, {})
+        probe = None
+        if before is None or self.shop.has(member):
+            most = _FLOOR_SHARE * self.shop.clock.left() / self.shop.waves()
+            try:
+                probe = self.fit(member, most=most, after_fold=self._no_worse)
+            except _NoUse:
+                self.shop.forget(member)
+                self._skip(member, "it did not help in the first folds")
+        sure = self._surely_better(probe) if before is None else bool(before[0]["sums"])
+        self.sums = sure and probe is not None
+        decided.save({"sums": sure}, {})
+
+    def _no_worse(self, done: int, value: Callable[[], float]) -> None:
+        """Give up what is no better than LightGBM's defaults after as many folds as are fitted at once.
+
+        Raises:
+            _NoUse: it is not.
+        """
+        plain = self.found.bags.get(FLOOR[-1].name)
+        if plain is None or done != self.shop.at_once:
+            return
+        rows = self.shop.resampling
+        places = np.concatenate([rows.place(fold) for fold in rows.folds[:done]])
+        output = output_of(self.shop.problem.task, plain.margins[places])
+        if not self.shop.problem.metric.better(
+            value(), than=self.shop.problem.metric(rows.y[places], output)
+        ):
+            raise _NoUse
 
     def _surely_better(self, probe: Bag | None) -> bool:
-        """Whether a bag is better than LightGBM's defaults. A fit that was cut short tells nothing."""
+        """Whether a bag is better than LightGBM's defaults; where those were cut short nothing tells."""
         plain = self.found.bags.get(FLOOR[-1].name)
-        if probe is None or plain is None or any(fold.cut for bag in (probe, plain) for fold in bag.folds):
+        if probe is None or plain is None or any(fold.cut for fold in plain.folds):
             return False
         problem, rows = self.shop.problem, self.shop.resampling
         output, than = (output_of(problem.task, bag.margins) for bag in (probe, plain))
@@ -197,8 +224,8 @@ class AutoML:
         return self._with_sums(member) if self.sums and member.learner in TREES else member
 
     def _with_sums(self, member: Member) -> Member:
-        more = MOST_SUMS / self.shop.resampling.pool.X.shape[1]
-        cost = member.cost * min(4.0, max(2.0, 1 + more))
+        usual = MOST_SUMS / 2 / self.shop.resampling.pool.X.shape[1]  # most often one pair is told
+        cost = member.cost * min(4.0, max(1.5, 1 + usual))
         return replace(member, name=f"{member.name}, sums", cost=cost, sums=True)
 
     def _logarithms(self) -> None:
