@@ -13,7 +13,7 @@ import pytest
 from bessemer.core.errors import EnvironmentFault
 from bessemer.core.lock import exclusive
 from bessemer.environments import place, work
-from bessemer.environments.errors import ToolError
+from bessemer.environments.errors import ToolEnded, ToolError
 from bessemer.environments.place import Environment
 from bessemer.environments.tools import run_tool
 from patience import PATIENCE
@@ -85,6 +85,12 @@ def test_a_worker_is_given_and_gives(
         "shutil.copy(folder / 'x.npy', folder / 'out_x.npy')\n"
         "(folder / 'answer.json').write_text(json.dumps({'twice': said['n'] * 2, 'python': sys.version}))\n"
     )
+    names = ("KERAS_BACKEND", "KERAS_HOME", "TF_USE_LEGACY_KERAS")
+    (workers / "keras.py").write_text(
+        "import json, os, pathlib, sys\n"
+        f"said = {{name: os.environ[name] for name in {names}}}\n"
+        "(pathlib.Path(sys.argv[1]) / 'answer.json').write_text(json.dumps(said))\n"
+    )
     (workers / "falls.py").write_text("raise SystemExit('the tool has no wings')\n")
     monkeypatch.setattr(work, "files", lambda name: workers)
     said: list[str] = []
@@ -92,6 +98,14 @@ def test_a_worker_is_given_and_gives(
     assert done.said == {"twice": 8, "python": sys.version}
     assert done.arrays["x"].tolist() == [0, 1, 2]
     assert "half" in said
+    for name in names:
+        monkeypatch.setenv(name, "torch")
+    settled = work.work(environment, "keras.py", {}).said
+    assert settled == {
+        "KERAS_BACKEND": "tensorflow",
+        "KERAS_HOME": str(environment.folder / "keras"),
+        "TF_USE_LEGACY_KERAS": "0",
+    }
     with pytest.raises(ToolError) as told:
         work.work(environment, "falls.py", {})
     assert "no wings" in told.value.why
@@ -104,11 +118,20 @@ def test_tools_that_are_not_there_or_fail() -> None:
         run_tool([sys.executable, "-c", "print('the last word'); raise SystemExit(3)"])
     assert "ended with 3" in told.value.what
     assert "the last word" in told.value.why
+    assert not isinstance(told.value, ToolEnded)
     assert json.loads(run_tool([sys.executable, "-c", "print('{}')"])) == {}
 
 
+@pytest.mark.parametrize(
+    "script", ["import os; os.kill(os.getpid(), 9)", "raise MemoryError"], ids=["signal", "memory"]
+)
+def test_what_was_ended_is_told_apart_from_what_failed(script: str) -> None:
+    with pytest.raises(ToolEnded, match="ended with"):
+        run_tool([sys.executable, "-I", "-S", "-c", script])
+
+
 def test_one_that_never_ends_is_ended() -> None:
-    with pytest.raises(ToolError, match=r"did not end within 0\.5 seconds"):
+    with pytest.raises(ToolEnded, match=r"did not end within 0\.5 seconds"):
         run_tool([sys.executable, "-c", "import time; time.sleep(10000)"], seconds=0.5)
 
 

@@ -110,11 +110,28 @@ def numbers(said: list[dict[str, Any]]) -> list[list[float] | None]:
     return found
 
 
+def target_of(data: bytes) -> Raw | None:
+    """What the document's model says, where its schema names it."""
+    root = parse(data)
+    outer = next(child for child in root.children if child.first("MiningSchema"))
+    fields = outer.one("MiningSchema").all("MiningField")
+    name = next((f.get("name") for f in fields if f.get("usageType") in ("target", "predicted")), "")
+    return dictionary(root).get(name)
+
+
+def labels(name: str, said: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """The class that each row is said to be, None where there is none; nothing of a regression."""
+    target = target_of(content(name))
+    if target is None or not any(key.startswith("probability(") for row in said for key in row):
+        return {}
+    return {"labels": [row.get(target.name) for row in said]}
+
+
 def main() -> None:
     asked = questions()
     answers = ask(list(asked.values()))
     kept = {
-        name: {"columns": q["columns"], "rows": q["rows"], "answers": numbers(said)}
+        name: {"columns": q["columns"], "rows": q["rows"], "answers": numbers(said)} | labels(name, said)
         for (name, q), said in zip(asked.items(), answers, strict=True)
     }
     lines = ",\n".join(

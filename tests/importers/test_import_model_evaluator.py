@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from import_model_support import imported
-from pmml_support import ask, numbers, questions
+from pmml_support import ask, labels, numbers, questions
 from test_import_model_pmml import ANSWERS
 
 from bessemer.export.plugins import TARGETS
@@ -25,6 +25,7 @@ def test_the_answers_that_are_kept_are_the_evaluators() -> None:
     for (name, question), said in zip(asked.items(), ask(list(asked.values())), strict=True):
         assert question["rows"] == ANSWERS[name]["rows"]
         assert numbers(said) == ANSWERS[name]["answers"], name
+        assert labels(name, said).get("labels") == ANSWERS[name].get("labels"), name
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,8 @@ MEAN, STD = np.array([0.4, 0.5, 0.6]), np.array([0.2, 0.25, 0.3])
         (["N", 3, HEIGHT, WIDTH], TensorProto.FLOAT, "{}", FIRST),
         (["N", HEIGHT, WIDTH, 3], TensorProto.FLOAT, "{scale: 255}", PICTURES),
         (["N", HEIGHT, WIDTH, 3], TensorProto.UINT8, "{scale: 255}", PICTURES),
+        (["N", HEIGHT, WIDTH, 3], TensorProto.UINT8, "{}", PICTURES),
+        (["N", HEIGHT, WIDTH, 3], TensorProto.INT64, "{}", PICTURES),
         (["N", HEIGHT, WIDTH, 3], TensorProto.FLOAT, "{scale: 255, mean: [127.5], std: [127.5]}", LAST * 2 - 1),
         (
             ["N", 3, "H", "W"], TensorProto.FLOAT,
@@ -152,6 +154,20 @@ def test_an_image_beside_a_column(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_said(dims: list[Any], image: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(BessemerError, match=message):
         read(weighted(dims), f"inputs: {{photo: {{image: {image}}}}}", tmp_path)
+
+
+@pytest.mark.parametrize("image", ["{mean: [100]}", "{scale: 300}", "{std: [0.5]}"])
+def test_bytes_do_not_wrap(image: str, tmp_path: Path) -> None:
+    data = weighted(["N", HEIGHT, WIDTH, 3], TensorProto.UINT8)
+    with pytest.raises(BessemerError, match="takes whole ones from 0 to 255"):
+        read(data, f"inputs: {{photo: {{image: {image}}}}}", tmp_path)
+
+
+def test_the_file_to_write_for_bytes_is_of_bytes(tmp_path: Path) -> None:
+    (tmp_path / "model").write_bytes(weighted(["N", HEIGHT, WIDTH, 3], TensorProto.UINT8))
+    with pytest.raises(FormatError) as error:
+        imported(tmp_path / "model")
+    assert "layout: NHWC, scale: 255" in error.value.fix
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from onnx import TensorProto, helper
 
 from bessemer.core.errors import BessemerError, FormatError
 from bessemer.importers.models.assemble import _probes
+from bessemer.importers.models.onnx_graph import opened
 
 FILES = Path(__file__).parent / "onnx"
 CLASSES: dict[str, Any] = {
@@ -54,6 +56,51 @@ def weights(values: Any) -> Any:
 
 
 SUM = helper.make_node("MatMul", ["x", "w"], ["s"])
+
+
+def test_what_a_graph_takes_is_counted_before_it_is_named(tmp_path: Path) -> None:
+    """A few bytes say any number."""
+    (tmp_path / "m").write_bytes(graph(helper.make_node("ReduceSum", ["x"], ["y"]), x=("N", 10**12)))
+    tracemalloc.start()
+    with pytest.raises(FormatError, match="takes 1,000,000,000,000 columns"):
+        imported(tmp_path / "m")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**25
+    (tmp_path / "m").write_bytes(graph(helper.make_node("ReduceSum", ["x"], ["y"]), x=("N", 3, 30000, 30000)))
+    (tmp_path / "s.yaml").write_text("inputs: {photo: image}")
+    with pytest.raises(FormatError, match="images of 2,700,000,000 numbers"):
+        imported(tmp_path / "m", signature=tmp_path / "s.yaml")
+
+
+def test_notes_of_an_exporter_are_left_out() -> None:
+    """torch leaves a trace of its stack at each node, with paths of the machine that it ran on."""
+    trace = "/home/somebody/lib/python3.11/site-packages/torch/nn.py"
+    branch = helper.make_graph(
+        [helper.make_node("Identity", ["s"], ["z"], doc_string=trace)], "b", [],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["N", 1], doc_string=trace)],
+        doc_string=trace,
+    )  # fmt: skip
+    one = onnx.numpy_helper.from_array(np.array(True))
+    one.doc_string = trace
+    nodes = [
+        SUM,
+        helper.make_node("Constant", [], ["c"], value=one),
+        helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch),
+    ]
+    tensor = weights([[1], [2]])
+    tensor.doc_string = trace
+    model = onnx.load_model_from_string(graph(*nodes, initializer=[tensor], opset=21, doc_string=trace))
+    model.doc_string = trace
+    model.ir_version = 10
+    for noted in (model, model.graph, *model.graph.node, *model.graph.input, branch, tensor):
+        noted.metadata_props.add(key="pkg.torch.onnx.stack_trace", value=trace)
+    model.graph.node[2].attribute[0].doc_string = trace
+    data = model.SerializeToString()
+    assert b"site-packages" in data
+    left = opened(data).SerializeToString()
+    assert b"site-packages" not in left
+    assert b"stack_trace" not in left
 
 
 def test_a_sigmoid_at_the_end_is_a_probability(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from import_model_support import imported
-from pmml_support import DOCUMENTS, FOLDER, content, rows_of
+from pmml_support import DOCUMENTS, FOLDER, content, rows_of, target_of
 
 from bessemer.api import explain, import_model, load
 from bessemer.core.errors import BessemerError, FormatError, UsageError
@@ -62,11 +62,25 @@ def test_the_package_says_what_the_evaluator_says(name: str, tmp_path: Path) -> 
         if theirs is not None:
             size = max(1.0, *map(abs, theirs))
             assert np.abs(np.array(ours) - theirs).max() <= 1e-6 * size
+    if "labels" in asked:
+        assert_classes(model, name, found)
     notes = json.loads(model.contents.bytes("provenance.json"))["imported"]["notes"]
     if None in asked["answers"] and name not in STRICTER:
         assert any("has no answer" in note for note in notes)
     kind = model.info["native"]["kind"]
     assert (kind == "head") == (name in GRAPHS)
+
+
+def assert_classes(model: Model, name: str, shares: list[list[float]]) -> None:
+    """The classes stand in the order of the target's values, and a row is of the class that the evaluator says."""
+    asked, target = ANSWERS[name], target_of(content(name))
+    assert target is not None
+    assert [target.plain(str(one)) for one in model.classes] == list(target.values)
+    rows = [dict(zip(asked["columns"], row, strict=True)) for row in asked["rows"]]
+    for row, own, label in zip(model.predict_rows(rows), shares, asked["labels"], strict=True):
+        first, second = sorted(own)[-1:-3:-1]
+        if label is not None and first - second > 1e-6:
+            assert row["prediction"] == label
 
 
 @pytest.mark.parametrize("name", ["many_ways_none", "jpmml_lgbm_cat", "jpmml_logistic", "mapped", "network"])

@@ -41,6 +41,7 @@ X, DIGIT = load_digits(return_X_y=True)
 X, DIGIT = np.float32(X[:400] / 16), DIGIT[:400]
 NUMBERS = ["SeniorCitizen", "tenure", "MonthlyCharges", "TotalCharges"]
 PIXELS = [f"f{i}" for i in range(16)]
+SIX = PIXELS[:6]
 
 
 def script(name: str, folder: Path) -> None:
@@ -192,11 +193,21 @@ def test_what_was_exported_comes_back(kind: str, files: dict[str, str], tmp_path
 def test_many_kinds_of_layers(tmp_path: Path) -> None:
     script("zoo.py", tmp_path)
     said = json.loads((tmp_path / "said.json").read_text())
-    assert len(said) == 6
+    assert len(said) == 8
     for name, one in said.items():
         assert isinstance(one, dict), f"{name}: {one}"
         assert one["rows"] >= 80
-    assert {name: one["tables"] for name, one in said.items() if one["tables"]} == {"bins": 1}
+    assert {name: one["tables"] for name, one in said.items() if one["tables"]} == {"bins": 1, "exact": 1}
+    assert {name for name, one in said.items() if not one["missing"]} == {"exact", "pooled"}
+    model = imported(tmp_path / "bins.keras")
+    assert all(field.nullable for field in model.signature.inputs)
+    row = dict(zip(SIX, [None, 0.2, 0.7, 2, -1, None], strict=True))
+    assert model.predict_rows([row])[0]["prediction"] == pytest.approx(np.load("bins.npy").item(), abs=1e-5)
+    model = imported(tmp_path / "exact.keras")
+    assert not any(field.nullable for field in model.signature.inputs)
+    rows = [dict(zip(SIX, row, strict=True)) for row in ([0, 1, 2, 3, -1, -4], [-9, 1, 2, 99, 3, 0])]
+    wanted = np.load("exact.npy").item()
+    assert [row["prediction"] for row in model.predict_rows(rows)] == pytest.approx([wanted] * 2, abs=1e-5)
 
 
 def test_what_takes_all_memory_is_refused(tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,8 +21,9 @@ from import_model_support import imported
 from bessemer.core.errors import BessemerError, FormatError
 from bessemer.importers.models.foreign import Asked
 from bessemer.importers.models.formats import FORMATS, format_of
+from bessemer.importers.models.torch import convert
 from bessemer.importers.models.torch.archive import members, packed
-from bessemer.importers.models.torch.program import program_of
+from bessemer.importers.models.torch.program import _strided, program_of
 from bessemer.importers.models.torch.script import checked
 
 torch = pytest.importorskip("torch")
@@ -28,7 +31,9 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch_support import columns, table_net  # noqa: E402
 
+from bessemer.importers.models.torch.child import _script  # noqa: E402
 from bessemer.importers.models.torch.interpret import check_operators  # noqa: E402
+from bessemer.importers.models.torch.rebuild import Rebuilt  # noqa: E402
 
 NAMES = ["a", "b", "c", "d", "e"]
 
@@ -140,6 +145,104 @@ def test_names_cannot_be_hidden(new: bytes, said: str) -> None:
         checked(members(data))
 
 
+@torch.jit.interface
+class Layer(nn.Module):  # type: ignore[misc]
+    def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[empty-body]
+        pass
+
+
+class Behind(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x)
+
+
+class Interfaced(nn.Module):
+    """What it calls stands in no graph until it is frozen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = Behind()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer.forward(x)
+
+
+Interfaced.__annotations__ = {"layer": Layer}  # torch wants the class itself
+
+
+def test_what_stands_behind_an_interface_is_not_run(tmp_path: Path) -> None:
+    (tmp_path / "model.pt").write_bytes(scripted(Interfaced().eval()))
+    checked(members((tmp_path / "model.pt").read_bytes()))
+    with pytest.raises(ValueError, match="prim::CallMethod"):
+        _script(tmp_path / "model.pt")
+    # as a method of a value, in the code of a class of its own
+    hidden = changed(
+        scripted(Interfaced().eval()), ".py", lambda c: c.replace(b"torch.relu(x)", b"x.arctan()")
+    )
+    with pytest.raises(FormatError, match="'aten::arctan'"):
+        checked(members(hidden))
+
+
+def before(self: Any, given: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+    return (given[0] * 100,)
+
+
+def after(self: Any, given: tuple[torch.Tensor], made: torch.Tensor) -> torch.Tensor:
+    return torch.sigmoid(made)
+
+
+@pytest.mark.parametrize("inner", [False, True])
+@pytest.mark.parametrize("early", [False, True])
+def test_hooks_are_refused(inner: bool, early: bool, tmp_path: Path) -> None:
+    """Freezing leaves them out, and the graph would say another thing than the model."""
+    net = nn.Sequential(nn.Linear(5, 2)).eval()
+    module = net[0] if inner else net
+    module.register_forward_pre_hook(before) if early else module.register_forward_hook(after)
+    (tmp_path / "model.pt").write_bytes(scripted(net))
+    with pytest.raises(FormatError, match="has hooks"):
+        checked(members((tmp_path / "model.pt").read_bytes()))
+    with pytest.raises(ValueError, match="has hooks"):
+        _script(tmp_path / "model.pt")
+
+
+def test_what_comes_back_as_onnx_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Constants that are folded may be any size."""
+
+    def write(module: str, folder: Path, what: str, failed: str) -> None:
+        (folder / "model.onnx").write_bytes(bytes(11))
+
+    monkeypatch.setattr(convert, "run_limited", write)
+    monkeypatch.setattr(convert, "LARGEST", 10)
+    with pytest.raises(FormatError, match="as ONNX has 11 bytes"):
+        convert.converted("program", {}, [], Asked())
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("code/__torch__.py", b"#" * (2**20 + 1)),
+        ("data.pkl", b"N" * 2**22 + b"."),
+        ("constants.pkl", b"N" * 2**22 + b"."),
+    ],
+)
+def test_what_is_looked_at_is_small(name: str, content: bytes) -> None:
+    """The tree of a text takes hundreds of times its memory."""
+    with pytest.raises(FormatError, match="bytes"):
+        checked({**members(good()), name: content})
+
+
+def test_weights_are_cut_out_of_the_archive_without_a_copy_of_it() -> None:
+    one = [{"as_int": 1}]
+    meta = {"sizes": one, "strides": one, "storage_offset": {"as_int": 3}, "dtype": 7, "layout": 7}
+    content = np.arange(2**21, dtype=np.float32).tobytes() + b"?"
+    tracemalloc.start()
+    found = _strided(content, meta, "w")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.tolist() == [3.0]
+    assert peak < 2**20
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -213,6 +316,55 @@ def test_a_program_of_anything_else_is_refused(
     (tmp_path / "model.pt2").write_bytes(told(change))
     with pytest.raises(FormatError, match=said):
         imported(tmp_path / "model.pt2")
+
+
+def argument(name: str) -> bytes:
+    """The program with another name for an argument of its softmax."""
+
+    def change(value: Any) -> None:
+        (node,) = [one for one in graph(value)["nodes"] if "softmax" in one["target"]]
+        node["inputs"][-1]["name"] = name
+
+    return told(change)
+
+
+def test_names_are_never_run(tmp_path: Path) -> None:
+    """torch.fx would write the names of arguments and of values into a text of Python as they are."""
+    evil = f"dim=[1, __import__('pathlib').Path({str(tmp_path / 'ran')!r}).touch()][0]) if True else dict(a"
+    with pytest.raises(FormatError, match="a name in the program is 'dim="):
+        program_of(members(argument(evil)))
+    with pytest.raises(FormatError, match="an argument twice"):
+        program_of(members(argument("self")))
+
+    def renamed(value: Any) -> None:
+        graph(value)["outputs"][0]["as_tensor"]["name"] = evil
+
+    with pytest.raises(FormatError, match="a name in the program is 'dim="):
+        program_of(members(told(renamed)))
+
+    found = program_of(members(program()))
+    ((softmax,), value) = [one for one in found.graph["nodes"] if "softmax" in one["target"]], found.graph
+    given = list(softmax["inputs"])
+    for inputs, said in (
+        ([*given[:-1], {**given[-1], "name": evil}], "takes no 'dim="),
+        ([*given[:-1], {**given[-1], "name": "dims"}], "takes no 'dims'"),
+        ([*given, given[0]], "an argument twice"),
+    ):
+        softmax["inputs"] = inputs
+        with pytest.raises(ValueError, match=said):
+            Rebuilt(value, found.arrays)
+    softmax["inputs"] = [*given[:-1], {"name": "dim", "arg": {"as_int": evil}}]
+    with pytest.raises(ValueError, match="is no int"):
+        Rebuilt(value, found.arrays)(columns(slice(3)))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_rebuilt_program_says_what_the_module_says() -> None:
+    found = program_of(members(program()))
+    rows = columns(slice(7))
+    with torch.no_grad():
+        (said,) = Rebuilt(found.graph, found.arrays).eval()(rows)
+        assert torch.allclose(said, table_net()(rows), atol=1e-6)
 
 
 def config(change: dict[str, Any]) -> bytes:

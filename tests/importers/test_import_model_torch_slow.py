@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,8 @@ def test_a_network_of_columns(write: Any, tmp_path: Path) -> None:
     net = Branches().eval() if write is scripted else table_net()
     (tmp_path / "model").write_bytes(write(net, columns(HELD)))
     model = imported(tmp_path / "model", columns=NAMES, classes=["even", "odd"])
+    with zipfile.ZipFile(tmp_path / "model.bsm") as package:
+        assert not [name for name in package.namelist() if b"site-packages" in package.read(name)]
     wanted = said(net, columns(HELD))
     wanted = np.concatenate([1 - wanted, wanted], axis=1) if wanted.shape[1] == 1 else wanted
     agree(model, pd.DataFrame(columns(HELD).numpy(), columns=NAMES), wanted, 1e-5)

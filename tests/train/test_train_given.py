@@ -14,6 +14,7 @@ from bessemer.core.artifact import Artifact
 from bessemer.core.errors import ProjectError
 from bessemer.package import write_package
 from bessemer.package.natives import Weighted, encode_ensemble
+from bessemer.train.given import _some
 from bessemer.train.learner import Native
 from bessemer.train.native_model import restored
 from bessemer.train.parity import run_graph
@@ -73,3 +74,10 @@ def test_an_ensemble_is_whole_without_what_made_it(tmp_path: Path) -> None:
     np.testing.assert_allclose(run_graph(model.to_onnx(), {"features": X}, ["score"])[0], wanted, atol=1e-5)
     assert model.iterations == 12
     assert model.native().kind == "ensemble"
+
+
+def test_few_rows_of_many_features_are_looked_at() -> None:
+    """Those of images of 224 x 224 would be 12 GB."""
+    wide = np.broadcast_to(np.float32(1), (10_000, 224 * 224 * 3))
+    assert _some(wide).shape == (2**24 // (224 * 224 * 3), 224 * 224 * 3)
+    assert _some(np.zeros((20_000, 3), np.float32)).shape == (10_000, 3)

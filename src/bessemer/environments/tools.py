@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bessemer.core.redaction import hidden
-from bessemer.environments.errors import ToolError
+from bessemer.environments.errors import ToolEnded, ToolError
 
 #: Lines of a tool's output that an error shows.
 _LAST = 15
+#: What programs say where they got no memory.
+_NO_MEMORY = ("MemoryError", "bad_alloc", "Cannot allocate memory")
 #: What a tool is not told of: it has an environment of its own.
 _OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONSTARTUP")
 
@@ -39,7 +41,7 @@ def run_tool(
         what it said, both its channels.
 
     Raises:
-        ToolError: it is not there, failed, or took too long.
+        ToolError: it is not there, or failed. ToolEnded: it took too long or too much memory, or a signal ended it.
     """
     own = {name: value for name, value in os.environ.items() if name not in _OURS} | dict(environ or {})
     said: deque[str] = deque(maxlen=10_000)
@@ -71,9 +73,12 @@ def run_tool(
             raise
     name = Path(command[0]).name
     if timer.rang:
-        raise ToolError(f"'{name}' did not end within {seconds:g} seconds", why=_last(said))
+        raise ToolEnded(f"'{name}' did not end within {seconds:g} seconds", why=_last(said))
     if process.returncode != 0:
-        raise ToolError(f"'{name}' ended with {process.returncode}", why=_last(said))
+        ended = process.returncode < 0 or any(word in "\n".join(said) for word in _NO_MEMORY)
+        raise (ToolEnded if ended else ToolError)(
+            f"'{name}' ended with {process.returncode}", why=_last(said)
+        )
     return "\n".join(said)
 
 

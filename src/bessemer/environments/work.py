@@ -47,7 +47,7 @@ def work(
         seconds: it is ended after them, with all that it started.
 
     Raises:
-        ToolError: the environment cannot be made, or the worker failed.
+        ToolError: the environment cannot be made, or the worker failed (ToolEnded: see `run_tool`).
     """
     environment.ensure(tell)
     own = {**_python(environment), **(environ or {})}
@@ -90,11 +90,14 @@ def _done(
 
 def _python(environment: Environment) -> dict[str, str]:
     """What is compiled stays in the environment: importing TensorFlow takes a third of the time then, and no file
-    appears beside the workers."""
+    appears beside the workers. What its user has set up for a Keras of their own is not for this one."""
     return {
         "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONNOUSERSITE": "1",
         "PYTHONPYCACHEPREFIX": str(environment.folder / "pycache"),
+        "KERAS_BACKEND": "tensorflow",
+        "KERAS_HOME": str(environment.folder / "keras"),
+        "TF_USE_LEGACY_KERAS": "0",
     }
 
 

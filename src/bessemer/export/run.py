@@ -91,7 +91,7 @@ def _uncarried(name: str, source: Source, why: str) -> ExportError:
     return ExportError(
         f"'{source.model.name} {source.model.version}' cannot be exported to {name}",
         why=why,
-        fix="`bessemer targets PACKAGE` says which targets carry it",
+        fix="`bessemer targets --package PACKAGE` says which targets carry it",
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 
 import keras
+import numpy as np
 import tensorflow_onnx
 from keras import layers
 from keras_config import Refused
@@ -35,6 +36,8 @@ MODELS = {
         STEPS, layers.TimeDistributed(layers.Dense(4)), layers.Conv1D(4, 2, padding="causal"), layers.Flatten(),
     ],
     "bins": [layers.Discretization([0.0, 0.5, 1.0]), layers.Embedding(4, 2), layers.Flatten(), layers.Dense(1)],
+    "exact": [layers.Rescaling(1.0), layers.Embedding(4, 2, dtype="float64"), layers.Flatten(), layers.Dense(1)],
+    "pooled": [layers.Reshape((6, 1)), layers.MaxPooling1D(2), layers.Flatten(), layers.Dense(1)],
 }  # fmt: skip
 
 keras.utils.set_random_seed(0)
@@ -42,6 +45,10 @@ said = {}
 for name, parts in MODELS.items():
     model = keras.Sequential([keras.Input((6,)), *parts])
     model.save(f"{name}.keras")
+    if name == "bins":
+        np.save("bins.npy", model(np.float32([[np.nan, 0.2, 0.7, 2, -1, np.nan]])))
+    if name == "exact":
+        np.save("exact.npy", model(np.float32([[0, 1, 2, 3, -1, -4]])))
     Path(name).mkdir()
     try:
         said[name] = tensorflow_onnx.answered(

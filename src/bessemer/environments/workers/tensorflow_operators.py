@@ -5,6 +5,9 @@ import onnx
 from onnx import numpy_helper
 from onnx.helper import make_node
 
+#: What weights may be.
+_FLOATS = [onnx.TensorProto.DataType.Value(name) for name in ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")]
+
 
 def _replaced(context, node, steps):
     """Put operators in the place of a node.
@@ -41,16 +44,19 @@ def erfc(context, node, name, args):
 
 
 def bucketize(context, node, name, args):
-    """How many boundaries a number is not below."""
+    """How many boundaries there are but those that a number is below: all of them, of a missing one, as TensorFlow
+    has it."""
     x, axis = node.input[0], _constant(context, node, "axis", np.array([-1]))
-    bounds = _constant(context, node, "bounds", np.float32(node.get_attr_value("boundaries")))
+    bounds = np.float32(node.get_attr_value("boundaries"))
+    count = _constant(context, node, "count", np.int32(len(bounds)))
     to = onnx.TensorProto
     steps = [
         ("Cast", [x], to.FLOAT, {"to": to.FLOAT}),
         ("Unsqueeze", [-1, axis], to.FLOAT, {}),
-        ("GreaterOrEqual", [-1, bounds], to.BOOL, {}),
+        ("Less", [-1, _constant(context, node, "bounds", bounds)], to.BOOL, {}),
         ("Cast", [-1], to.INT32, {"to": to.INT32}),
-        ("ReduceSum", [-1, axis], None, {"keepdims": 0}),
+        ("ReduceSum", [-1, axis], to.INT32, {"keepdims": 0}),
+        ("Sub", [count, -1], None, {}),
     ]
     _replaced(context, node, steps)
 
@@ -85,6 +91,4 @@ def bounded(graph):
 def _is_table(tensor, node):
     """Whether rows of weights are taken, which stand along the first axis."""
     first = all(attribute.i == 0 for attribute in node.attribute if attribute.name == "axis")
-    return (
-        first and tensor is not None and len(tensor.dims) == 2 and tensor.data_type == onnx.TensorProto.FLOAT
-    )
+    return first and tensor is not None and len(tensor.dims) > 0 and tensor.data_type in _FLOATS

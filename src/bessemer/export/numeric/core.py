@@ -86,7 +86,12 @@ def core_of(model: Model) -> Core:
     fill, told = stand_ins(head, width, _computer(head))
     can = np.array([kind not in _NEVER_MISSING for kind in kinds])
     flags = tuple(np.flatnonzero(told & can).tolist())
-    graph = _written(head, width, flags, outputs, model)
+    try:
+        graph = _written(head, width, flags, outputs, model)
+    except UncarriedError:  # a model that knows no missing values, and takes none
+        required = {one.name for one in model.signature.inputs if not one.nullable}
+        flags = tuple(f for f in flags if model.info["features"][f]["group"] not in required)
+        graph = _written(head, width, flags, outputs, model)
     program, why = _program(whole, model, fill, flags)
     return Core(graph, fill, flags, outputs, _scores(model), program, why)
 

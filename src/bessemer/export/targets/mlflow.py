@@ -94,6 +94,7 @@ def _columns(source: Source) -> dict[str, Any]:
         "inputs": [{"name": f.name, "dtype": f.dtype, "tensor": f.tensor} for f in model.signature.inputs],
         "task": model.task,
         "classes": list(model.classes),
+        "decision": model.info.get("decision"),
     }
 
 

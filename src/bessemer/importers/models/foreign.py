@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bessemer.core.errors import FormatError, UsageError
-from bessemer.core.signature import DType, Task
+from bessemer.core.signature import DType, Task, class_text
 from bessemer.core.sql import quote
 from bessemer.importers.models.filled import Filled
 from bessemer.package.remote.text import harmless
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 LARGEST = 2**28
 #: Most columns of a model, and most values of all tables of categories.
 MOST_COLUMNS, MOST_VALUES = 100_000, 50_000_000
+
+#: Up to which float32, which features are, has all whole numbers.
+EXACT = 2**24
+#: What the numbers of a column are to the model: `double` and `whole` are of 64 bits, or a truth.
+Precision = Literal["single", "double", "whole"]
 
 #: What the numbers of an ONNX graph may be.
 SCORES = ("logits", "probabilities", "values")
@@ -55,13 +60,14 @@ class Asked:
 class Input:
     """A raw column, and the features that are made of it, which stand side by side.
 
-    nullable, domain: as in a package's signature.
+    nullable, domain: as in a package's signature. precision: what its numbers are to the model.
     """
 
     column: Column
     fitted: Plain | Filled | FittedCategorical | FittedImage | Computed
     nullable: bool = True
     domain: Mapping[str, Any] = field(default_factory=dict)
+    precision: Precision = "single"
 
 
 @dataclass(frozen=True)
@@ -180,9 +186,9 @@ def classes_of(asked: Asked, said: Sequence[Any], count: int) -> tuple[Any, ...]
     """The names of a model's classes: those asked for, else those the file says, else 0, 1, 2...
 
     Raises:
-        UsageError: not as many as the model has, one of them twice, or with what is not printed.
+        UsageError: not as many as the model has, one of them twice, with what is not printed, or not those of the file.
     """
-    found: tuple[Any, ...] = asked.classes or tuple(said) or tuple(range(count))
+    found = agreed_classes(asked, said) or tuple(range(count))
     if unread := next((one for one in found if isinstance(one, str) and not one.isprintable()), None):
         raise UsageError(
             f"a class of the model has a name that nobody can read: '{harmless(unread)}'",
@@ -194,3 +200,26 @@ def classes_of(asked: Asked, said: Sequence[Any], count: int) -> tuple[Any, ...]
             fix="name each class once, in the order of the model's outputs: --classes no,yes",
         )
     return found
+
+
+def agreed_classes(asked: Asked, said: Sequence[Any]) -> tuple[Any, ...]:
+    """The classes that were asked for, else those that the model's file says; () where neither does.
+
+    Numbers may get names. Others may too by an option, but not by a signature.
+
+    Raises:
+        UsageError: they are the file's in another order, or the signature says others than the file.
+    """
+    own, wanted = [class_text(one) for one in said], [class_text(one) for one in asked.classes]
+    if not own or not wanted or own == wanted:
+        return asked.classes or tuple(said)
+    swapped = sorted(own) == sorted(wanted)
+    signed = asked.signature is not None and bool(asked.signature.classes)
+    if swapped or (signed and not all(one.lstrip("-").isdigit() for one in own)):
+        raise UsageError(
+            f"{_saying(asked, 'classes')} has "
+            + ("the model's own classes in another order" if swapped else "other classes than the model"),
+            why=f"the model's are {', '.join(map(harmless, own[:10]))}{', ...' if len(own) > 10 else ''}",
+            fix="give its order" if swapped else "leave `classes` out, or give these",
+        )
+    return asked.classes

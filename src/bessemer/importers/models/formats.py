@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from bessemer.core.errors import FormatError, UsageError
+from bessemer.core.errors import Fault, FormatError, ProjectError, UsageError
 from bessemer.core.plugins import PluginRef, PluginTable
 from bessemer.importers.models.folders import files_of, names_of, packed
 from bessemer.importers.models.foreign import LARGEST, Asked, Foreign
@@ -16,10 +16,11 @@ from bessemer.importers.models.signed import signed
 
 #: Bytes that are looked at to tell what a file is.
 _HEAD = 2**16
-#: The forms that need not say what their numbers are: `--scores` does.
+#: The forms that are graphs, which need not say what their numbers are, `--scores` does, nor which output is meant.
 _UNSAID = frozenset(
     {
         "onnx",
+        "safetensors_folder",
         "torchscript",
         "torch_export",
         "torch_folder",
@@ -143,23 +144,36 @@ def format_of(path: Path) -> str:
     return found
 
 
+def check_unsaid(name: str, shown: str, asked: Asked) -> None:
+    """Hold what is said of a model's numbers and outputs against its form, which may say it itself.
+
+    Raises:
+        UsageError: it does. ProjectError: it has one output, and a signature names one.
+    """
+    if name in _UNSAID:
+        return
+    if asked.scores:
+        raise UsageError(
+            f"--scores is for graphs of numbers, and {shown} says what its numbers are", fix="leave it out"
+        )
+    if asked.signature is not None and asked.signature.output:
+        what = "the model has one output, and it has no name"
+        raise ProjectError([Fault("output", None, what, "leave it out")], "the signature")
+
+
 def read(path: Path, asked: Asked) -> tuple[Format | FolderFormat, bytes, Foreign]:
     """The model in a file or a folder: its form, the bytes that its digest is taken of, and what was read.
 
     Raises:
         FormatError: it is refused, damaged, too large, or holds what has no counterpart.
-        UsageError: no model, or what was asked for does not fit it.
+        UsageError: no model, or what was asked for does not fit it. ProjectError: nor what its signature says.
     """
     path = _placed(path)
     name = format_of(path)
     if not name:
         titles = [table.load(one).TITLE for table in (FORMATS, FOLDERS) for one in table]
         raise UsageError(f"{path.name} is no model that can be imported", fix="; ".join(titles))
-    if asked.scores and name not in _UNSAID:
-        raise UsageError(
-            f"--scores is for graphs of numbers, and {path.name} says what its numbers are",
-            fix="leave it out",
-        )
+    check_unsaid(name, path.name, asked)
     if path.is_dir():
         folder = FOLDERS.load(name)()
         files = files_of(path)

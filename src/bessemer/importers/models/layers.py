@@ -6,20 +6,22 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 
 from bessemer.core.errors import did_you_mean
-from bessemer.importers.models.foreign import LARGEST, Asked, Foreign, refused
+from bessemer.core.signature import Task
+from bessemer.importers.models.encoder import asked_beside, encoder_of, noted
+from bessemer.importers.models.foreign import MOST_COLUMNS, Asked, Foreign, agreed_classes, refused
 from bessemer.importers.models.onnx import graph_read
-from bessemer.importers.models.safetensors import header_of, tensor_of
-from bessemer.importers.models.tensorflow.encoder import asked_beside, encoder_of, noted
+from bessemer.importers.models.safetensors import check_shared, header_of, tensor_of
 from bessemer.importers.models.trees import reading
 from bessemer.package.graph import GraphBuilder, serialize
 
 ARCHITECTURE, WEIGHTS = "architecture.json", "weights.safetensors"
 _BYTES, _LAYERS = 2**24, 50_000
+_TASKS = get_args(Task)
 _DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I64": "<i8"}
 #: The operators of layers, as ONNX has them; those that the readers beside an export know.
 _OPERATORS = """
@@ -49,7 +51,13 @@ class LayersFolder:
             graph = _graph(told, tensors)
             asked = _said(asked, told)
         encoder = encoder_of(files)
-        return noted(graph_read(graph, asked_beside(asked, encoder)), encoder)
+        foreign = graph_read(graph, asked_beside(asked, encoder))
+        if told.get("task") not in (None, foreign.task):
+            raise refused(
+                f"{ARCHITECTURE} says a {told['task']} task, and its numbers are of a {foreign.task} one",
+                fix="correct its `task`, `classes` or `outputs`, or say what its numbers are: --scores",
+            )
+        return noted(foreign, encoder)
 
 
 def _architecture(content: bytes) -> dict[str, Any]:
@@ -71,6 +79,8 @@ def _architecture(content: bytes) -> dict[str, Any]:
         if name in names:
             raise refused(f"two layers are called '{name}'")
         names.append(name)
+    if (task := told.get("task")) is not None and task not in _TASKS:
+        raise refused(f"the task {task!r} of {ARCHITECTURE} is none", fix=did_you_mean(str(task), _TASKS))
     if missing := [one for one in told["outputs"] if one not in names]:
         raise refused(f"no layer is the output '{missing[0]}'", fix=did_you_mean(str(missing[0]), names))
     return told
@@ -81,12 +91,23 @@ def _tensors(layers: Sequence[Mapping[str, Any]], content: bytes) -> dict[str, n
     header, rest = header_of(content)
     made = {str(layer["name"]) for layer in layers}
     wanted = {str(name) for layer in layers for name in layer["takes"]} - made
-    found = {name: tensor_of(header, rest, name, _DTYPES, _MOST) for name in sorted(wanted & set(header))}
-    if sum(array.nbytes for array in found.values()) > LARGEST:
-        raise refused("the tensors share more bytes than is read", f"{LARGEST:,} are")
-    return {
-        name: array if array.dtype == np.int64 else array.astype(np.float32) for name, array in found.items()
-    }
+    names = sorted(wanted & set(header))
+    check_shared(header, rest, names)
+    found = {name: tensor_of(header, rest, name, _DTYPES, _MOST) for name in names}
+    return {name: array if array.dtype == np.int64 else _single(name, array) for name, array in found.items()}
+
+
+def _single(name: str, array: np.ndarray) -> np.ndarray:
+    """As float32.
+
+    Raises:
+        FormatError: one of the numbers is not finite, or too large for that.
+    """
+    with np.errstate(over="ignore"):
+        made = array.astype(np.float32)
+    if not np.isfinite(made).all():
+        raise refused(f"the tensor '{name}' has numbers that are not finite as float32")
+    return made
 
 
 def _graph(told: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> bytes:
@@ -105,7 +126,7 @@ def _value(
     g: GraphBuilder,
     name: str,
     layer: Mapping[str, Any],
-    values: Mapping[str, str],
+    values: dict[str, str],
     tensors: Mapping[str, np.ndarray],
 ) -> str:
     if name in values:
@@ -116,7 +137,8 @@ def _value(
             "which is neither an earlier layer nor a tensor",
             did_you_mean(name, [*values, *tensors]),
         )
-    return g.constant(tensors[name])
+    values[name] = g.constant(tensors[name])  # once: a short file may name it a thousand times
+    return values[name]
 
 
 def _add(g: GraphBuilder, op: str, taken: Sequence[str], settings: dict[str, Any]) -> str:
@@ -128,6 +150,8 @@ def _add(g: GraphBuilder, op: str, taken: Sequence[str], settings: dict[str, Any
 
 def _group_norm(g: GraphBuilder, x: str, scale: str, bias: str, settings: Mapping[str, Any]) -> str:
     groups = int(settings["num_groups"])
+    if not 0 < groups <= MOST_COLUMNS:
+        raise refused(f"a GroupNormalization has {groups:,} groups", f"1 to {MOST_COLUMNS:,} can be imported")
     parted = g.op("Reshape", [x, g.constant(np.array([0, groups, -1]))])
     ones, zeros = (g.constant(np.full(groups, value, dtype=np.float32)) for value in (1, 0))
     normal = g.op(
@@ -141,5 +165,5 @@ def _group_norm(g: GraphBuilder, x: str, scale: str, bias: str, settings: Mappin
 
 def _said(asked: Asked, told: Mapping[str, Any]) -> Asked:
     """What is asked, with what the architecture says of classes and task."""
-    classes = tuple(told.get("classes") or ())
-    return replace(asked, classes=asked.classes or classes, task=asked.task or str(told.get("task", "")))
+    classes = agreed_classes(asked, told.get("classes") or ())
+    return replace(asked, classes=classes, task=asked.task or str(told.get("task") or ""))

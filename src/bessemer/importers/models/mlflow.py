@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bessemer.core.errors import UsageError, did_you_mean
+from bessemer.core.errors import did_you_mean
 from bessemer.importers.models.foreign import Asked, Foreign, refused
+from bessemer.importers.models.mlflow_exported import digest_of, exported
 from bessemer.importers.models.refusals import refused_kind
 from bessemer.importers.models.trees import reading
 
@@ -19,20 +20,25 @@ if TYPE_CHECKING:
     from bessemer.importers.models.formats import Format
 
 FILE = "MLmodel"
-#: Bytes of an MLmodel: its signature of 10,000 columns takes one million.
-_LARGEST, _DEEPEST = 2**21, 30
-#: What is in a folder that `bessemer export` wrote.
-_GRAPH, _COLUMNS = "data/model.onnx", "data/columns.json"
+#: Bytes of an MLmodel, whose signature takes some 60 a column, and how deep it may be nested.
+_LARGEST, _DEEPEST = 2**18, 30
+#: The file that a SavedModel is known by.
+_SAVED = "saved_model.pb"
 #: Types of a signature's columns that are one value each.
 _SINGLE = ("boolean", "integer", "long", "float", "double", "string", "any")
 
 
 @dataclass(frozen=True)
 class Flavour:
-    """A library's part of MLmodel. key: what names its file. fix: lines that save the model in a form without code."""
+    """A library's part of MLmodel.
 
-    key: str
+    keys: what names its file, or the folder that has it; the first one that is there counts.
+    fix: lines that save the model in a form without code. within: what its file is called in that folder.
+    """
+
+    keys: tuple[str, ...]
     fix: str
+    within: tuple[str, ...] = ()
 
 
 def _loaded(flavour: str, save: str) -> str:
@@ -44,15 +50,27 @@ def _loaded(flavour: str, save: str) -> str:
 
 FLAVOURS: Mapping[str, Flavour] = {
     "lightgbm": Flavour(
-        "data", _loaded("lightgbm", 'getattr(model, "booster_", model).save_model("model.txt")')
+        ("data",), _loaded("lightgbm", 'getattr(model, "booster_", model).save_model("model.txt")')
     ),
-    "xgboost": Flavour("data", _loaded("xgboost", 'model.save_model("model.json")')),
+    "xgboost": Flavour(("data",), _loaded("xgboost", 'model.save_model("model.json")')),
     "catboost": Flavour(
-        "data", _loaded("catboost", 'model.save_model("model.json", format="json")   # pool=... with categories')
+        ("data",), _loaded("catboost", 'model.save_model("model.json", format="json")   # pool=... with categories')
     ),
-    "onnx": Flavour("data", _loaded("onnx", 'import onnx; onnx.save(model, "model.onnx")   # in one file')),
+    "onnx": Flavour(
+        ("data",), _loaded("onnx", 'import onnx; onnx.save(model, "model.onnx")   # in one file'), ("model.onnx",)
+    ),
+    "keras": Flavour(("data",), _loaded("keras", 'model.save("model.keras")'), ("model.keras", f"model/{_SAVED}")),
+    "tensorflow": Flavour(
+        ("data", "saved_model_dir"), _loaded("tensorflow", 'model.save("model.keras")'),
+        ("model.keras", "model.h5", f"model/{_SAVED}", _SAVED),
+    ),
+    "pytorch": Flavour(
+        ("model_data",),
+        _loaded("pytorch", 'import torch; torch.jit.save(torch.jit.script(model.eval()), "model.pt")'),
+        ("model.pt2", "model.pth"),
+    ),
     "sklearn": Flavour(
-        "pickled_model",
+        ("pickled_model",),
         _loaded("sklearn", 'mlflow.sklearn.save_model(model, "NEW", serialization_format="skops")'),
     ),
 }  # fmt: skip
@@ -69,32 +87,45 @@ class MLflow:
     def read(self, files: Mapping[str, bytes], asked: Asked) -> Foreign:
         with reading(FILE):
             said = _yaml(files[FILE])
-            if own := _own(said, files):
-                return _own_foreign(files, own, asked)
+            if digest := digest_of(said, files):
+                return exported(files, digest, asked)
             name, flavour, part = _flavour(said)
             file = _named(files, name, flavour, part)
-            columns = _columns(said)
-        kind, form = _form(name, file, files[file], flavour)
-        if asked.scores and kind != "onnx":
-            raise UsageError(
-                f"--scores is for ONNX, and '{file}' says what its numbers are", fix="leave it out"
-            )
-        foreign = form.read(files[file], replace(asked, beside=columns))
+            asked = replace(asked, beside=_columns(said))
+        foreign = _read(files, name, file, flavour, asked)
         return replace(
             foreign, notes=(f"read from '{file}', the {name} flavour of the folder", *foreign.notes)
         )
 
 
+def _read(files: Mapping[str, bytes], name: str, file: str, flavour: Flavour, asked: Asked) -> Foreign:
+    """The model in a flavour's file, or in the folder of a SavedModel."""
+    from bessemer.importers.models.formats import FOLDERS, check_unsaid
+
+    if file.endswith(_SAVED):
+        top = file.removesuffix(_SAVED)
+        below = {at.removeprefix(top): data for at, data in files.items() if at.startswith(top)}
+        return FOLDERS.load("saved_model")().read(below, asked)
+    kind, form = _form(name, file, files[file], flavour)
+    check_unsaid(kind, file, asked)
+    return form.read(files[file], asked)
+
+
 def _yaml(data: bytes) -> Mapping[str, Any]:
-    """What MLmodel says: plain values alone, and no aliases, which unfold to ten times ten times as much."""
+    """What MLmodel says, as texts: nothing in it is made a number, which a long one takes minutes to become, and there
+    are no aliases, which unfold to ten times ten times as much."""
     import yaml
 
     if len(data) > _LARGEST:
-        raise refused(f"{FILE} has {len(data):,} bytes", f"up to {_LARGEST:,} are read")
+        raise refused(
+            f"{FILE} has {len(data):,} bytes",
+            f"up to {_LARGEST:,} are read",
+            "import the model's own file in the folder; --columns names its columns",
+        )
     try:
         text = data.decode("utf-8")
         _check_tokens(yaml.scan(text), yaml)
-        said = yaml.safe_load(text)
+        said = yaml.BaseLoader(text).get_single_data()
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
     if not isinstance(said, dict) or not isinstance(said.get("flavors"), dict):
@@ -118,34 +149,6 @@ def _check_tokens(tokens: Iterable[Any], yaml: Any) -> None:
             raise refused(
                 f"{FILE} has aliases, or is nested more than {_DEEPEST} deep", "MLflow writes none such"
             )
-
-
-def _own(said: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
-    """What is known of the digest of the package that `bessemer export` made the folder of; '' for another folder."""
-    function = said["flavors"].get("python_function")
-    loader = str(function.get("loader_module", "")) if isinstance(function, dict) else ""
-    return str(said.get("model_uuid")) if loader.startswith("bessemer_") and _COLUMNS in files else ""
-
-
-def _own_foreign(files: Mapping[str, bytes], digest: str, asked: Asked) -> Foreign:
-    """The graph of a folder that `bessemer export` wrote.
-
-    Raises:
-        FormatError: it takes texts or moments, whose meaning is in the package alone.
-    """
-    from bessemer.importers.models.onnx import Onnx
-
-    told = json.loads(files[_COLUMNS])
-    if any(column["tensor"] not in ("float32", "float64") for column in told["inputs"]):
-        raise refused(
-            f"the folder was exported from a package of Bessemer, whose digest begins with {digest}",
-            "it has that package's graph, which takes texts, and not what explains it",
-            "take the package itself, which is whole: `bessemer verify NAME.bsm` says its digest",
-        )
-    classes = asked.classes or tuple(told["classes"])
-    found = Onnx().read(files[_GRAPH], replace(asked, classes=classes))
-    note = f"the graph of the package whose digest begins with {digest}: the package itself has more"
-    return replace(found, notes=(note, *found.notes))
 
 
 def _flavour(said: Mapping[str, Any]) -> tuple[str, Flavour, Mapping[str, Any]]:
@@ -176,19 +179,19 @@ def _named(files: Mapping[str, bytes], name: str, flavour: Flavour, part: Mappin
     Raises:
         FormatError: it names none, or one that is not in the folder.
     """
-    said = part.get(flavour.key)
+    said = next((part[key] for key in flavour.keys if key in part), None)
     if not isinstance(said, str) or not said:
+        keys = "' and no '".join(flavour.keys)
+        raise refused(f"the {name} flavour names no file", f"{FILE} has no '{keys}' of it", flavour.fix)
+    found = [at for at in (said, *(f"{said}/{one}" for one in flavour.within)) if at in files]
+    if not found:
         raise refused(
-            f"the {name} flavour names no file", f"{FILE} has no '{flavour.key}' of it", flavour.fix
-        )
-    found = said if said in files else f"{said}/model.{name}"
-    if found not in files:
-        raise refused(
-            f"the {name} flavour names the file '{said}', which is not in the folder",
+            f"the {name} flavour names '{said}', which is not in the folder"
+            + (f" with any of {', '.join(flavour.within)}" if flavour.within else ""),
             "only files in the folder are read",
             did_you_mean(said, files, limit=40),
         )
-    return found
+    return found[0]
 
 
 def _form(name: str, file: str, data: bytes, flavour: Flavour) -> tuple[str, Format]:
@@ -199,7 +202,7 @@ def _form(name: str, file: str, data: bytes, flavour: Flavour) -> tuple[str, For
     """
     from bessemer.importers.models.formats import FORMATS
 
-    head = data[: 2**16]
+    head = data[: 2**16] + data[-(2**16) :]  # an archive lists at its end what is in it
     for form in FORMATS:
         if (kind := FORMATS.load(form)()).recognises(head):
             return form, kind

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from bessemer.core import canonical
-from bessemer.importers.models.foreign import Asked, Foreign, classes_of, refused
+from bessemer.importers.models.foreign import EXACT, Asked, Foreign, Input, classes_of, refused
 from bessemer.importers.models.onnx_answers import answers_of
 from bessemer.importers.models.onnx_child import probe
 from bessemer.importers.models.onnx_graph import opened
@@ -17,6 +18,7 @@ from bessemer.importers.models.onnx_meaning import meaning
 from bessemer.importers.models.trees import reading
 from bessemer.package.graph import GraphBuilder, serialize
 from bessemer.package.row_bytes import say_row_bytes
+from bessemer.prepare.transforms.base import Plain
 from bessemer.train.learner import Native
 from bessemer.train.networks.export_size import largest_step
 
@@ -47,8 +49,11 @@ class Onnx:
             return graph_read(data, asked)
 
 
-def graph_read(data: bytes, asked: Asked) -> Foreign:
+def graph_read(data: bytes, asked: Asked, missing: bool = True) -> Foreign:
     """The model in an ONNX graph, also one that another form was turned into.
+
+    Args:
+        missing: whether its answers to missing values are those of the form that it was turned into.
 
     Raises:
         FormatError: it is refused, damaged, or holds what has no counterpart.
@@ -63,13 +68,35 @@ def graph_read(data: bytes, asked: Asked) -> Foreign:
     graph = _head(model, taken, answers.value, kind)
     line = canonical.dump_bytes({"baseline": [0.0] * sum(one.width for one in taken)})
     notes = ["its contributions are told against a row of zeros; --data finds a better one", *assumed]
-    if any(one.whole for one in taken):
-        notes.append("it takes whole numbers: a missing one is a number to it")
-    if not takes_missing and any(one.pixels is None for one in taken):
-        notes.append("a row with a missing value has no answer but NaN: it does not say what stands for one")
+    takes_missing = takes_missing and missing
+    notes += _of_missing(inputs, asked, takes_missing)
+    if any(one.rounded for one in taken):
+        notes.append(f"it gets its numbers as float32: whole ones beyond {EXACT:,} are rounded")
+    if not takes_missing:
+        inputs = tuple(
+            replace(one, nullable=False) if isinstance(one.fitted, Plain) else one for one in inputs
+        )
     native = Native("head", "head.onnx", line + b"\n" + graph)
     params = {"producer": str(model.producer_name)[:100]}
     return Foreign("onnx", task, classes, inputs, native, params, 0, tuple(notes), untried=True)
+
+
+def _of_missing(inputs: Sequence[Input], asked: Asked, takes_missing: bool) -> Iterator[str]:
+    """What is worth saying of missing values of the columns of which a signature does not say it."""
+    told = {} if asked.signature is None else asked.signature.inputs
+    columns = [one for one in inputs if isinstance(one.fitted, Plain)]
+    bare = [
+        one
+        for one in columns
+        if (said := told.get(one.column.name)) is None
+        or (said.missing is None and said.nullable is not False)
+    ]
+    if any(one.precision == "whole" for one in bare):
+        yield "it takes whole numbers: a missing one is a number to it"
+    if bare and not takes_missing:
+        names = [one.column.name for one in bare[:5]] + ["..."] * (len(bare) > 5)
+        whose = "" if len(bare) == len(columns) else f" of {', '.join(names)}"
+        yield f"no value{whose} may be missing: it does not say what stands for one (a signature can)"
 
 
 def _head(model: Any, taken: Sequence[Taken], value: str, kind: str) -> bytes:

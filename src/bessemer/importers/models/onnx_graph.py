@@ -6,7 +6,7 @@ from typing import Any
 
 from bessemer.core.errors import FormatError
 from bessemer.importers.models.foreign import refused
-from bessemer.package.onnx_format import IR_VERSION, ML_OPSET, OPSET, all_nodes, serialize
+from bessemer.package.onnx_format import IR_VERSION, ML_OPSET, OPSET, all_nodes, inner_graphs, serialize
 from bessemer.package.safety import check_graph
 
 #: Most nodes of a graph, those inside of others among them, and what names another's version of LabelEncoder.
@@ -31,7 +31,7 @@ _REFUSED = {
 
 
 def opened(data: bytes) -> Any:
-    """The model (`onnx.ModelProto`), with the operators of our version.
+    """The model (`onnx.ModelProto`), with the operators of our version, and without notes of its exporter.
 
     Raises:
         FormatError: it is none, or holds what a package may not: data of other files, foreign operators, functions.
@@ -52,7 +52,26 @@ def opened(data: bytes) -> Any:
         if opset.domain == "ai.onnx.ml":
             opset.version = ML_OPSET
     model.ir_version = min(model.ir_version, IR_VERSION)
+    model.ClearField("metadata_props")
+    model.ClearField("doc_string")
+    _forget(model.graph)
     return model
+
+
+def _forget(graph: Any) -> None:
+    """Take out what exporters leave for people: torch says of each node where it stands in whose source, with paths."""
+    noted = [graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]
+    for one in noted:
+        one.ClearField("metadata_props")
+        one.ClearField("doc_string")
+    for node in graph.node:
+        for attribute in node.attribute:
+            attribute.ClearField("doc_string")
+            for tensor in (*attribute.tensors, *([attribute.t] if attribute.HasField("t") else ())):
+                tensor.ClearField("metadata_props")
+                tensor.ClearField("doc_string")
+        for inner in inner_graphs(node):
+            _forget(inner)
 
 
 def _check(model: Any) -> None:

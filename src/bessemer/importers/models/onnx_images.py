@@ -13,6 +13,8 @@ from bessemer.package.remote.text import harmless
 from bessemer.prepare.spec import Fit
 
 _CHANNELS = (1, 3)
+#: White, where pixels are bytes.
+_WHITE = 255
 #: Dimensions of an image: channels, height and width.
 _MOST = 3
 
@@ -51,8 +53,11 @@ class Pixels:
         return g.op("Reshape", [x, g.constant(np.array([-1, *row]))])
 
 
-def pixels_of(said: ImageSaid, dims: tuple[int, ...], name: str) -> Pixels:
+def pixels_of(said: ImageSaid, dims: tuple[int, ...], name: str, most: int | None = None) -> Pixels:
     """How an input of `dims` a row takes the images that a signature speaks of.
+
+    Args:
+        most: the largest number that the input has, which is of whole numbers from 0 on; None for one of floats.
 
     Raises:
         UsageError: the two contradict each other, or neither says what has to be known.
@@ -86,14 +91,24 @@ def pixels_of(said: ImageSaid, dims: tuple[int, ...], name: str) -> Pixels:
             why="images are grey (1) or of colours (3)",
             fix=f"image: {{layout: {'NHWC' if layout == 'NCHW' else 'NCHW'}}}, where that is what it takes",
         )
-    return _pixels(said, shape, layout)
+    return _pixels(said, shape, layout, most, name)
 
 
-def _pixels(said: ImageSaid, shape: tuple[int, int, int], layout: Layout) -> Pixels:
-    channels = shape[0]
+def _pixels(
+    said: ImageSaid, shape: tuple[int, int, int], layout: Layout, most: int | None, name: str
+) -> Pixels:
+    channels, white = shape[0], 1.0 if most is None else float(min(most, _WHITE))
     mean, std = _each(said.mean or (0.0,), channels), _each(said.std or (1.0,), channels)
-    factor = tuple(said.scale / one for one in std)
+    factor = tuple((said.scale or white) / one for one in std)
     offset = tuple(-middle / one for middle, one in zip(mean, std, strict=True))
+    low, high = min(offset), max(map(sum, zip(factor, offset, strict=True)))
+    if most is not None and not -0.5 <= low <= high < most + 0.5:
+        raise UsageError(
+            f"the signature makes numbers from {low:g} to {high:g} of pixels, and '{harmless(name)}' takes whole ones "
+            f"from 0 to {most:,}",
+            why="others would become numbers of quite other pixels",
+            fix=f"leave `mean` and `std` out, and let `scale` be {white:g}",
+        )
     return Pixels(shape, said.fit, factor, offset, layout == "NHWC", said.order == "bgr" and channels == 3)
 
 

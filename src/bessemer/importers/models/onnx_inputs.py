@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,9 +11,18 @@ import numpy as np
 
 from bessemer.core.errors import FormatError
 from bessemer.core.sql import quote
-from bessemer.importers.models.foreign import Asked, Input, named, number, refused
+from bessemer.importers.models.foreign import (
+    EXACT,
+    MOST_COLUMNS,
+    Asked,
+    Input,
+    Precision,
+    named,
+    number,
+    refused,
+)
 from bessemer.importers.models.onnx_images import Pixels, pixels_of
-from bessemer.importers.models.signature import ColumnSaid
+from bessemer.importers.models.signature import MOST_PIXELS, ColumnSaid
 from bessemer.package.graph import GraphBuilder
 from bessemer.package.onnx_format import BOOL, DOUBLE, FLOAT, INT64, STRING
 from bessemer.prepare.transforms.base import Column, Layout
@@ -22,6 +31,10 @@ from bessemer.prepare.transforms.image import FittedImage, pixel_features
 _NUMBERS = (FLOAT, DOUBLE, INT64, BOOL)
 #: TensorProto.DataType of bytes, which images may be.
 _UINT8 = 2
+#: The largest number of images of whole numbers; of 64 bits: up to which float32 has all of them.
+_MOST = {_UINT8: 255, BOOL: 1, INT64: EXACT}
+#: What numbers are to the graph, where features of float32 are not the same.
+_PRECISION: Mapping[int, Precision] = {DOUBLE: "double", INT64: "whole", BOOL: "whole"}
 
 
 @dataclass(frozen=True)
@@ -41,9 +54,9 @@ class Taken:
     bounds: tuple[tuple[int, int], ...] = ()
 
     @property
-    def whole(self) -> bool:
-        """Whether it takes columns of whole numbers, of which none is missing."""
-        return self.element in (INT64, BOOL) and self.pixels is None
+    def rounded(self) -> bool:
+        """Whether it takes columns of more bits than features have, and nothing keeps their numbers small."""
+        return self.element in (INT64, DOUBLE) and self.pixels is None and not self.bounds
 
     def bind(self, g: GraphBuilder, part: str) -> str:
         """Its value, of (N, width) float32."""
@@ -77,7 +90,7 @@ def inputs_of(model: Any, asked: Asked) -> tuple[list[Taken], tuple[Input, ...]]
     for value in values:
         element, dims = _tensor(value)
         if at < len(said) and said[at].is_image:
-            pixels = pixels_of(said[at].pixels, dims, value.name)
+            pixels = pixels_of(said[at].pixels, dims, value.name, _MOST.get(element))
             taken.append(Taken(value.name, element, dims, math.prod(pixels.shape), pixels))
             at += 1
         else:
@@ -90,7 +103,22 @@ def inputs_of(model: Any, asked: Asked) -> tuple[list[Taken], tuple[Input, ...]]
             "the ONNX graph does not say how many columns it takes",
             fix="name them: --columns a,b,c (in its order)",
         )
+    _check_count(taken)
     return taken, _inputs(taken, asked)
+
+
+def _check_count(taken: Sequence[Taken]) -> None:
+    """Hold what a graph says of its inputs to what is imported, before a name is made of it: it says any number."""
+    count = sum(map(_count, taken))
+    if count > MOST_COLUMNS:
+        raise refused(f"the model takes {count:,} columns", f"1 to {MOST_COLUMNS:,} can be imported")
+    pixels = sum(one.width for one in taken if one.pixels is not None)
+    if pixels > MOST_PIXELS:
+        raise refused(
+            f"the model takes images of {pixels:,} numbers",
+            f"up to {MOST_PIXELS:,} can be imported, over the channels of all its images",
+            "export it for smaller ones",
+        )
 
 
 def _tensor(value: Any) -> tuple[int, tuple[int, ...]]:
@@ -110,7 +138,7 @@ def _tensor(value: Any) -> tuple[int, tuple[int, ...]]:
 def _columns(name: str, element: int, dims: tuple[int, ...], left: int) -> Taken:
     """An input of columns; where the graph does not say how many, it takes all that are named."""
     if len(dims) > 1:
-        raise _dimensions(name, dims)
+        raise _dimensions(name, dims, element)
     if element == _UINT8:
         raise refused(
             f"the input '{name}' of the ONNX graph takes bytes", fix="export it with float32 inputs"
@@ -127,18 +155,19 @@ def _bounds(one: Taken, said: Sequence[ColumnSaid]) -> tuple[tuple[int, int], ..
     return whole if len(whole) == len(found) else ()
 
 
-def _dimensions(name: str, dims: tuple[int, ...]) -> FormatError:
+def _dimensions(name: str, dims: tuple[int, ...], element: int) -> FormatError:
     shown = ", ".join(["N", *(str(dim) if dim else "?" for dim in dims)])
     fix = "export it with one row of numbers a row"
     if len(dims) == 3:
         last = dims[2] in (1, 3) and dims[0] not in (1, 3)
         (height, width), channels = (dims[:2], dims[2]) if last else (dims[1:], dims[0])
         image = f"size: [{height or 'HEIGHT'}, {width or 'WIDTH'}], channels: {channels or 1}"
+        white = f"scale: {255 if element in (_UINT8, INT64) else 1}"
         layout = "NHWC" if last else "NCHW"
         fix = f"""where it takes images, write signature.yaml and import with --signature signature.yaml:
     inputs:
       {name if name.isidentifier() else "photo"}:
-        image: {{{image}, layout: {layout}, scale: 1}}   # white is 1 to the model, or 255; `mean`, `std`
+        image: {{{image}, layout: {layout}, {white}}}   # white is 1 to the model, or 255; `mean`, `std`
     classes: [A, B]   # in the model's order"""
     return refused(
         f"the input '{name}' of the ONNX graph has {len(dims) + 1} dimensions ({shown})",
@@ -158,7 +187,9 @@ def _inputs(taken: Sequence[Taken], asked: Asked) -> tuple[Input, ...]:
     single = len(taken) == 1 and _count(taken[0]) > 1
     names = iter(named(asked, () if single else said, len(said)))
     return tuple(
-        number(next(names)) if one.pixels is None else _image(next(names), one.pixels)
+        replace(number(next(names)), precision=_PRECISION.get(one.element, "single"))
+        if one.pixels is None
+        else _image(next(names), one.pixels)
         for one in taken
         for _ in range(_count(one))
     )

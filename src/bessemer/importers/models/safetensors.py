@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +27,7 @@ from bessemer.importers.models.trees import reading
 _KEY, _HEADER = "bessemer", 2**22
 #: Weights that layers may share in any file.
 _SHARED = 2**20
+_PARTS = ("weight", "bias")
 _FLOATS = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
 _TASKS = ("binary", "multiclass", "regression")
 
@@ -112,8 +113,8 @@ def _read(header: Mapping[str, Any], rest: bytes, asked: Asked) -> Foreign:
 
 def _parameters(header: Mapping[str, Any], layers: Sequence[str]) -> int:
     """How many weights the layers take; a tensor counts as often as it is named."""
-    shapes = (header.get(f"{one}.weight", {}).get("shape") or [0] for one in layers)
-    return sum(math.prod(int(size) for size in shape) for shape in shapes)
+    shapes = (header.get(f"{one}.{part}", {}).get("shape") or [1] for one in layers for part in _PARTS)
+    return sum(math.prod(abs(int(size)) for size in shape) for shape in shapes)
 
 
 def _numbers(told: Mapping[str, Any], name: str, count: int, default: float) -> np.ndarray:
@@ -125,6 +126,23 @@ def _numbers(told: Mapping[str, Any], name: str, count: int, default: float) -> 
 
 def _floats(header: Mapping[str, Any], rest: bytes, name: str) -> np.ndarray:
     return tensor_of(header, rest, name, _FLOATS, 2).astype(np.float32)
+
+
+def check_shared(header: Mapping[str, Any], rest: bytes, names: Iterable[str]) -> None:
+    """Hold the tensors that will be read to the bytes that there are: names of the same ones are a few bytes each.
+
+    Raises:
+        FormatError: together they have more than the file, and more than layers may share.
+    """
+    total = 0
+    for name in names:
+        first, end = (int(offset) for offset in header[name]["data_offsets"])
+        total += max(0, end - first)
+    if total > len(rest) + _SHARED:
+        raise refused(
+            f"the tensors of the safetensors have {total:,} bytes together",
+            f"the file has {len(rest):,} for them",
+        )
 
 
 def tensor_of(

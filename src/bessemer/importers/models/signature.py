@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from bessemer.core.errors import Fault, ProjectError, UsageError
@@ -18,10 +19,13 @@ from bessemer.core.project_file import faults_of
 from bessemer.core.signature import DType, Task
 from bessemer.core.spec import Spec
 from bessemer.core.yaml_lines import Document, parse
+from bessemer.package.remote.text import harmless
 from bessemer.prepare.spec import Fit, ImageSpec
 
 #: Most pixels of an image, over its channels: each is a feature with a name.
-_MOST_PIXELS = 2**18
+MOST_PIXELS = 2**18
+#: The largest number of float32, in which models are computed.
+_GREATEST = float(np.finfo(np.float32).max)
 Layout = Literal["NCHW", "NHWC"]
 #: What a model's file may be said to hold: `values` of a number, or scores of classes.
 Scores = Literal["logits", "probabilities", "values"]
@@ -36,15 +40,20 @@ class ImageSaid(ImageSpec):
         None, description="whether the channels come before the rows (torch) or last (TensorFlow)"
     )
     order: Literal["rgb", "bgr"] = Field("rgb", description="which colour is the first one")
-    scale: float = Field(1.0, gt=0, le=1e6, description="what white is to the model: 1, or 255")
+    scale: float | None = Field(
+        None,
+        gt=0,
+        le=1e6,
+        description="what white is to the model: 255 of a graph of whole numbers, else 1",
+    )
     mean: tuple[float, ...] = Field((), description="one number, or one a channel, in units of `scale`")
     std: tuple[float, ...] = Field((), description="the same, to divide by")
 
     @model_validator(mode="after")
     def _fits(self) -> ImageSaid:
         height, width = self.size or (1, 1)
-        if height * width * (self.channels or 1) > _MOST_PIXELS:
-            raise ValueError(f"an image of {height} x {width} is too large\nat most {_MOST_PIXELS:,} numbers")
+        if height * width * (self.channels or 1) > MOST_PIXELS:
+            raise ValueError(f"an image of {height} x {width} is too large\nat most {MOST_PIXELS:,} numbers")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if values and len(values) not in (1, self.channels or len(values)):
                 raise ValueError(f"'{name}' has {len(values)} numbers\ngive one, or one a channel")
@@ -66,9 +75,21 @@ class Domain(Spec):
         low, high = self.min, self.max
         if not all(edge is None or abs(edge) < 2**63 for edge in (low, high)):
             raise ValueError(f"'min' and 'max' are {low} and {high}\ngive numbers of 64 bits")
+        if self.categories is not None and (low, high) != (None, None):
+            raise ValueError("it has categories, and 'min' or 'max'\nsay one of the two")
         if low is not None and high is not None and low > high:
             raise ValueError(f"'min' is {low}, above 'max', {high}\nswap them")
         return self
+
+    def holds(self, value: Class) -> bool:
+        """Whether a value is one of these."""
+        if self.categories is not None:
+            return value in self.categories
+        if isinstance(value, str):
+            return True
+        return not (
+            (self.min is not None and value < self.min) or (self.max is not None and value > self.max)
+        )
 
     def told(self) -> dict[str, Any]:
         """As a package has it."""
@@ -83,7 +104,10 @@ class ColumnSaid(Spec):
     dtype: Literal["number", "integer", "boolean", "string", "image"] | None = Field(
         None, description="number where nothing else is said"
     )
-    nullable: bool = Field(True, description="whether a row may lack it")
+    nullable: bool | None = Field(
+        None,
+        description="whether a row may lack it; where it is not said, whether the model has an answer then",
+    )
     missing: Class | None = Field(None, description="the value that stands for a missing one")
     image: ImageSaid | None = Field(None, description="that it has images, and how the model takes them")
     domain: Domain = Field(Domain(), description="min and max, or categories")
@@ -96,9 +120,23 @@ class ColumnSaid(Spec):
             raise ValueError(f"a column of images is no {self.dtype}\nleave `dtype` out")
         if self.is_image and self.missing is not None:
             raise ValueError("a missing image is a black one\nleave `missing` out")
-        if self.missing is not None and isinstance(self.missing, float) and not math.isfinite(self.missing):
-            raise ValueError(f"{self.missing} stands for no missing value\ngive a number")
+        if self.missing is not None:
+            self._check_missing(self.missing)
         return self
+
+    def _check_missing(self, value: Class) -> None:
+        if not isinstance(value, str) and not abs(value) <= _GREATEST:
+            raise ValueError(
+                "what stands for a missing value is no finite number, or too large for 32 bits\ngive another one"
+            )
+        if self.nullable is False:
+            raise ValueError(
+                "no row may lack it, and `missing` says what stands for it then\nsay one of the two"
+            )
+        if not self.domain.holds(value):
+            raise ValueError(
+                f"{value!r} stands for a missing value, and is not in its domain\ncorrect one of the two"
+            )
 
     @property
     def is_image(self) -> bool:
@@ -132,6 +170,10 @@ class Said(Spec):
 
     @model_validator(mode="after")
     def _agrees(self) -> Said:
+        if not self.target.isprintable():
+            raise ValueError(
+                f"the target has a name that nobody can read: '{harmless(self.target)}'\nrename it"
+            )
         if self.task == "regression" and self.classes:
             raise ValueError("a regression has no classes\nleave `classes` or `task` out")
         if self.task == "binary" and len(self.classes) not in (0, 2):

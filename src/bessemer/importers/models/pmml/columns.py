@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bessemer.core.signature import DType
-from bessemer.importers.models.pmml.terms import OTHER, Node, Table, Term, codes, number, numeric
+from bessemer.importers.models.pmml.terms import OTHER, Node, Table, Term, codes, lookup, number, numeric
 from bessemer.importers.models.pmml.xml import Element
 
 NUMBERS = ("double", "float", "integer")
@@ -118,7 +118,10 @@ class Columns:
             raw = self.known[name]
             self.used[name] = raw
             source = Node(
-                "column", (), (name, raw.kind), {"float": "float", "boolean": "truth"}.get(raw.kind, "double")
+                "column",
+                (),
+                (name, raw.kind),
+                {"boolean": "truth", "string": "double"}.get(raw.kind, raw.kind),
             )
             self._raw[name] = _coded(raw, source, tuple(self.literals.get(name, ())))
         return self._raw[name]
@@ -143,9 +146,11 @@ class Columns:
         if raw.values and treatment == "returnInvalid":
             self.note(_no_answer(raw.name))
 
+        valid, missing, invalid = set(raw.values), set(raw.missing), set(raw.invalid)
+
         def one(value: Any) -> Any:
-            bad = value in raw.invalid or (bool(raw.values) and value not in raw.values)
-            if value is None or value in raw.missing:
+            bad = value in invalid or (bool(valid) and value not in valid)
+            if value is None or value in missing:
                 return replaced
             if bad and treatment != "asIs":
                 return stands if treatment == "asValue" else replaced
@@ -199,7 +204,7 @@ def _coded(raw: Raw, source: Node, texts: tuple[str, ...]) -> Term:
     numbers = dict.fromkeys(value for value in map(_finite, texts) if value is not None)
     if not numbers or not all(value.is_integer() and abs(value) < _EXACT for value in numbers):
         return source
-    return Table(codes(source, tuple(numbers)), (*numbers, None, OTHER), "double", origin=source)
+    return Table(codes(source, tuple(numbers)), (*numbers, None, OTHER), source.dtype, origin=source)
 
 
 def _finite(text: str) -> float | None:
@@ -218,7 +223,7 @@ def _where(condition: Node, yes: Node, no: Node) -> Node:
 def _among(x: Node, values: tuple[Any, ...]) -> Node:
     """1 where a number is one of some values; NaN where it is missing."""
     place = codes(x, values)
-    return Node("lookup", (place,), np.array([1.0] * len(values) + [np.nan, 0.0]), "truth")
+    return lookup(place, np.array([1.0] * len(values) + [np.nan, 0.0]), "truth")
 
 
 def _valid(raw: Raw, x: Node) -> Node | None:

@@ -101,6 +101,8 @@ class Emitter:
         if op == "lookup":
             place = args[0] if node.args[0].op == "codes" else g.cast(args[0], "int64")
             return g.op("Gather", [g.constant(np.asarray(node.value, dtype=np.float64)), place], axis=0)
+        if op == "member":
+            return self._member(node, args[0])
         if op == "float":
             return g.cast(g.cast(args[0], "float32"), "float64")
         if op in _OF_ONE:
@@ -127,6 +129,19 @@ class Emitter:
         source = node.args[0]
         texts = source.op == "column" and source.value[1] == "string"
         return add_index(self.g, value, "string" if texts else "number", (*node.value, None))
+
+    def _member(self, node: Node, place: str) -> str:
+        """Whether a code is one of a few, NaN where it is one of those that are unknown."""
+        true, unknown = node.value
+        place = place if node.args[0].op == "codes" else self.g.cast(place, "int64")
+        found = self.g.cast(self._is_one_of(place, true or (-1,)), "float64")
+        if not unknown:
+            return found
+        return self.g.op("Where", [self._is_one_of(place, unknown), self._number(math.nan), found])
+
+    def _is_one_of(self, place: str, codes: Sequence[int]) -> str:
+        one = [self.g.constant(np.array([[code]], dtype=np.int64)) for code in codes]
+        return self._folded("Or", [self.g.op("Equal", [place, code]) for code in one])
 
     def _folded(self, op: str, args: Sequence[str]) -> str:
         found = args[0]

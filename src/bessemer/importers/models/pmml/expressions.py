@@ -13,9 +13,22 @@ from typing import Any, Protocol
 import numpy as np
 
 from bessemer.core.errors import did_you_mean
+from bessemer.importers.models.pmml.budget import spend_steps
 from bessemer.importers.models.pmml.columns import numeric_of, truth
 from bessemer.importers.models.pmml.functions import applied, coalesced
-from bessemer.importers.models.pmml.terms import Const, Node, Table, Term, codes, mapped, number, numeric
+from bessemer.importers.models.pmml.terms import (
+    Const,
+    Node,
+    Table,
+    Term,
+    codes,
+    mapped,
+    member,
+    number,
+    numbers_of,
+    numeric,
+    retyped,
+)
 from bessemer.importers.models.pmml.xml import Element
 
 _DEEPEST = 20
@@ -69,13 +82,15 @@ def typed(term: Term, kind: str, element: Element) -> Term:
         return term
     if isinstance(term, Table) and term.dtype == "string":
         return mapped([term], lambda value: _cast(value, kind, element), _dtype(kind)) or term
+    if kind in ("integer", "double") and term.dtype in ("integer", "double"):
+        return retyped(term, kind)
     if isinstance(term, (Table, Const)):
         return term
     return Node("float", (term,), dtype="float") if kind == "float" and term.dtype != "float" else term
 
 
 def _dtype(kind: str) -> str:
-    return {"float": "float", "boolean": "truth"}.get(kind, "double")
+    return {"float": "float", "integer": "integer", "boolean": "truth"}.get(kind, "double")
 
 
 def _cast(value: Any, kind: str, element: Element) -> Any:
@@ -115,7 +130,7 @@ def _guessed(text: str) -> str:
         float(text)
     except ValueError:
         return "string"
-    return "double"
+    return "integer" if text.strip().lstrip("+-").isdigit() else "double"
 
 
 def _norm_continuous(element: Element, fields: Fields) -> Term:
@@ -153,26 +168,17 @@ def _norm_discrete(element: Element, fields: Fields) -> Term:
     )
 
 
-def indicator(element: Element, term: Term, value: str, missing: float | None = None) -> Term:
-    """1 where a term is a value, 0 where it is another, and `missing` where it is missing."""
+def indicator(element: Element, term: Term, value: str, filled: bool = False) -> Node:
+    """1 where a term is a value, 0 where it is another; missing where it is missing, or 0 where that is `filled`."""
     if isinstance(term, Table):
-        if (value, missing) not in term.indicators:
-            said = (missing if one is None else float(same(one, value)) for one in term.values)
-            term.indicators[value, missing] = Table(term.codes, tuple(said), "double")
-        return term.indicators[value, missing]
+        if (value, filled) not in term.indicators:
+            unknown = frozenset() if filled else term.gone()
+            made = member(term.codes, len(term.values), term.codes_of(value), unknown, "double")
+            term.indicators[value, filled] = made
+        return term.indicators[value, filled]
     wanted = truth(element, value) if term.dtype == "truth" else element.as_number(value, "a value")
     found = Node("equal", (numeric(term), number(wanted, term.dtype)), dtype="truth")
-    return found if missing is None else Node("coalesce", (found, number(missing)), dtype="truth")
-
-
-def same(value: Any, text: str) -> bool:
-    """Whether a value of a table is what a text of the document says."""
-    if isinstance(value, (bool, float, int)):
-        try:
-            return float(value) == {"true": 1.0, "false": 0.0}.get(text) or float(value) == float(text)
-        except ValueError:
-            return False
-    return bool(value == text)
+    return Node("coalesce", (found, number(0.0)), dtype="truth") if filled else found
 
 
 def _discretize(element: Element, fields: Fields) -> Term:
@@ -234,11 +240,13 @@ def _map_values(element: Element, fields: Fields) -> Term:
         values = {element.as_number(key): said(value) for key, value in reversed(rows.items())}
         return Table(codes(term, keys), (*(values[key] for key in keys), missing, default), dtype)
 
+    by_value: dict[Any, str] = {n: key for key in reversed(rows) for n in numbers_of(key)}
+    by_value |= {key: key for key in rows}
+
     def looked_up(value: Any) -> Any:
         if value is None:
             return missing
-        key = value if isinstance(value, str) else next((key for key in rows if same(value, key)), None)
-        return said(rows[key]) if key in rows else default
+        return said(rows[by_value[value]]) if value in by_value else default
 
     found = mapped([term], looked_up, dtype)
     assert found is not None
@@ -275,6 +283,7 @@ def _defined(element: Element, own: Element, arguments: Sequence[Term], fields: 
         element.refuse(
             f"does not fit the function '{element.get('function')[:40]}', or that one calls itself"
         )
+    spend_steps(sum(1 for _ in own.walk()))
     inside = Parameters(fields, dict(zip(names, arguments, strict=True)), depth)
     return typed(expression(own.one(*EXPRESSIONS), inside), own.choose("dataType", _TYPES, "double"), own)
 

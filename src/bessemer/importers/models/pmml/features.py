@@ -91,8 +91,10 @@ def _feature(group: str, node: Node) -> Feature:
     kind: FeatureKind = "indicator" if node.dtype == "truth" else "number"
     if _plain(node):
         return Feature(group, group, "number", f"the value of {group}")
-    if node.op == "lookup" and node.args[0].op == "codes" and node.dtype == "truth":
-        inside = [str(key) for key, value in zip(node.args[0].value, node.value, strict=False) if value == 1]
+    if node.op in ("lookup", "member") and node.args[0].op == "codes" and node.dtype == "truth":
+        keys = node.args[0].value
+        true = node.value[0] if node.op == "member" else np.flatnonzero(node.value == 1)
+        inside = [str(keys[i]) for i in true if i < len(keys)]
         shown = ", ".join(inside[:_SHOWN]) + (
             f" and {len(inside) - _SHOWN} more" if len(inside) > _SHOWN else ""
         )

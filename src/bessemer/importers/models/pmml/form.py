@@ -5,23 +5,26 @@ https://dmg.org/pmml/v4-4-1/GeneralStructure.html
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from bessemer.core.errors import UsageError
+from bessemer.core.errors import Fault, ProjectError, UsageError, did_you_mean
 from bessemer.core.signature import Task
 from bessemer.importers.models.foreign import Asked, Foreign, classes_of, refused
 from bessemer.importers.models.pmml.answer import Answer
+from bessemer.importers.models.pmml.budget import budget
 from bessemer.importers.models.pmml.columns import Columns, Raw, dictionary
-from bessemer.importers.models.pmml.decision import threshold_of
+from bessemer.importers.models.pmml.decision import USED, check_scores, threshold_of
 from bessemer.importers.models.pmml.literals import literals
 from bessemer.importers.models.pmml.models import READERS, Reader
 from bessemer.importers.models.pmml.scope import Scope
 from bessemer.importers.models.pmml.terms import Node
 from bessemer.importers.models.pmml.xml import Element, parse
 from bessemer.importers.models.trees import reading
+from bessemer.package.remote.text import harmless
 
 _SPACE = b"\xef\xbb\xbf \t\r\n"
 _LEARNERS = {
@@ -42,7 +45,7 @@ class Pmml:
         return text.startswith(b"<PMML") or (text.startswith((b"<?xml", b"<!--")) and b"<PMML" in text)
 
     def read(self, data: bytes, asked: Asked) -> Foreign:
-        with reading("PMML document"):
+        with reading("PMML document"), budget():
             return _read(parse(data), asked)
 
 
@@ -51,7 +54,8 @@ def _read(root: Element, asked: Asked) -> Foreign:
         raise refused(
             f"the document is a {root.tag} of version '{root.get('version')[:20]}'", "PMML 4.0 to 4.4 is read"
         )
-    if asked.columns:
+    signed = asked.signature is not None and bool(asked.signature.inputs)
+    if asked.columns and not signed:
         raise UsageError(
             "--columns is for models that do not name their columns, and PMML does", fix="leave it out"
         )
@@ -70,7 +74,29 @@ def _read(root: Element, asked: Asked) -> Foreign:
     classes, nodes = _classes(answer, known.get(scope.target), asked)
     named = [name for node in nodes for name, one in answer.classes.items() if one is node]
     threshold = threshold_of(model, named, reader.note)
-    return replace(_foreign(model, reader, columns, (answer.value, nodes), classes), threshold=threshold)
+    if threshold == USED:
+        check_scores(named, nodes, reader.note)
+    foreign = _foreign(model, reader, columns, (answer.value, nodes), classes)
+    _check_named(asked.columns, list(foreign.columns))
+    return replace(foreign, threshold=threshold)
+
+
+def _check_named(said: Sequence[str], own: Sequence[str]) -> None:
+    """Hold the columns of a signature, if it has any, against those that the model looks at, in whatever order.
+
+    Raises:
+        ProjectError: they are not the same.
+    """
+    faults = [
+        Fault(f"inputs.{name}", None, "the document's model looks at no such column", did_you_mean(name, own))
+        for name in said
+        if name not in own
+    ]
+    if said and (lost := [name for name in own if name not in said]):
+        what = f"it lacks {', '.join(map(harmless, lost[:10]))}, which the document's model looks at"
+        faults.append(Fault("inputs", None, what, "name all columns of the model, or none"))
+    if faults:
+        raise ProjectError(faults, "the signature")
 
 
 def _model(root: Element) -> Element:
@@ -94,10 +120,10 @@ def _classes(answer: Answer, target: Raw | None, asked: Asked) -> tuple[tuple[An
     if len(names) < 2:
         raise refused(f"the document knows {len(names)} class")
     if target is not None:
-        said = {str(value): i for i, value in enumerate(target.values)}
-        texts = {name: str(_plain(name, target)) for name in names}
-        if all(text in said for text in texts.values()):
-            names.sort(key=lambda name: said[texts[name]])
+        places = {value: i for i, value in enumerate(target.values)}
+        values = {name: target.plain(name) for name in names}
+        if all(value in places for value in values.values()):
+            names.sort(key=lambda name: places[values[name]])
     labels = tuple(_plain(name, target) for name in names)
     return classes_of(asked, labels, len(labels)), [answer.classes[name] for name in names]
 

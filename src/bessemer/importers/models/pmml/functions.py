@@ -20,6 +20,10 @@ _OF_ONE = (
     "abs", "exp", "ln", "log10", "sqrt", "floor", "ceil", "rint", "sin", "cos", "tan", "asin", "acos", "atan", "sinh",
     "cosh", "tanh", "expm1", "ln1p", "erf", "stdNormalCDF",
 )  # fmt: skip
+#: What stays a whole number of whole numbers.
+_WHOLE = ("+", "-", "*", "abs", "min", "max", "sum", "product", "pow")
+#: What makes a whole number of any.
+_ROUNDED = ("floor", "ceil", "round")
 _TRUTHS = ("and", "or", "not")
 _MISSING = ("isMissing", "isNotMissing", "isValid", "isNotValid")
 KNOWN = (
@@ -83,7 +87,7 @@ def _applied(name: str, given: list[Term], element: Element) -> Term:
         element.refuse("joins texts of different columns, or of one with more values than the document lists")
     if name == "if":
         return _if(given)
-    nodes = tuple(numeric(one) for one in given)
+    nodes, whole = tuple(numeric(one) for one in given), all(one.dtype == "integer" for one in given)
     if name in ("isMissing", "isNotValid"):
         return Node("isMissing", nodes, dtype="truth")
     if name in ("isNotMissing", "isValid"):
@@ -93,11 +97,18 @@ def _applied(name: str, given: list[Term], element: Element) -> Term:
     if name == "threshold":
         return Node("greaterThan", nodes)
     if name == "-" and len(nodes) == 1:
-        return Node("*", (nodes[0], number(-1.0)))
-    return _weighted(nodes) if name == "sum" else Node(name, nodes)
+        return Node("*", (nodes[0], number(-1.0)), dtype="integer" if whole else "double")
+    if whole and name == "/":
+        element.refuse(
+            "divides a whole number by a whole number",
+            "evaluators drop what is left over",
+            "multiply one of them by 1.0 before, or make it a derived field of dataType='double'",
+        )
+    dtype = "integer" if name in _ROUNDED or (whole and name in _WHOLE) else "double"
+    return _weighted(nodes, dtype) if name == "sum" else Node(name, nodes, dtype=dtype)
 
 
-def _weighted(nodes: tuple[Node, ...]) -> Node:
+def _weighted(nodes: tuple[Node, ...], dtype: str) -> Node:
     """A sum, of which the factors of its parts are taken out: a layer of a network is hundreds of those."""
     parts, factors = [], []
     for node in nodes:
@@ -107,7 +118,7 @@ def _weighted(nodes: tuple[Node, ...]) -> Node:
         weighed = sides[1].op == "constant"
         parts.append(sides[0] if weighed else node)
         factors.append(float(sides[1].value) if weighed else 1.0)
-    return Node("dot", tuple(parts), np.array(factors))
+    return Node("dot", tuple(parts), np.array(factors), dtype)
 
 
 def _check_count(name: str, given: list[Term], element: Element) -> None:

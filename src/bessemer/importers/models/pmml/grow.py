@@ -21,7 +21,7 @@ from bessemer.importers.models.pmml.predicates import (
     Predicate,
     Predicates,
 )
-from bessemer.importers.models.pmml.terms import Node
+from bessemer.importers.models.pmml.terms import Node, member
 from bessemer.importers.models.pmml.xml import Element
 from bessemer.package.trees.model import Tree
 
@@ -53,17 +53,14 @@ class Registry:
         """The feature that is 1 for the codes of a set, 0 for others, NaN where that is unknown."""
         key = (id(test.codes), test.true, test.unknown)
         if key not in self._sets:
-            values = np.zeros(test.size)
-            values[list(test.true)] = 1.0
-            values[list(test.unknown)] = np.nan
-            self._sets[key] = self.place(Node("lookup", (test.codes,), values, "truth"))
+            self._sets[key] = self.place(member(test.codes, test.size, test.true, test.unknown, "truth"))
         return self._sets[key]
 
 
 # A state is one of these tuples; the states that it names are what follows.
 #   ("node", n)            at a node        ("child", n, i)    asks its i-th child
-#   ("ask", p, T, F, U)    a predicate      ("score", n)       the prediction of a node
-#   ("none",)              no prediction
+#   ("ask", p, T, F, U, inverted)  a predicate; inverted: whether the document asks for the opposite of it
+#   ("score", n)       the prediction of a node         ("none",)      no prediction
 State = tuple[Any, ...]
 _NONE: State = ("none",)
 
@@ -79,7 +76,8 @@ class Known:
         return self.numbers.get(place, (-np.inf, _LARGEST, True, True))
 
     def left(self, test: Among) -> frozenset[int]:
-        return self.codes.get(id(test.codes), frozenset(range(test.size)))
+        found = self.codes.get(id(test.codes))
+        return frozenset(range(test.size)) if found is None else found
 
     def with_number(self, place: int, low: float, high: float, present: bool, missing: bool) -> Known:
         return Known({**self.numbers, place: (low, high, present, missing)}, self.codes)
@@ -102,7 +100,7 @@ Way = tuple[State, Known]
 class _Split:
     """A question that is left, and where `x <= threshold`, more than that, and missing lead; None where nothing does.
 
-    asks: the state that asks it.
+    asks: the state that asks it. fails_less: whether `less` is the way of what fails the test that the document asks.
     """
 
     asks: State
@@ -112,6 +110,7 @@ class _Split:
     less: Way | None
     more: Way | None
     missing: Way | None
+    fails_less: bool = False
 
     @property
     def ways(self) -> list[Way]:
@@ -171,7 +170,7 @@ class Grower:
             FormatError: rows for which the document has no answer, or a tree that grows too large.
         """
         made = _Arrays()
-        root: State = ("ask", self._predicates[0], ("node", 0), _NONE, _NONE)
+        root: State = ("ask", self._predicates[0], ("node", 0), _NONE, _NONE, False)
         waiting: list[tuple[Way, int, int]] = [((root, Known()), -1, 0)]
         while waiting:
             (state, known), parent, side = waiting.pop()
@@ -201,12 +200,18 @@ class Grower:
         if missing is None:
             assert less is not None
             assert more is not None
-            return made.branch(split.feature, split.threshold, False), less, more
+            return made.branch(split.feature, split.threshold, split.fails_less), less, more
         if less is None:
             assert more is not None
             return made.branch(split.feature, split.threshold, True), missing, more
         if more is None:
             return made.branch(split.feature, split.threshold, False), less, missing
+        if missing[0] is less[0]:
+            joined = (less[0], less[1].or_missing(missing[1], split))
+            return made.branch(split.feature, split.threshold, True), joined, more
+        if missing[0] is more[0]:
+            joined = (more[0], more[1].or_missing(missing[1], split))
+            return made.branch(split.feature, split.threshold, False), less, joined
         end = self._settled(*missing)
         if not isinstance(end, _Split):
             if end == self._settled(*less):
@@ -247,10 +252,28 @@ class Grower:
 
     def _answered(self, split: _Split) -> _Split:
         """The question without the way of missing values, where the document has no answer to these."""
-        if split.missing is None or len(split.ways) == 1 or self._settled(*split.missing) != _NONE:
+        if split.missing is None or len(split.ways) == 1 or not self._unanswered(split.missing):
             return split
         self.notes[NO_ANSWER] = None
         return replace(split, missing=None)
+
+    def _unanswered(self, way: Way) -> bool:
+        """Whether the document has no answer on a way, whatever else is asked on it."""
+        waiting = [way]
+        while waiting:
+            state, known = waiting.pop()
+            found = self._asked(state, known) if state[0] == "ask" else state
+            if isinstance(found, _Split):
+                if len(found.ways) == 3 or (len(found.ways) == 2 and found.missing is None):
+                    return False  # what is there goes two ways, so that there is a question
+                waiting += found.ways
+            elif found[0] == "child":
+                waiting.append((self._child(found[1], found[2]), known))
+            elif found[0] == "ask":
+                waiting.append((found, known))
+            elif found != _NONE:
+                return False
+        return True
 
     def _child(self, node: int, i: int) -> State:
         children = self._children[node]
@@ -263,7 +286,7 @@ class Grower:
             "lastPrediction": self._prediction(node),
             "defaultChild": ("node", self._default[node]) if self._default[node] >= 0 else _NONE,
         }[self._strategy]
-        return ("ask", self._predicates[children[i]], ("node", children[i]), after, unknown)
+        return ("ask", self._predicates[children[i]], ("node", children[i]), after, unknown, False)
 
     def _prediction(self, node: int) -> State:
         said = self._nodes[node]
@@ -271,13 +294,13 @@ class Grower:
 
     def _asked(self, state: State, known: Known) -> State | _Split:
         """A predicate asked of what is known: where it leads, or the question that is left."""
-        _, test, true, false, unknown = state
+        _, test, true, false, unknown, inverted = state
         if isinstance(test, Always):
             return true if test.answer else false  # type: ignore[no-any-return]
         if isinstance(test, Not):
-            return ("ask", test.inner, false, true, unknown)
+            return ("ask", test.inner, false, true, unknown, not inverted)
         if isinstance(test, Both):
-            return _both(test, true, false, unknown)
+            return _both(test, true, false, unknown, inverted)
         if isinstance(test, Among):
             left = known.left(test)
             parts = (left - test.true - test.unknown, left & test.true, left & test.unknown)
@@ -285,7 +308,9 @@ class Grower:
                 (to, known.with_codes(test, part)) if part else None
                 for to, part in zip((false, true, unknown), parts, strict=True)
             ]
-            return _Split(state, test, self._registry.member(test), 0.5, ways[0], ways[1], ways[2])
+            return _Split(
+                state, test, self._registry.member(test), 0.5, ways[0], ways[1], ways[2], not inverted
+            )
         place = self._registry.place(test.x)
         low, high, present, missing = known.number(place)
         gone = known.with_number(place, low, high, False, True) if missing else None
@@ -302,19 +327,23 @@ class Grower:
             (true, less) if present and low < test.threshold else None,
             (false, more) if present and test.threshold < high else None,
             (unknown, gone) if gone else None,
+            fails_less=inverted,
         )
 
 
-def _both(test: Both, true: State, false: State, unknown: State) -> State:
+def _both(test: Both, true: State, false: State, unknown: State, inverted: bool) -> State:
     """Where a predicate of two parts leads: the first one says what the second one decides."""
-    rest = test.rest
+
+    def ask(*to: State) -> State:
+        return ("ask", test.rest, *to, inverted)
+
     after: dict[str, tuple[State, State, State]] = {
-        "and": (("ask", rest, true, false, unknown), false, ("ask", rest, unknown, false, unknown)),
-        "or": (true, ("ask", rest, true, false, unknown), ("ask", rest, true, unknown, unknown)),
-        "xor": (("ask", rest, false, true, unknown), ("ask", rest, true, false, unknown), unknown),
-        "surrogate": (true, false, ("ask", rest, true, false, unknown)),
+        "and": (ask(true, false, unknown), false, ask(unknown, false, unknown)),
+        "or": (true, ask(true, false, unknown), ask(true, unknown, unknown)),
+        "xor": (ask(false, true, unknown), ask(true, false, unknown), unknown),
+        "surrogate": (true, false, ask(true, false, unknown)),
     }
-    return ("ask", test.first, *after[test.operator])
+    return ("ask", test.first, *after[test.operator], inverted)
 
 
 @dataclass

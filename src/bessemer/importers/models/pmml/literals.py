@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from bessemer.importers.models.foreign import MOST_VALUES, refused
+from bessemer.importers.models.foreign import refused
 from bessemer.importers.models.pmml.xml import Element, array
 
 #: Most comparisons of a field and a text.
 _MOST = 10_000_000
+#: Most texts of all fields together: each field has its own, and those of what is derived of it.
+_MOST_TEXTS = 1_000_000
 _DERIVED = ("DerivedField", "OutputField")
 
 
@@ -22,7 +24,12 @@ def literals(root: Element) -> dict[str, dict[str, None]]:
     own: dict[str, dict[str, None]] = defaultdict(dict)
     sources: dict[str, dict[str, None]] = defaultdict(dict)
     asked = 0
+    inside: set[int] = set()  # what is looked at with an element around it
     for element in root.walk():
+        if element.tag in (*_DERIVED, "Apply"):
+            if id(element) in inside:
+                continue
+            inside |= {id(below) for below in element.walk() if below.tag == element.tag}
         for name, text in _compared(element):
             own[name][text] = None
             asked += 1
@@ -36,8 +43,11 @@ def literals(root: Element) -> dict[str, dict[str, None]]:
         for reached in _behind(name, sources):
             found[reached] |= texts
             total += len(texts)
-            if total > MOST_VALUES:
-                raise refused("the document compares its columns with too many texts")
+            if total > _MOST_TEXTS:
+                raise refused(
+                    f"the document compares its columns with more than {_MOST_TEXTS:,} texts",
+                    "a text counts for each field that what is compared is derived of",
+                )
     return found
 
 
@@ -70,11 +80,14 @@ def _compared(element: Element) -> Iterator[tuple[str, str]]:
         for text in (text for one in element.all("Array") for text in array(one)):
             yield element.get("field"), text
     elif tag == "MapValues":
-        for pair in element.all("FieldColumnPair"):
-            for cell in element.walk():
-                if cell.tag == pair.get("column") and cell.parent is not None and cell.parent.tag == "row":
-                    yield pair.get("field"), cell.text
-    elif tag == "Apply" and (element.parent is None or element.parent.tag != "Apply"):
+        pairs, table = element.all("FieldColumnPair"), element.first("InlineTable")
+        if (
+            len(pairs) == 1 and table is not None
+        ):  # what looks up several fields is refused where it is asked for
+            column = pairs[0].get("column").rpartition(":")[2]
+            for cell in (cell for row in table.all("row") for cell in row.all(column)):
+                yield pairs[0].get("field"), cell.text
+    elif tag == "Apply":
         yield from _of_apply(element)
     elif tag == "MiningField":
         for key in ("missingValueReplacement", "invalidValueReplacement"):

@@ -5,7 +5,7 @@ https://dmg.org/pmml/v4-4-1/MultipleModels.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bessemer.importers.models.pmml.answer import Answer
@@ -16,13 +16,14 @@ from bessemer.importers.models.pmml.predicates import Always, Predicates
 from bessemer.importers.models.pmml.regression import regression_answer
 from bessemer.importers.models.pmml.scope import Scope
 from bessemer.importers.models.pmml.terms import Node, Term, number
-from bessemer.importers.models.pmml.trees import tree_answer, voting
+from bessemer.importers.models.pmml.trees import Leaves, tree_answer, voting
 from bessemer.importers.models.pmml.xml import Element
 
 _COMBINED = (
     "sum", "average", "weightedAverage", "weightedSum", "x-weightedSum", "majorityVote", "weightedMajorityVote",
     "modelChain", "selectFirst",
 )  # fmt: skip
+_TREATED = ("continue", "returnMissing")
 
 
 @dataclass
@@ -73,6 +74,7 @@ def _outputs(model: Element) -> list[Element]:
 def _rescaled(model: Element, answer: Answer) -> Answer:
     """What a model says after its Targets."""
     targets = model.first("Targets")
+    _check_values([] if targets is None else targets.all("Target"))
     for target in [] if targets is None else targets.all("Target"):
         if answer.value is None:
             if {"rescaleConstant", "rescaleFactor", "castInteger", "min", "max"} & set(target.attributes):
@@ -94,11 +96,21 @@ def _rescaled(model: Element, answer: Answer) -> Answer:
     return answer
 
 
+def _check_values(targets: Sequence[Element]) -> None:
+    """See that no target has an answer of its own for rows to which the model has none."""
+    for one in (value for target in targets for value in target.all("TargetValue")):
+        if {"defaultValue", "priorProbability"} & set(one.attributes):
+            one.refuse("says what is answered where the model has no answer", "which a package does not")
+
+
 def _mining(reader: Reader, model: Element, scope: Scope) -> Answer:
     """Several models as one."""
     segmentation = model.one("Segmentation")
     method = segmentation.choose("multipleModelMethod", _COMBINED, "")
     segments = _segments(segmentation, scope)
+    treatment = segmentation.choose("missingPredictionTreatment", _TREATED, "continue")
+    if segmentation.number("missingThreshold", 1.0) != 1:
+        segmentation.refuse("says how many models may have no answer", "that is missingThreshold")
     if not segments:
         segmentation.refuse("has no model")
     if method in ("modelChain", "selectFirst"):
@@ -108,7 +120,9 @@ def _mining(reader: Reader, model: Element, scope: Scope) -> Answer:
     weights = [weight if weighted else 1.0 for weight, _ in said]
     answers = [answer for _, answer in said]
     if method.endswith("Vote"):
-        answers = [_vote(segment, answer) for segment, answer in zip(segments, answers, strict=True)]
+        whole = treatment == "returnMissing"
+        names = list(dict.fromkeys(name for answer in answers for name in answer.classes))
+        answers = [_vote(*one, names, whole) for one in zip(segments, answers, strict=True)]
     total = 1.0 if method in ("sum", "weightedSum", "x-weightedSum") else sum(weights)
     if total <= 0:
         segmentation.refuse("has weights whose sum is not above 0")
@@ -117,9 +131,9 @@ def _mining(reader: Reader, model: Element, scope: Scope) -> Answer:
     names = list(answers[0].classes)
     if method == "sum" or not names or any(set(a.classes) != set(names) for a in answers):
         segmentation.refuse(f"combines classes by '{method}', or models of different classes")
-    return Answer(
-        None, {name: _sum([a.classes[name] for a in answers], [w / total for w in weights]) for name in names}
-    )
+    shares = [w / total for w in weights]
+    sums = {name: _sum([a.classes[name] for a in answers], shares) for name in names}
+    return Answer(None, {name: Node("total", (one,)) for name, one in sums.items()})
 
 
 def _segments(segmentation: Element, scope: Scope) -> list[Element]:
@@ -157,12 +171,18 @@ def _chain(reader: Reader, segments: list[Element], scope: Scope) -> Answer:
     return answer
 
 
-def _vote(segment: Element, answer: Answer) -> Answer:
-    """A model's vote, for the class that its nodes name."""
-    names = list(answer.classes)
-    if not names or any(node.op != "tree" for node in answer.classes.values()):
+def _vote(segment: Element, answer: Answer, names: Sequence[str], whole: bool) -> Answer:
+    """A model's vote, for the class that its nodes name. whole: whether there is no answer where one has none."""
+    nodes = list(answer.classes.values())
+    if not nodes or any(node.op != "tree" for node in nodes):
         segment.refuse("votes for a class, and is no tree")
-    votes = {name: voting(node.value, name, names) for name, node in answer.classes.items()}
+    leaves: Leaves = nodes[0].value
+    if leaves.partial and not whole:
+        segment.refuse(
+            "has no answer to some rows, in which the others vote without it",
+            fix="say missingPredictionTreatment='returnMissing' in its Segmentation: such rows have no answer then",
+        )
+    votes = {name: voting(leaves, name, names) for name in names}
     return Answer(None, {name: Node("tree", (), vote) for name, vote in votes.items()})
 
 

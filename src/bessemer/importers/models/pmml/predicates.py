@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from bessemer.importers.models.pmml.columns import numeric_of, truth
-from bessemer.importers.models.pmml.expressions import same
 from bessemer.importers.models.pmml.scope import Scope
 from bessemer.importers.models.pmml.terms import Const, Node, Table, Term
 from bessemer.importers.models.pmml.xml import Element, array
@@ -113,8 +112,7 @@ class Predicates:
             return Always(term.value is None)
         if isinstance(term, Node):
             return Gone(term)
-        codes = frozenset(i for i, value in enumerate(term.values) if value is None)
-        return Among(term.codes, len(term.values), codes, frozenset())
+        return Among(term.codes, len(term.values), term.gone(), frozenset())
 
     def _in(self, term: Term, values: tuple[str, ...], element: Element) -> Predicate:
         if isinstance(term, Table):
@@ -144,18 +142,8 @@ class Predicates:
 
 
 def _among(term: Table, values: tuple[str, ...]) -> Among:
-    unknown = frozenset(i for i, one in enumerate(term.values) if one is None)
-    wanted = set(values)
-    true = frozenset(
-        i
-        for i, one in enumerate(term.values)
-        if (
-            one in wanted
-            if isinstance(one, str)
-            else i not in unknown and any(same(one, text) for text in values)
-        )
-    )
-    return Among(term.codes, len(term.values), true, unknown)
+    true = frozenset(code for text in values for code in term.codes_of(text))
+    return Among(term.codes, len(term.values), true, term.gone())
 
 
 def _floor(value: Any) -> float:

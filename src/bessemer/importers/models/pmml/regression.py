@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bessemer.importers.models.pmml.answer import Answer
 from bessemer.importers.models.pmml.columns import numeric_of
 from bessemer.importers.models.pmml.expressions import indicator
-from bessemer.importers.models.pmml.terms import Node, number, numeric
+from bessemer.importers.models.pmml.terms import Node, number
 from bessemer.importers.models.pmml.xml import Element
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ def _sum(table: Element, scope: Scope) -> Node:
                 _times(Node("pow", (term, number(power))) if power != 1 else term, one.number("coefficient"))
             )
         elif one.tag == "CategoricalPredictor":
-            found = indicator(one, scope.term(one.need("name"), one), one.need("value"), missing=0.0)
-            parts.append(_times(numeric(found), one.number("coefficient")))
+            found = indicator(one, scope.term(one.need("name"), one), one.need("value"), filled=True)
+            parts.append(_times(found, one.number("coefficient")))
         elif one.tag == "PredictorTerm":
             fields = tuple(numeric_of(scope.term(ref.need("field"), ref), ref) for ref in one.all("FieldRef"))
             parts.append(_times(_product(fields), one.number("coefficient")))

@@ -45,6 +45,8 @@ def may_miss(node: Node) -> bool:
     """Whether a number may be missing."""
     if node.op == "lookup":
         return bool((node.value != node.value).any())
+    if node.op == "member":
+        return bool(node.value[1])
     return node.op not in ("coalesce", "constant", "isMissing")
 
 

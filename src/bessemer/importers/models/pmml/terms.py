@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+from bessemer.importers.models.pmml.budget import spend_cells
+
+_TRUTHS = {"true": 1.0, "false": 0.0}
+#: Codes that are compared one by one, and not looked up.
+_FEW = 4
 
 
 class Other:
@@ -25,7 +31,7 @@ class Node:
     """A number, a truth (0 or 1) or a code, of each row; NaN where it is missing. Compared by identity.
 
     op: a function of `args`, see `emit`. value: what else it needs to know.
-    dtype: `float` where the document counts in float32, else `double`; `truth`.
+    dtype: `float` where the document counts in float32, `integer` where in whole numbers, else `double`; `truth`.
     late: whether a tree or a layer has a part in it. columns: the raw ones that it looks at.
     """
 
@@ -56,7 +62,26 @@ class Table:
     values: tuple[Any, ...]
     dtype: str = "string"
     origin: Node | None = None
-    indicators: dict[tuple[str, float | None], Table] = field(default_factory=dict)
+    indicators: dict[tuple[str, bool], Node] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        spend_cells(len(self.values))
+
+    @cached_property
+    def places(self) -> Mapping[Any, list[int]]:
+        """The codes of each value; a number and a truth are the same where they are equal."""
+        found: dict[Any, list[int]] = {}
+        for i, value in enumerate(self.values):
+            found.setdefault(value, []).append(i)
+        return found
+
+    def gone(self) -> frozenset[int]:
+        """The codes of missing values."""
+        return frozenset(self.places.get(None, ()))
+
+    def codes_of(self, text: str) -> frozenset[int]:
+        """The codes of the values that are what a text of the document says."""
+        return frozenset(i for key in (text, *numbers_of(text)) for i in self.places.get(key, ()))
 
     @cached_property
     def number(self) -> Node:
@@ -69,9 +94,7 @@ class Table:
             return self.origin
         if any(isinstance(value, (str, Other)) for value in self.values):
             raise ValueError("a text where a number belongs")
-        return Node(
-            "lookup", (self.codes,), np.array([as_number(value) for value in self.values]), self.dtype
-        )
+        return lookup(self.codes, np.array([as_number(value) for value in self.values]), self.dtype)
 
 
 @dataclass(frozen=True)
@@ -94,6 +117,35 @@ def codes(argument: Node, keys: Sequence[Any]) -> Node:
     return Node("codes", (argument,), tuple(keys))
 
 
+def lookup(place: Node, values: np.ndarray, dtype: str) -> Node:
+    """The value of each code."""
+    spend_cells(len(values))
+    return Node("lookup", (place,), values, dtype)
+
+
+def member(place: Node, size: int, true: frozenset[int], unknown: frozenset[int], dtype: str) -> Node:
+    """1 for the codes of a set, 0 for others, NaN for those that are unknown; small sets need no table."""
+    if len(true) + len(unknown) <= _FEW:
+        return Node("member", (place,), (tuple(sorted(true)), tuple(sorted(unknown))), dtype)
+    values = np.zeros(size)
+    values[list(true)] = 1.0
+    values[list(unknown)] = np.nan
+    return lookup(place, values, dtype)
+
+
+def numbers_of(text: str) -> tuple[float, ...]:
+    """The number that a text is, as PMML writes numbers and truths; () where it is none."""
+    try:
+        return (_TRUTHS[text] if text in _TRUTHS else float(text),)
+    except ValueError:
+        return ()
+
+
+def retyped(term: Term, dtype: str) -> Term:
+    """The same values, as another type of the document."""
+    return term if term.dtype == dtype else replace(term, dtype=dtype)
+
+
 def as_number(value: Any) -> float:
     """A value of a table as a number, NaN where it is missing.
 
@@ -114,7 +166,9 @@ def numeric(term: Term) -> Node:
         ValueError: it is a text.
     """
     if isinstance(term, Const):
-        return number(as_number(term.value), term.dtype if term.dtype in ("float", "truth") else "double")
+        return number(
+            as_number(term.value), term.dtype if term.dtype in ("float", "integer", "truth") else "double"
+        )
     if isinstance(term, Table):
         return term.number
     return term

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,13 +25,16 @@ class Leaves:
     """A tree and what its leaves say.
 
     tree: without values. shares: (leaves, W) float64: a number, or the share of each class. scores: the class that each
-    leaf names. column: which of the W is meant.
+    leaf names. column: which of the W is meant. nodes: those that the leaves are; () where they vote.
+    partial: whether the document has no answer to some rows.
     """
 
     tree: Tree
     shares: np.ndarray
     scores: tuple[str, ...] = ()
     column: int = 0
+    nodes: tuple[Element, ...] = ()
+    partial: bool = False
 
     @property
     def value(self) -> np.ndarray:
@@ -60,12 +63,12 @@ def tree_answer(reader: Reader, model: Element, scope: Scope) -> Answer:
         model.refuse("names no class")
     shares = np.array([_shares(node, names) for node in nodes])
     scores = tuple(_score(node, names) for node in nodes)
-    said = {name: Node("tree", (), Leaves(grown.tree, shares, scores, k)) for k, name in enumerate(names)}
-    return Answer(None, said)
+    leaves = Leaves(grown.tree, shares, scores, nodes=tuple(nodes), partial=bool(grower.notes))
+    return Answer(None, {name: Node("tree", (), replace(leaves, column=k)) for k, name in enumerate(names)})
 
 
 def voting(leaves: Leaves, name: str, names: Sequence[str]) -> Leaves:
-    """The same tree, which gives 1 to the class that a leaf names."""
+    """The same tree, which gives 1 to the class that a leaf names, and 0 to all others, named by it or not."""
     votes = np.array([[float(score == one) for one in names] for score in leaves.scores])
     return Leaves(leaves.tree, votes, leaves.scores, list(names).index(name))
 

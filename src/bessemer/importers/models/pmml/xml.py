@@ -161,6 +161,7 @@ class _Reader:
     def __init__(self) -> None:
         self.root: Element | None = None
         self._open: list[Element] = []
+        self._texts: list[list[str]] = []
         self._counts: list[dict[str, int]] = [{}]
         self._elements = self._left_out = 0
 
@@ -185,18 +186,19 @@ class _Reader:
         else:
             parent.children.append(made)
         self._open.append(made)
+        self._texts.append([])
         self._counts.append({})
 
     def end(self, _: str) -> None:
         if self._left_out:
             self._left_out -= 1
             return
-        self._open.pop()
+        self._open.pop().text = "".join(self._texts.pop())
         self._counts.pop()
 
     def said(self, text: str) -> None:
         if self._open and not self._left_out:
-            self._open[-1].text += text
+            self._texts[-1].append(text)
 
 
 _TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from bessemer.environments.errors import ToolError
+from bessemer.environments.errors import ToolEnded
 from bessemer.environments.plugins import ENVIRONMENTS
 from bessemer.environments.work import work
 from bessemer.importers.models.foreign import Asked, Foreign, refused
@@ -32,7 +32,8 @@ def converted(how: str, files: Mapping[str, bytes], paths: tuple[str, ...], aske
 
     Raises:
         FormatError: it is refused, cannot be converted, or the graph says something else.
-        UsageError: what was asked for does not fit it. ToolError: TensorFlow cannot be installed.
+        UsageError: what was asked for does not fit it. ToolError: TensorFlow cannot be installed,
+            or does not start.
     """
     environment = ENVIRONMENTS[_ENVIRONMENT]
     environment.ensure(asked.tell)
@@ -44,7 +45,7 @@ def converted(how: str, files: Mapping[str, bytes], paths: tuple[str, ...], aske
         question = {"read": how, "paths": [str(folder / path) for path in paths]}
         try:
             made = work(environment, "tensorflow_onnx.py", question, tell=asked.tell, seconds=_CLOCK)
-        except ToolError as error:
+        except ToolEnded as error:
             raise refused(
                 "the model cannot be loaded and converted",
                 f"it crashes TensorFlow, or takes too much memory or time: {error.why.splitlines()[-1][:200]}",
@@ -53,7 +54,7 @@ def converted(how: str, files: Mapping[str, bytes], paths: tuple[str, ...], aske
     if said := made.said.get("refused"):
         raise refused(*map(str, said))
     with reading("graph of the model"):
-        foreign = graph_read(made.arrays["graph"].tobytes(), asked)
+        foreign = graph_read(made.arrays["graph"].tobytes(), asked, made.said["missing"])
     notes = [
         f"{made.said['read']} loaded it and {made.said['wrote']} wrote its graph, in a place of their own; the two say "
         f"the same of {made.said['rows']} rows of random numbers"

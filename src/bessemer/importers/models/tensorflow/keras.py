@@ -15,9 +15,9 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from bessemer.environments.workers.keras_config import Refused, checked
+from bessemer.importers.models.encoder import asked_beside, encoder_of, noted
 from bessemer.importers.models.foreign import LARGEST, Asked, Foreign, refused
 from bessemer.importers.models.tensorflow.convert import converted
-from bessemer.importers.models.tensorflow.encoder import asked_beside, encoder_of, noted
 from bessemer.importers.models.trees import reading
 
 _CONFIG, _WEIGHTS, _SUFFIX = "config.json", "model.weights.h5", ".weights.h5"

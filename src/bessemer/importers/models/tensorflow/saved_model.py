@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
+from bessemer.importers.models.encoder import asked_beside, encoder_of, noted
 from bessemer.importers.models.foreign import Asked, Foreign, refused
 from bessemer.importers.models.tensorflow.convert import converted
-from bessemer.importers.models.tensorflow.encoder import asked_beside, encoder_of, noted
 from bessemer.importers.models.tensorflow.messages import message
 from bessemer.importers.models.tensorflow.operators import ALLOWED, WHY
 from bessemer.importers.models.trees import reading

@@ -47,11 +47,17 @@ def _convert(folder: Path) -> None:
 
 
 def _script(file: Path) -> tuple[Any, Any]:
-    """The model, whose operators have been looked at before one of them is run, and the same as a module of Python."""
+    """The model, whose operators have been looked at before one of them is run, and the same as a module of Python.
+
+    What is made of it is held against the model as it was loaded: freezing may leave something out.
+    """
     module = torch.jit.load(file, map_location="cpu").eval()
+    if any(one._c._get_forward_hooks() or one._c._get_forward_pre_hooks() for one in module.modules()):
+        raise ValueError("it has hooks, whose operators stand beside those of its layers")
     check_operators(module.inlined_graph)
-    frozen = torch.jit.freeze(module)
-    return frozen, Interpreted(frozen.inlined_graph)
+    frozen = torch.jit.freeze(module).inlined_graph
+    check_operators(frozen)
+    return module, Interpreted(frozen)
 
 
 def _taken(module: Callable[..., Any], inputs: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
@@ -96,9 +102,8 @@ def _exported(module: Any, inputs: Sequence[dict[str, Any]], outputs: Sequence[s
         ValueError: torch cannot write it; with what was at the bottom of its errors.
     """
     rows = tuple({0: torch.export.Dim("N")} for _ in inputs)
-    shapes = (rows,) if isinstance(module, Interpreted) else rows
     try:
-        program = torch.export.export(module, _rows(inputs, _ROWS), dynamic_shapes=shapes, strict=False)
+        program = torch.export.export(module, _rows(inputs, _ROWS), dynamic_shapes=(rows,), strict=False)
         made = torch.onnx.export(
             program, input_names=[one["name"] for one in inputs], output_names=list(outputs),
             opset_version=OPSET, dynamo=True, verbose=False,

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bessemer.core.errors import MissingExtra
-from bessemer.importers.models.foreign import Asked, Foreign
+from bessemer.importers.models.foreign import LARGEST, Asked, Foreign, refused
 from bessemer.importers.models.limited import run_limited
 from bessemer.importers.models.onnx import graph_read
 
@@ -57,5 +57,10 @@ def converted(
         told = {"kind": kind, "inputs": [vars(one) for one in inputs], "outputs": list(outputs)}
         (folder / "question.json").write_text(json.dumps(told), encoding="utf-8")
         run_limited(_CHILD, folder, "the model of PyTorch", "PyTorch cannot write the model as ONNX")
-        data = (folder / "model.onnx").read_bytes()
+        made = folder / "model.onnx"
+        if made.stat().st_size > LARGEST:
+            raise refused(
+                f"the model as ONNX has {made.stat().st_size:,} bytes", f"up to {LARGEST:,} are read"
+            )
+        data = made.read_bytes()
     return graph_read(data, asked)

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 from bessemer.core.errors import UsageError
+from bessemer.importers.models.encoder import asked_beside, encoder_of, noted
 from bessemer.importers.models.foreign import Asked, Foreign
-from bessemer.importers.models.tensorflow.encoder import asked_beside, encoder_of, noted
 from bessemer.importers.models.torch.pt2 import TorchExport, read_program
 from bessemer.importers.models.torch.torchscript import TorchScript, read_script
 

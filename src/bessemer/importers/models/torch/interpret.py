@@ -69,6 +69,10 @@ _PRIM: Mapping[str, Callable[..., Any]] = {
 }
 
 
+#: Calls that torch could not put what they call in place of.
+_CALLS = ("prim::CallMethod", "prim::CallFunction")
+
+
 class Interpreted(torch.nn.Module):  # type: ignore[misc]
     """A frozen graph as a module of Python."""
 
@@ -96,9 +100,13 @@ def check_operators(graph: Any) -> None:
     """Look at all operators of a graph before one of them is run.
 
     Raises:
-        ValueError: one is not on the list.
+        ValueError: one is not on the list, or calls what stands elsewhere.
     """
     for node in nodes_of(graph):
+        if node.kind() in _CALLS:
+            raise ValueError(
+                f"it has a {node.kind()}, as through an interface: what that does cannot be seen before"
+            )
         if not allowed(node.kind()):
             raise ValueError(
                 f"it has the operator '{node.kind()}', which is not on the list of those that only compute"

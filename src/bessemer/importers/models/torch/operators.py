@@ -44,9 +44,10 @@ list neg ord percentFormat str values warn
 """
 #: Names in the namespace `aten`; a `_` behind one is the same in place.
 ATEN = frozenset(f"{_ELEMENTS} {_LAYERS} {_SUMS} {_SHAPES} {_SCRIPT}".split())
-#: Names in the namespace `prim`: constants, lists and branches.
+#: Names in the namespace `prim`: constants, lists and branches. Calls are none of them: what stands behind one, as
+#: behind an interface, would not be seen.
 _PRIM = """
-Constant CallFunction CallMethod DictConstruct GetAttr If ListConstruct ListUnpack Loop NumToTensor RaiseException
+Constant DictConstruct GetAttr If ListConstruct ListUnpack Loop NumToTensor RaiseException
 TupleConstruct TupleIndex TupleUnpack Uninitialized data device dtype is_cuda is_mkldnn is_quantized isinstance layout
 max min rangelist requires_grad shape tolist type unchecked_cast unchecked_unwrap_optional
 """

@@ -21,7 +21,7 @@ from bessemer.importers.models.torch.convert import TensorInput
 from bessemer.importers.models.torch.operators import check_allowed, unknown
 
 #: Version of the graph's form that is known, bytes of it, and most of its nodes.
-_SCHEMA, _GRAPH, _NODES = 8, 2**26, 100_000
+_SCHEMA, _GRAPH, _NODES = 8, 2**25, 100_000
 _ATEN = re.compile(r"torch\.ops\.aten\.(\w+)\.\w+")
 #: Arithmetic on sizes, by Python's own operators.
 _ARITHMETIC = (
@@ -123,9 +123,9 @@ def _inputs(
     for spec in specs:
         ((kind, said),) = spec.items()
         if kind in _KEPT:
-            weights[str(said["arg"]["name"])] = str(said[_KEPT[kind]])
+            weights[_identifier(said["arg"]["name"])] = str(said[_KEPT[kind]])
         elif kind == "user_input" and "as_tensor" in said["arg"]:
-            name = str(said["arg"]["as_tensor"]["name"])
+            name = _identifier(said["arg"]["as_tensor"]["name"])
             given[name] = _given(name, graph["tensor_values"][name])
         else:
             raise refused(
@@ -160,8 +160,20 @@ def _nodes(nodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             check_allowed(f"aten::{found[1]}")
         elif target not in SIZES:
             raise unknown(target)
+        names = [_identifier(one["name"]) for one in node["inputs"]]
+        if len(set(names)) != len(names):
+            raise refused(f"the operator '{target[:80]}' of the program is given an argument twice")
         kept.append({"target": target, "inputs": node["inputs"], "outputs": node["outputs"]})
     return kept
+
+
+def _identifier(name: Any) -> str:
+    """A name of a value or an argument, as torch makes them: it may come to stand in a text of Python."""
+    if not isinstance(name, str) or not name.isidentifier():
+        raise refused(
+            f"a name in the program is '{str(name)[:100]}'", "torch writes letters, digits and _ alone"
+        )
+    return name
 
 
 def _outputs(graph: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
@@ -172,7 +184,7 @@ def _outputs(graph: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
                 "it changes itself when it is asked",
                 "export it for evaluation: model.eval()",
             )
-    return [str(one["as_tensor"]["name"]) for one in graph["outputs"]]
+    return [_identifier(one["as_tensor"]["name"]) for one in graph["outputs"]]
 
 
 def _arrays(
@@ -210,10 +222,10 @@ def _strided(content: bytes, meta: Mapping[str, Any], name: str) -> np.ndarray:
     if min([*sizes, *strides, first], default=0) < 0 or count * dtype.itemsize > LARGEST:
         raise refused(f"the weights '{name[:80]}' of the program have sizes {sizes[:8]}")
     last = first + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
-    flat = np.frombuffer(content[: len(content) // dtype.itemsize * dtype.itemsize], dtype)
-    if count and last >= len(flat):
-        raise refused(f"the weights '{name[:80]}' of the program are cut")
     if not count:
         return np.zeros(sizes, dtype)
+    if (last + 1) * dtype.itemsize > len(content):
+        raise refused(f"the weights '{name[:80]}' of the program are cut")
+    flat = np.frombuffer(content, dtype, last + 1 - first, first * dtype.itemsize)  # no copy of the content
     steps = [stride * dtype.itemsize for stride in strides]
-    return np.ascontiguousarray(np.lib.stride_tricks.as_strided(flat[first:], sizes, steps)).reshape(sizes)
+    return np.ascontiguousarray(np.lib.stride_tricks.as_strided(flat, sizes, steps)).reshape(sizes)

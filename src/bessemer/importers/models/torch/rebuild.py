@@ -1,16 +1,16 @@
-"""A program of torch.export as a module of torch.fx, made node by node of operators that are on the list."""
+"""A program of torch.export as a module, which is run node by node of operators that are on the list."""
 
 from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import fx
 
 from bessemer.importers.models.torch.operators import allowed
 from bessemer.importers.models.torch.program import SIZES
@@ -26,54 +26,90 @@ _FORMATS = {
     3: torch.channels_last_3d,
     4: torch.preserve_format,
 }
-_PLAIN = ("as_int", "as_ints", "as_bool", "as_bools", "as_string")
+#: Values that stand as they are, and what they must be.
+_PLAIN: Mapping[str, type] = {"as_int": int, "as_bool": bool, "as_string": str}
 
 
-def module_of(folder: Path) -> fx.GraphModule:
-    """The module of `program.json` and `weights.npz`."""
-    told = json.loads((folder / "program.json").read_text(encoding="utf-8"))
-    root = torch.nn.Module()
-    graph = fx.Graph()
-    values: dict[str, Any] = {name: graph.placeholder(f"x{i}") for i, name in enumerate(told["inputs"])}
-    with np.load(folder / "weights.npz", allow_pickle=False) as arrays:
-        places = {name: f"w{i}" for i, name in enumerate(arrays.files)}
+@dataclass(frozen=True)
+class _Step:
+    """A call of a function; its arguments as the file says them. outputs: a name, or one for each part."""
+
+    function: Callable[..., Any]
+    positional: Sequence[Mapping[str, Any]]
+    keywords: Mapping[str, Mapping[str, Any]]
+    outputs: str | Sequence[str]
+
+    def run(self, values: dict[str, Any]) -> None:
+        positional = [_argument(one, values) for one in self.positional]
+        made = self.function(
+            *positional, **{name: _argument(one, values) for name, one in self.keywords.items()}
+        )
+        if isinstance(self.outputs, str):
+            values[self.outputs] = made
+        else:
+            values.update(zip(self.outputs, made, strict=False))
+
+
+class Rebuilt(torch.nn.Module):  # type: ignore[misc]
+    """A program that is run node by node. torch.fx would write its names into a text of Python, and run that."""
+
+    def __init__(self, told: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        super().__init__()
+        places = {name: f"w{i}" for i, name in enumerate(arrays)}
         for name, place in places.items():
-            root.register_buffer(place, torch.from_numpy(arrays[name].copy()))
-    for value, name in told["weights"].items():
-        values[value] = graph.get_attr(places[name])
-    for node in told["nodes"]:
-        _add(graph, node, values)
-    graph.output(tuple(values[name] for name in told["outputs"]))
-    return fx.GraphModule(root, graph).eval()
+            self.register_buffer(place, torch.from_numpy(arrays[name].copy()))
+        self._weights = {value: places[name] for value, name in told["weights"].items()}
+        self._inputs, self._outputs = told["inputs"], told["outputs"]
+        self._steps = [_step(node) for node in told["nodes"]]
+
+    def forward(self, *given: torch.Tensor) -> tuple[Any, ...]:
+        values: dict[str, Any] = dict(zip(self._inputs, given, strict=True))
+        values |= {value: getattr(self, place) for value, place in self._weights.items()}
+        for step in self._steps:
+            step.run(values)
+        return tuple(values[name] for name in self._outputs)
 
 
-def _add(graph: fx.Graph, node: Mapping[str, Any], values: dict[str, Any]) -> None:
-    target = node["target"]
-    arguments = {one["name"]: _argument(one["arg"], values) for one in node["inputs"]}
+def module_of(folder: Path) -> Rebuilt:
+    """The module of `program.json` and `weights.npz`.
+
+    Raises:
+        ValueError: a node calls what is not on the list, or with what its operator does not take.
+    """
+    told = json.loads((folder / "program.json").read_text(encoding="utf-8"))
+    with np.load(folder / "weights.npz", allow_pickle=False) as arrays:
+        module = Rebuilt(told, {name: arrays[name] for name in arrays.files})
+    module.eval()
+    return module
+
+
+def _step(node: Mapping[str, Any]) -> _Step:
+    target, outputs = node["target"], _outputs(node["outputs"])
+    given = {one["name"]: one["arg"] for one in node["inputs"]}
+    if len(given) != len(node["inputs"]):
+        raise ValueError(f"'{target}' is given an argument twice")
     if target in SIZES:
-        made = graph.call_function(getattr(operator, target.partition(".")[2]), tuple(arguments.values()))
-    else:
-        made = _called(graph, target, arguments)
-    outputs = node["outputs"]
-    if len(outputs) == 1 and "as_tensors" not in outputs[0]:
-        values[_name(outputs[0])] = made
-        return
-    names = outputs[0]["as_tensors"] if len(outputs) == 1 else [_plain(one) for one in outputs]
-    for i, one in enumerate(names):
-        values[one["name"]] = graph.call_function(operator.getitem, (made, i))
-
-
-def _called(graph: fx.Graph, target: str, arguments: dict[str, Any]) -> fx.Node:
+        return _Step(getattr(operator, target.partition(".")[2]), list(given.values()), {}, outputs)
     name, overload = target.removeprefix("torch.ops.aten.").split(".")
     if not allowed(f"aten::{name}"):
         raise ValueError(f"it has the operator '{name}'")
     function = getattr(getattr(torch.ops.aten, name), overload)
-    positional: list[Any] = []
-    for argument in function._schema.arguments:
-        if argument.kwarg_only or argument.name not in arguments:
+    taken = {argument.name: argument.kwarg_only for argument in function._schema.arguments}
+    if unknown := set(given) - set(taken):
+        raise ValueError(f"the operator '{name}' takes no '{min(unknown)[:80]}'")
+    positional = []
+    for argument, keyword in taken.items():
+        if keyword or argument not in given:
             break
-        positional.append(arguments.pop(argument.name))
-    return graph.call_function(function, tuple(positional), arguments)
+        positional.append(given.pop(argument))
+    return _Step(function, positional, given, outputs)
+
+
+def _outputs(said: Sequence[Mapping[str, Any]]) -> str | list[str]:
+    if len(said) == 1 and "as_tensors" not in said[0]:
+        return _name(said[0])
+    names = said[0]["as_tensors"] if len(said) == 1 else [_plain(one) for one in said]
+    return [str(one["name"]) for one in names]
 
 
 def _plain(output: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -94,7 +130,7 @@ def _name(output: Mapping[str, Any]) -> str:
 def _argument(said: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
     ((kind, value),) = said.items()
     if kind in _PLAIN:
-        return value
+        return _checked(kind, value)
     if kind == "as_none":
         return None
     if kind in _READ:
@@ -102,12 +138,19 @@ def _argument(said: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
     raise ValueError(f"an operator takes something that is no tensor and no number ({kind})")
 
 
+def _checked(kind: str, value: Any) -> Any:
+    if type(value) is not _PLAIN[kind]:
+        raise ValueError(f"an argument of an operator is no {_PLAIN[kind].__name__}")
+    return value
+
+
 def _each(kind: str) -> Any:
     return lambda value, values: [_READ[kind](one, values) for one in value]
 
 
 def _symbol(value: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
-    return values[value["as_name"]] if "as_name" in value else next(iter(value.values()))
+    """A size by its name, or a number."""
+    return values[value["as_name"]] if "as_name" in value else _argument(value, values)
 
 
 def _optional(value: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
@@ -117,6 +160,8 @@ def _optional(value: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
 _READ: Mapping[str, Any] = {
     "as_float": lambda value, values: float(value),  # "Infinity" is a text
     "as_tensor": lambda value, values: values[value["name"]],
+    "as_ints": lambda value, values: [_checked("as_int", one) for one in value],
+    "as_bools": lambda value, values: [_checked("as_bool", one) for one in value],
     "as_floats": _each("as_float"),
     "as_tensors": _each("as_tensor"),
     "as_optional_tensor": _optional,

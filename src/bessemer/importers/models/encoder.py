@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bessemer.importers.models.foreign import MOST_COLUMNS, Asked, Foreign, refused
+from bessemer.importers.models.foreign import MOST_COLUMNS, Asked, Foreign, agreed_classes, refused
 
 _FILE = "encoder.json"
 
@@ -36,11 +36,15 @@ def encoder_of(files: Mapping[str, bytes]) -> dict[str, Any]:
 
 
 def asked_beside(asked: Asked, encoder: Mapping[str, Any]) -> Asked:
-    """What is asked, with the names of encoded columns and of classes that an encoder says."""
+    """What is asked, with the names of encoded columns and of classes that an encoder says.
+
+    Raises:
+        UsageError: other classes were asked for.
+    """
     if not encoder:
         return asked
     columns = encoder.get("columns") or [f"encoded_{i}" for i in range(min(encoder["width"], MOST_COLUMNS))]
-    return replace(asked, beside=tuple(columns), classes=asked.classes or tuple(encoder["classes"]))
+    return replace(asked, beside=tuple(columns), classes=agreed_classes(asked, encoder["classes"]))
 
 
 def _is_encoder(told: Any) -> bool:
