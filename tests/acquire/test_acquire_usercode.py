@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import py_compile
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 
 from bessemer.acquire.spec import AcquireSpec
 from bessemer.acquire.stage import fingerprint, run
+from bessemer.acquire.usercode import user_function
 from bessemer.core.errors import DataError, ProjectError
 from bessemer.core.stage import Context
 from bessemer.core.store import Store
@@ -166,3 +169,18 @@ def test_fingerprint_of_a_folder_sees_names_and_number(project: Path) -> None:
     (project / "in/3.csv").rename(project / "in/4.csv")
     seen.add(fingerprint(spec, project)["source d"])
     assert len(seen) == 3
+
+
+def test_a_change_that_keeps_size_and_second_is_seen(tmp_path: Path) -> None:
+    """Python tells what it has compiled by the second and the size of a file; and what it keeps has the file's texts."""
+    file = tmp_path / "digits.py"
+    file.write_text("def kept(batch):\n    return 500\n")
+    os.utime(file, (1, 1))
+    with user_function(tmp_path, "digits:kept") as function:
+        assert function(None) == 500
+    assert not (tmp_path / "__pycache__").exists()
+    py_compile.compile(str(file))
+    file.write_text("def kept(batch):\n    return 400\n")
+    os.utime(file, (1, 1))
+    with user_function(tmp_path, "digits:kept") as function:
+        assert function(None) == 400

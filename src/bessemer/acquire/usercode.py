@@ -9,7 +9,15 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    SourceFileLoader,
+)
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from bessemer.core.errors import DataError, Fault, ProjectError, did_you_mean
@@ -100,6 +108,10 @@ def user_function(project_dir: Path, function: str) -> Iterator[Callable[..., An
     file = _start(project_dir, module)
     before = set(sys.modules)
     sys.path.insert(0, str(project_dir))
+    root = project_dir.absolute()
+    hook = _fresh(root)
+    sys.path_hooks.insert(0, hook)
+    _forget_finders(root)
     importlib.invalidate_caches()
     try:
         loaded = _load(module, file)
@@ -110,11 +122,38 @@ def user_function(project_dir: Path, function: str) -> Iterator[Callable[..., An
         yield getattr(loaded, name)
     finally:
         sys.path.remove(str(project_dir))
-        root = project_dir.absolute()
+        sys.path_hooks.remove(hook)
+        _forget_finders(root)
         for new in set(sys.modules) - before:
             origin = getattr(sys.modules[new], "__file__", None)
             if origin and Path(origin).absolute().is_relative_to(root):
                 del sys.modules[new]
+
+
+class _Source(SourceFileLoader):
+    """Compiles what stands in the file. What Python keeps beside it is told by seconds and sizes alone, so that a quick
+    change of a digit would not be seen; and texts of the file would lie there."""
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
+def _fresh(root: Path) -> Callable[[str], FileFinder]:
+    """A hook of `sys.path_hooks` for the modules below a folder."""
+
+    def finder(path: str) -> FileFinder:
+        if not Path(path).absolute().is_relative_to(root):
+            raise ImportError(path)
+        return FileFinder(path, (ExtensionFileLoader, EXTENSION_SUFFIXES), (_Source, SOURCE_SUFFIXES))
+
+    return finder
+
+
+def _forget_finders(root: Path) -> None:
+    for path in [p for p in sys.path_importer_cache if Path(p).absolute().is_relative_to(root)]:
+        del sys.path_importer_cache[path]
 
 
 def _load(module: str, file: Path) -> Any:
