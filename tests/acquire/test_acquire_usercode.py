@@ -172,7 +172,7 @@ def test_fingerprint_of_a_folder_sees_names_and_number(project: Path) -> None:
 
 
 def test_a_change_that_keeps_size_and_second_is_seen(tmp_path: Path) -> None:
-    """Python tells what it has compiled by the second and the size of a file; and what it keeps has the file's texts."""
+    """Python tells what it has compiled by the second and the size of a file, and keeps the texts of the file in it."""
     file = tmp_path / "digits.py"
     file.write_text("def kept(batch):\n    return 500\n")
     os.utime(file, (1, 1))
