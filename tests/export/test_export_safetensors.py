@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from packages_support import model
 from readme_support import run_readme
 from safetensors.numpy import load_file
+from torch import nn
 
 from bessemer.api import import_model, load
 from bessemer.export.plugins import TARGETS
@@ -19,21 +21,16 @@ from bessemer.export.proof import Proof
 from bessemer.export.protocol import Source
 from bessemer.export.readers.encoder import Encoder
 from bessemer.export.readers.layers_numpy import OPERATORS, Layers
+from bessemer.export.readers.layers_torch import FUNCTIONS, MODULES, Network
+from bessemer.export.readers.layers_torch import load as loaded
 from bessemer.export.samples import samples_of
 from bessemer.export.sidecar import example_rows
 from bessemer.importers.models import layers
 from bessemer.package.runtime import open_session
 from bessemer.testing.targets import check_target
 
-torch = pytest.importorskip("torch")
-
-from torch import nn  # noqa: E402
-
-from bessemer.export.readers.layers_torch import FUNCTIONS, MODULES, Network  # noqa: E402
-from bessemer.export.readers.layers_torch import load as loaded  # noqa: E402
-
 sys.path.insert(0, str(Path(__file__).parents[1] / "importers"))
-from import_model_support import agree  # noqa: E402
+from import_model_support import agree
 
 pytestmark = pytest.mark.slow
 TARGET: Any = TARGETS.load("safetensors")

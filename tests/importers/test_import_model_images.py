@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from import_model_support import imported
 from onnx import TensorProto, helper, numpy_helper
+from torch_support import DIGIT, HELD, SIGNATURE, convnet, pictures, png, softmax, taken
+from torch_support import said as told
 
 from bessemer.api import explain, import_model, load
 from bessemer.core.errors import BessemerError, FormatError
@@ -27,11 +30,6 @@ from bessemer.package.runtime import open_session
 from bessemer.serve.server import make_app
 from bessemer.serve.spec import ServeSpec
 from bessemer.serve.wire import Request
-
-torch = pytest.importorskip("torch")
-
-from torch_support import DIGIT, HELD, SIGNATURE, convnet, pictures, png, softmax, taken  # noqa: E402
-from torch_support import said as told  # noqa: E402
 
 HEIGHT, WIDTH = 2, 4
 COUNT = 3 * HEIGHT * WIDTH

@@ -11,6 +11,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from import_model_support import agree, answers, imported
 from onnx import TensorProto, helper, numpy_helper
 from pmml_support import content
@@ -207,10 +208,9 @@ def test_columns_in_the_models_own_order_are_taken(booster: Path) -> None:
 
 @pytest.mark.slow
 def test_columns_of_scikit_learn_in_their_own_order_are_taken() -> None:
-    skops = pytest.importorskip("skops.io")
     table = pd.DataFrame({"age": ROWS["age"], "income": DRAW.normal(size=80)})
     model = LogisticRegression().fit(table, table["age"] > 0)
-    skops.dump(model, "model.skops")
+    skops.io.dump(model, "model.skops")
     made = imported(Path("model.skops"), signature=signature("inputs: {age: {}, income: {domain: {min: 0}}}"))
     assert dict(made.signature.input("income").domain) == {"min": 0}
     agree(made, table, model.predict_proba(table))
@@ -218,10 +218,9 @@ def test_columns_of_scikit_learn_in_their_own_order_are_taken() -> None:
 
 @pytest.mark.slow
 def test_columns_and_classes_of_a_booster_in_skops_are_its_own() -> None:
-    skops = pytest.importorskip("skops.io")
     table = pd.DataFrame({"age": ROWS["age"], "income": DRAW.normal(size=80)})
     model = lightgbm.LGBMClassifier(n_estimators=3, num_leaves=4, min_child_samples=5, verbose=-1, n_jobs=1)
-    skops.dump(model.fit(table, np.where(table["age"] > 0, "yes", "no")), "model.skops")
+    skops.io.dump(model.fit(table, np.where(table["age"] > 0, "yes", "no")), "model.skops")
     text = "classes: [no, yes]\ninputs: [age, income]"
     agree(imported(Path("model.skops"), signature=signature(text)), table, model.predict_proba(table))
     with pytest.raises(UsageError, match="in another order"):

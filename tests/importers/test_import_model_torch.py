@@ -14,26 +14,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from import_model_support import imported
+from torch import nn
+from torch_support import columns, table_net
 
 from bessemer.core.errors import BessemerError, FormatError
 from bessemer.importers.models.foreign import Asked
 from bessemer.importers.models.formats import FORMATS, format_of
 from bessemer.importers.models.torch import convert
 from bessemer.importers.models.torch.archive import members, packed
+from bessemer.importers.models.torch.child import _script
+from bessemer.importers.models.torch.interpret import check_operators
 from bessemer.importers.models.torch.program import _strided, program_of
+from bessemer.importers.models.torch.rebuild import Rebuilt
 from bessemer.importers.models.torch.script import checked
-
-torch = pytest.importorskip("torch")
-
-from torch import nn  # noqa: E402
-from torch_support import columns, table_net  # noqa: E402
-
-from bessemer.importers.models.torch.child import _script  # noqa: E402
-from bessemer.importers.models.torch.interpret import check_operators  # noqa: E402
-from bessemer.importers.models.torch.rebuild import Rebuilt  # noqa: E402
 
 NAMES = ["a", "b", "c", "d", "e"]
 

@@ -11,21 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from import_model_support import agree, imported
+from torch import nn
+from torch_support import HELD, SIGNATURE, columns, convnet, pictures, said, softmax, table_net, taken
 
 from bessemer.api.exporting import export
 from bessemer.core.errors import FormatError
 from bessemer.export.readers.encoder import Encoder
 from bessemer.export.samples import samples_of
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("onnxscript")
-
-from torch import nn  # noqa: E402
-from torch_support import HELD, SIGNATURE, columns, convnet, pictures, said, softmax, table_net, taken  # noqa: E402
-
 sys.path.insert(0, str(Path(__file__).parents[1] / "export"))
-from packages_support import model as packaged  # noqa: E402
+from packages_support import model as packaged
 
 pytestmark = pytest.mark.slow
 NAMES = ["a", "b", "c", "d", "e"]
